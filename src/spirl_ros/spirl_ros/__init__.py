@@ -1,0 +1,1 @@
+"""Skill-prior reinforcement learning (SPiRL) as a ROS 2 stack for simulated and real arms."""

@@ -1,0 +1,1 @@
+"""Tasks: scene, reward and success. Nothing here knows ROS or how the arm is controlled."""

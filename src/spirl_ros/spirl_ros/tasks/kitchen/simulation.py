@@ -1,0 +1,126 @@
+"""The kitchen as a simulated robot sees it: commands go in, noisy measurements come out, time passes."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import mujoco
+import numpy as np
+
+from spirl_ros.errors import CommandError
+from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, KitchenScene
+
+
+@dataclass(frozen=True)
+class MeasurementNoise:
+    """Uniform noise on every measurement, as a share of the scene's amplitudes (FrankaKitchen-v1's defaults)."""
+
+    robot_ratio: float = 0.01
+    """Share for the arm's joints; D4RL's first version had 0.1."""
+    scene_ratio: float = 0.0005
+    """Share for the rest of the scene."""
+
+
+NO_NOISE = MeasurementNoise(0.0, 0.0)
+
+
+class Measurement(NamedTuple):
+    """What the sensors report at one moment, noise included."""
+
+    joint_positions: np.ndarray
+    """(9,) [rad, m]."""
+    joint_velocities: np.ndarray
+    """(9,) [rad/s, m/s]."""
+    scene_positions: np.ndarray
+    """(21,) [rad, m, 1]."""
+
+    def observation(self) -> np.ndarray:
+        """The flat observation (30,): joint positions, then scene positions. D4RL's layout without its constant goal."""
+        return np.concatenate((self.joint_positions, self.scene_positions))
+
+
+@dataclass(frozen=True)
+class SimulationState:
+    """Everything that decides what a simulation does next."""
+
+    physics: np.ndarray
+    generator: dict
+
+
+class KitchenSimulation:
+    """Physics and sensors of one kitchen. No task, no episode, no clock of its own.
+
+    Not thread-safe; physics releases the interpreter lock, so several simulations run side by side in threads.
+    """
+
+    def __init__(self, scene: KitchenScene, noise: MeasurementNoise = MeasurementNoise()) -> None:
+        """Start at the initial state with seed 0."""
+        self.scene = scene
+        self.data = mujoco.MjData(scene.model)
+        self._position_noise = scene.position_noise * self._ratios(noise, scene.model.nq)
+        self._velocity_noise = scene.velocity_noise * self._ratios(noise, scene.model.nv)
+        self.reset(seed=0)
+
+    def _ratios(self, noise: MeasurementNoise, size: int) -> np.ndarray:
+        joint_count = self.scene.joint_count
+        return np.repeat([noise.robot_ratio, noise.scene_ratio], [joint_count, size - joint_count])
+
+    def reset(self, seed: int) -> None:
+        """Put arm and scene into the initial state and seed the measurement noise."""
+        mujoco.mj_resetData(self.scene.model, self.data)
+        self.data.qpos[:] = INITIAL_POSITIONS
+        self.data.ctrl[:] = np.clip(
+            INITIAL_POSITIONS[: self.scene.joint_count], self.scene.position_lower, self.scene.position_upper
+        )
+        mujoco.mj_forward(self.scene.model, self.data)
+        self._generator = np.random.default_rng(seed)
+
+    def command(self, joint_positions: np.ndarray) -> None:
+        """Give the arm's position servos their set-point (9,) [rad, m]; it holds until the next one.
+
+        Raises:
+            CommandError: wrong size or not finite. The old set-point stays.
+        """
+        joint_positions = np.asarray(joint_positions, dtype=float)
+        if joint_positions.shape != (self.scene.joint_count,):
+            raise CommandError(
+                f"joint command has shape {joint_positions.shape}, expected ({self.scene.joint_count},): "
+                f"{', '.join(self.scene.joint_names)}."
+            )
+        if not np.isfinite(joint_positions).all():
+            bad = self.scene.joint_names[int(np.argmin(np.isfinite(joint_positions)))]
+            raise CommandError(f"joint command for {bad} is not finite. Send finite positions.")
+        self.data.ctrl[:] = np.minimum(np.maximum(joint_positions, self.scene.position_lower), self.scene.position_upper)
+
+    def advance(self, physics_steps: int) -> None:
+        """Let time pass: `physics_steps` steps of the model's 2 ms."""
+        mujoco.mj_step(self.scene.model, self.data, nstep=physics_steps)
+
+    def measure(self) -> Measurement:
+        """Read the sensors. Each call draws new noise, in the order of FrankaKitchen-v1."""
+        n, model = self.scene.joint_count, self.scene.model
+        noise = self._generator.uniform(-1.0, 1.0, model.nq + model.nv)
+        joint_noise, scene_noise = noise[: 2 * n], noise[2 * n :]
+        position_noise, velocity_noise = self._position_noise, self._velocity_noise
+        return Measurement(
+            joint_positions=self.data.qpos[:n] + position_noise[:n] * joint_noise[:n],
+            joint_velocities=self.data.qvel[:n] + velocity_noise[:n] * joint_noise[n:],
+            scene_positions=self.data.qpos[n:] + position_noise[n:] * scene_noise[: model.nq - n],
+        )
+
+    def true_scene_positions(self) -> np.ndarray:
+        """Scene positions (21,) without noise, for judging what is done."""
+        return self.data.qpos[self.scene.joint_count :]
+
+    def save(self) -> SimulationState:
+        """The full state: continuing from it gives the same numbers to the last bit."""
+        signature = int(mujoco.mjtState.mjSTATE_INTEGRATION)
+        physics = np.empty(mujoco.mj_stateSize(self.scene.model, signature))
+        mujoco.mj_getState(self.scene.model, self.data, physics, signature)
+        return SimulationState(physics, self._generator.bit_generator.state)
+
+    def restore(self, state: SimulationState) -> None:
+        """Go back to a state that `save` returned, of this or of another simulation of the same scene."""
+        mujoco.mj_setState(self.scene.model, self.data, state.physics, int(mujoco.mjtState.mjSTATE_INTEGRATION))
+        mujoco.mj_forward(self.scene.model, self.data)
+        mujoco.mj_setState(self.scene.model, self.data, state.physics, int(mujoco.mjtState.mjSTATE_INTEGRATION))
+        self._generator.bit_generator.state = state.generator
