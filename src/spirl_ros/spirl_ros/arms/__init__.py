@@ -1,0 +1,1 @@
+"""Arms: the interfaces that a ros2_control arm offers, simulated or real."""
