@@ -1,0 +1,85 @@
+"""A thread that calls back at a fixed rate on the steady clock and knows how well it kept it."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How well the rate was kept since the last report."""
+
+    ticks: int
+    """Calls made."""
+    missed: int
+    """Calls left out because the thread was late by more than a whole period."""
+    worst_lateness_s: float
+    """Longest time between when a call was due and when it began [s]."""
+    duration_s: float
+    """Wall time the report covers [s]."""
+
+
+class PeriodicThread:
+    """Calls `work` every `period_s`; late calls are left out, never made up in a burst."""
+
+    def __init__(
+        self, name: str, period_s: float, work: Callable[[], None], on_error: Callable[[Exception], None]
+    ) -> None:
+        """Prepare the thread; `start` runs it.
+
+        Args:
+            name: shown by debuggers.
+            period_s: time between calls [s].
+            work: called from this thread.
+            on_error: called once from this thread when `work` raises; the thread then ends.
+        """
+        self._period_s = period_s
+        self._work = work
+        self._on_error = on_error
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._ticks = self._missed = 0
+        self._worst_lateness_s = 0.0
+        self._reported_s = time.monotonic()
+
+    def start(self) -> None:
+        """Begin calling."""
+        self._reported_s = time.monotonic()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the call under way and wait for it. May be called from `work` itself, then without waiting."""
+        self._stop.set()
+        if threading.current_thread() is not self._thread and self._thread.is_alive():
+            self._thread.join()
+
+    def timing(self) -> Timing:
+        """How well the rate was kept since this was last asked."""
+        with self._lock:
+            now_s = time.monotonic()
+            timing = Timing(self._ticks, self._missed, self._worst_lateness_s, now_s - self._reported_s)
+            self._ticks = self._missed = 0
+            self._worst_lateness_s = 0.0
+            self._reported_s = now_s
+        return timing
+
+    def _run(self) -> None:
+        try:
+            due_s = time.monotonic()
+            while not self._stop.is_set():
+                self._work()
+                due_s += self._period_s
+                remaining_s = due_s - time.monotonic()
+                if remaining_s > 0:
+                    time.sleep(remaining_s)
+                lateness_s = time.monotonic() - due_s
+                missed = max(0, int(lateness_s / self._period_s))
+                due_s += missed * self._period_s
+                with self._lock:
+                    self._ticks += 1
+                    self._missed += missed
+                    self._worst_lateness_s = max(self._worst_lateness_s, lateness_s)
+        except Exception as error:  # A dead control thread must stop its owner, whatever killed it.
+            self._on_error(error)

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from spirl_ros.control.observation import ObservationAssembler
+from spirl_ros.errors import ObservationError
+
+
+@pytest.fixture
+def assembler() -> ObservationAssembler:
+    return ObservationAssembler(("shoulder", "elbow"), ("door",))
+
+
+def test_names_decide_the_order_and_extra_joints_are_ignored(assembler: ObservationAssembler) -> None:
+    assembler.update_joint_state(["wrist", "elbow", "shoulder"], [9.0, 2.0, 1.0], stamp_ns=5, received_s=1.0)
+    assembler.update_scene_state(["door"], [3.0], stamp_ns=5, received_s=1.0)
+    np.testing.assert_array_equal(assembler.observation(), [1.0, 2.0, 3.0])
+
+
+def test_order_may_change_from_message_to_message(assembler: ObservationAssembler) -> None:
+    assembler.update_joint_state(["shoulder", "elbow"], [1.0, 2.0], 0, 0.0)
+    assembler.update_joint_state(["elbow", "shoulder"], [2.5, 1.5], 1, 0.0)
+    np.testing.assert_array_equal(assembler.joint_positions(), [1.5, 2.5])
+
+
+def test_complete_only_when_both_parts_are_of_the_same_moment(assembler: ObservationAssembler) -> None:
+    assert not assembler.is_complete
+    assembler.update_joint_state(["shoulder", "elbow"], [1.0, 2.0], 10, 0.0)
+    assert not assembler.is_complete
+    assembler.update_scene_state(["door"], [3.0], 9, 0.0)
+    assert not assembler.is_complete
+    assembler.update_scene_state(["door"], [3.0], 10, 0.0)
+    assert assembler.is_complete
+
+
+def test_age_counts_from_receipt_of_the_older_part(assembler: ObservationAssembler) -> None:
+    assert assembler.age_s(100.0) == np.inf
+    assembler.update_joint_state(["shoulder", "elbow"], [1.0, 2.0], 0, received_s=10.0)
+    assert assembler.age_s(100.0) == np.inf
+    assembler.update_scene_state(["door"], [3.0], 0, received_s=12.0)
+    assert assembler.age_s(12.5) == 2.5
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "told"),
+    [
+        (["shoulder"], [1.0], "elbow"),
+        (["shoulder", "elbow"], [1.0], "2 names but 1 values"),
+        (["elbow", "shoulder"], [1.0, float("nan")], "shoulder is not finite"),
+        ([], [], "no names"),
+    ],
+)
+def test_bad_measurement_is_refused_and_changes_nothing(assembler, names, values, told) -> None:
+    assembler.update_joint_state(["shoulder", "elbow"], [1.0, 2.0], 3, 0.0)
+    with pytest.raises(ObservationError, match=told):
+        assembler.update_joint_state(names, values, 4, 1.0)
+    np.testing.assert_array_equal(assembler.joint_positions(), [1.0, 2.0])
+    assert assembler.stamp_ns == 3

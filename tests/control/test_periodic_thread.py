@@ -1,0 +1,49 @@
+import threading
+import time
+
+from spirl_ros.control.periodic_thread import PeriodicThread
+
+
+def test_calls_keep_the_rate_and_stop() -> None:
+    calls: list[float] = []
+    thread = PeriodicThread("test", 0.02, lambda: calls.append(time.monotonic()), on_error=lambda _: None)
+    thread.start()
+    time.sleep(0.5)
+    thread.stop()
+    count = len(calls)
+    timing = thread.timing()
+    # 25 are due; what a busy machine makes late is left out and counted.
+    assert count + timing.missed in range(23, 29)
+    assert timing.ticks >= count - 1
+    time.sleep(0.1)
+    assert len(calls) == count
+
+
+def test_late_call_is_left_out_not_made_up() -> None:
+    calls: list[float] = []
+
+    def slow_once() -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 1:
+            time.sleep(0.25)
+
+    thread = PeriodicThread("test", 0.05, slow_once, on_error=lambda _: None)
+    thread.start()
+    time.sleep(0.6)
+    thread.stop()
+    timing = thread.timing()
+    assert timing.missed >= 3
+    assert timing.worst_lateness_s >= 0.15
+    assert min(b - a for a, b in zip(calls[1:], calls[2:], strict=False)) > 0.02, "no burst"
+
+
+def test_error_ends_the_thread_and_is_reported() -> None:
+    reported = threading.Event()
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    thread = PeriodicThread("test", 0.01, fail, on_error=lambda error: reported.set())
+    thread.start()
+    assert reported.wait(2.0)
+    thread.stop()
