@@ -1,0 +1,1 @@
+"""The `spirl` command line."""
