@@ -1,5 +1,7 @@
 """Our kitchen beside FrankaKitchen-v1 of gymnasium-robotics: the same actions and seed, the same numbers."""
 
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ gymnasium_robotics = pytest.importorskip("gymnasium_robotics")
 PEER = "FrankaKitchen-v1"
 
 
-def make_peer(subtasks: tuple[str, ...]):
+def make_peer(subtasks: tuple[str, ...]) -> Any:
     gymnasium.register_envs(gymnasium_robotics)
     names = [subtask.replace("_", " ") for subtask in subtasks]
     try:

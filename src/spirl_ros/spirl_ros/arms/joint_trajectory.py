@@ -28,8 +28,8 @@ class JointTrajectory:
         cls,
         joint_names: Sequence[str],
         times_s: Sequence[float],
-        positions: Sequence[Sequence[float]],
-        velocities: Sequence[Sequence[float]],
+        positions: Sequence[Sequence[float] | np.ndarray],
+        velocities: Sequence[Sequence[float] | np.ndarray],
         arm_joint_names: Sequence[str],
     ) -> "JointTrajectory":
         """Check a trajectory as it arrives and put its joints into the arm's order.
@@ -69,7 +69,7 @@ class JointTrajectory:
         return trajectory
 
 
-def _points(kind: str, points: Sequence[Sequence[float]], count: int, order: list[int]) -> np.ndarray:
+def _points(kind: str, points: Sequence[Sequence[float] | np.ndarray], count: int, order: list[int]) -> np.ndarray:
     """One row per point in the arm's joint order, or CommandError."""
     if len(points) != count or any(len(point) != len(order) for point in points):
         raise CommandError(
@@ -85,9 +85,7 @@ def _points(kind: str, points: Sequence[Sequence[float]], count: int, order: lis
 class TrajectoryFollower:
     """Samples a trajectory that begins in the state that was desired when it arrived."""
 
-    def __init__(
-        self, trajectory: JointTrajectory, start_s: float, position: np.ndarray, velocity: np.ndarray
-    ) -> None:
+    def __init__(self, trajectory: JointTrajectory, start_s: float, position: np.ndarray, velocity: np.ndarray) -> None:
         """Begin a trajectory.
 
         Args:
@@ -125,7 +123,5 @@ class TrajectoryFollower:
             + (3 * u**2 - 2 * u**3) * p1
             + (u**3 - u**2) * m1
         )
-        velocity = (
-            (6 * u**2 - 6 * u) * (p0 - p1) + (3 * u**2 - 4 * u + 1) * m0 + (3 * u**2 - 2 * u) * m1
-        ) / duration
+        velocity = ((6 * u**2 - 6 * u) * (p0 - p1) + (3 * u**2 - 4 * u + 1) * m0 + (3 * u**2 - 2 * u) * m1) / duration
         return position, velocity

@@ -23,7 +23,9 @@ class _Source:
         if tuple(names) != self._arrival:
             missing = [name for name in self.names if name not in names]
             if missing:
-                raise ObservationError(f"measurement lacks {', '.join(missing)}; it has {', '.join(names) or 'no names'}.")
+                raise ObservationError(
+                    f"measurement lacks {', '.join(missing)}; it has {', '.join(names) or 'no names'}."
+                )
             self._order = np.array([list(names).index(name) for name in self.names])
             self._arrival = tuple(names)
         if len(values) != len(names):

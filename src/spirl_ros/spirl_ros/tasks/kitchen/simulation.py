@@ -1,7 +1,8 @@
 """The kitchen as a simulated robot sees it: commands go in, noisy measurements come out, time passes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mujoco
 import numpy as np
@@ -43,7 +44,7 @@ class SimulationState:
     """Everything that decides what a simulation does next."""
 
     physics: np.ndarray
-    generator: dict
+    generator: Mapping[str, Any]
 
 
 class KitchenSimulation:
@@ -89,7 +90,9 @@ class KitchenSimulation:
         if not np.isfinite(joint_positions).all():
             bad = self.scene.joint_names[int(np.argmin(np.isfinite(joint_positions)))]
             raise CommandError(f"joint command for {bad} is not finite. Send finite positions.")
-        self.data.ctrl[:] = np.minimum(np.maximum(joint_positions, self.scene.position_lower), self.scene.position_upper)
+        self.data.ctrl[:] = np.minimum(
+            np.maximum(joint_positions, self.scene.position_lower), self.scene.position_upper
+        )
 
     def advance(self, physics_steps: int) -> None:
         """Let time pass: `physics_steps` steps of the model's 2 ms."""

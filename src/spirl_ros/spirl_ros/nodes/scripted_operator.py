@@ -1,0 +1,207 @@
+"""A scripted operator that drives the arm through the same topics as any controller would."""
+
+import math
+import sys
+from dataclasses import dataclass
+
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
+from spirl_msgs.msg import SceneState, TaskStatus
+from spirl_msgs.srv import ResetScene
+from spirl_ros.control.observation import ObservationAssembler
+from spirl_ros.control.velocity_action import VelocityAction
+from spirl_ros.demonstrations.kitchen_operator import KitchenOperator
+from spirl_ros.errors import ObservationError
+from spirl_ros.nodes.managed_node import ERROR, EXIT_FAULT, OK, ManagedNode, run
+from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_position_command
+from spirl_ros.nodes.parameters import parameter, read_parameters
+from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
+
+CONTROL_PERIOD_NS = round(CONTROL_PERIOD_S * 1e9)
+
+EPISODE_LOST_S = 2.0
+"""A reset without an answer, or an episode without a status, for this long [s] is given up and begun again."""
+
+
+@dataclass(frozen=True)
+class ScriptedOperatorConfig:
+    """Parameters of the scripted operator."""
+
+    episodes: int = parameter(0, "end after this many episodes; 0 goes on for ever", minimum=0)
+    seed: int = parameter(0, "seed of the first episode, of scene and operator; the next ones count up", minimum=0)
+    patience_s: float = parameter(
+        20.0, "give up when neither the simulator's state nor its answer comes for this long [s]", minimum=1.0
+    )
+    position_controller: str = parameter(
+        "forward_position_controller", "position set-points are sent to <name>/commands"
+    )
+
+
+class ScriptedOperator(ManagedNode):
+    """Resets the scene, lets a KitchenOperator do the task's subtasks, reports, and begins again."""
+
+    def __init__(self) -> None:
+        """Declare the parameters."""
+        super().__init__("scripted_operator", ScriptedOperatorConfig)
+
+    def configure(self) -> None:
+        """Load the scene's kinematics and open topics."""
+        self._config = config = read_parameters(self, ScriptedOperatorConfig)
+        scene = load_kitchen_scene()
+        self._operator = KitchenOperator(scene)
+        self._assembler = ObservationAssembler(scene.joint_names, scene.scene_names)
+        self._action_meaning = VelocityAction(scene.position_lower, scene.position_upper, CONTROL_PERIOD_S)
+        self._completed_counts: list[int] = []
+        self._command_publisher = self.create_publisher(
+            Float64MultiArray, f"{config.position_controller}/commands", COMMAND_QOS
+        )
+        self._subscriptions_of_operator = [
+            self.create_subscription(JointState, "joint_states", self._on_joint_state, 10),
+            self.create_subscription(SceneState, "scene_state", self._on_scene_state, 10),
+            self.create_subscription(TaskStatus, "task_status", self._on_task_status, LATCHED_QOS),
+        ]
+        self._reset_client = self.create_client(ResetScene, "reset_scene")
+
+    def activate(self) -> None:
+        """Begin with the first episode as soon as the simulator answers."""
+        self._episode: int | None = None
+        self._next_action_ns: int | None = None
+        self._status: TaskStatus | None = None
+        self._asked_s = -math.inf
+        self._heard_s = self._followed_s = self.now_s()
+        self._watch_timer = self.create_timer(0.1, self._watch, clock=self.steady_clock)
+
+    def deactivate(self) -> None:
+        """Act no more; the arm's controller holds the last position."""
+        self._next_action_ns = None
+        self._episode = None
+        self.destroy_timer(self._watch_timer)
+
+    def cleanup(self) -> None:
+        """Close the topics."""
+        self.destroy_publisher(self._command_publisher)
+        for subscription in self._subscriptions_of_operator:
+            self.destroy_subscription(subscription)
+        self.destroy_client(self._reset_client)
+
+    def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
+        """What the operator is doing and how old its observation is."""
+        if not self.is_active:
+            return OK, "not active", {}
+        age_s = self._assembler.age_s(self.now_s())
+        values: dict[str, object] = {
+            "subtask": self._operator.current_subtask or "",
+            "finished episodes": len(self._completed_counts),
+            "observation age [s]": age_s,
+        }
+        return (OK, "driving", values) if age_s < 1.0 else (ERROR, f"no observation for {age_s:.1f} s", values)
+
+    def _watch(self) -> None:
+        """Ten times a second: ask for a reset when there is no episode; give up when the simulator stays silent."""
+        now_s = self.now_s()
+        silent_s = now_s - self._heard_s
+        if silent_s > self._config.patience_s:
+            self.get_logger().error(
+                f"nothing from the simulator on {self._reset_client.srv_name} and joint_states for {silent_s:.0f} s. "
+                "Is mujoco_sim running and active in this namespace and domain?"
+            )
+            self.end(EXIT_FAULT)
+        elif self._episode is not None and now_s > self._followed_s + EPISODE_LOST_S:
+            self.get_logger().warning("the episode is gone: simulator silent, restarted or reset; a new one begins")
+            self._episode = None
+        if self._episode is None and now_s > self._asked_s + EPISODE_LOST_S and self._reset_client.service_is_ready():
+            self._reset()
+
+    def _reset(self) -> None:
+        self._asked_s = self.now_s()
+        self._episode = self._next_action_ns = self._status = None
+        seed = self._config.seed + len(self._completed_counts)
+        self._reset_client.call_async(ResetScene.Request(use_seed=True, seed=seed)).add_done_callback(self._on_reset)
+
+    def _on_reset(self, future) -> None:
+        response = future.result()
+        if response is None or not response.success:
+            self.get_logger().warning(f"reset refused: {'no answer' if response is None else response.message}")
+            return  # _watch asks again.
+        self._heard_s = self._followed_s = self.now_s()
+        self._episode = response.episode
+        self._reported = 0
+        self._follow_status()
+
+    def _on_task_status(self, status: TaskStatus) -> None:
+        if self.is_active:
+            self._status = status
+            self._follow_status()
+
+    def _follow_status(self) -> None:
+        """Start, report or finish the episode. Status and reset's answer arrive in either order."""
+        status = self._status
+        if status is None or status.episode != self._episode:
+            return
+        self._followed_s = self.now_s()
+        if self._next_action_ns is None:
+            self._operator.start(list(status.subtasks), seed=status.seed)
+            self._next_action_ns = stamp_ns(status.header.stamp)
+        completions = list(zip(status.completed, status.completed_at_step, strict=True))
+        for subtask, step in completions[self._reported :]:
+            self.get_logger().info(f"episode {len(self._completed_counts) + 1}: {subtask} done at step {step}")
+        self._reported = len(completions)
+        if status.terminated or status.truncated:
+            self._finish_episode(status)
+        else:
+            self._act_when_due()
+
+    def _finish_episode(self, status: TaskStatus) -> None:
+        self._completed_counts.append(status.completed_in_order)
+        count, targets = len(self._completed_counts), len(status.subtasks)
+        self.get_logger().info(
+            f"episode {count}: {status.completed_in_order} of {targets} subtasks in order, "
+            f"{sum(status.is_completed)} in any, {status.step} steps"
+        )
+        if count == self._config.episodes:
+            mean = sum(self._completed_counts) / count
+            self.get_logger().info(f"{count} episodes: {mean:.2f} of {targets} subtasks in order on average")
+            self.end(0)
+        else:
+            self._reset()
+
+    def _on_joint_state(self, message: JointState) -> None:
+        self._update(self._assembler.update_joint_state, message)
+
+    def _on_scene_state(self, message: SceneState) -> None:
+        self._update(self._assembler.update_scene_state, message)
+
+    def _update(self, update, message: JointState | SceneState) -> None:
+        if not self.is_active:
+            return
+        try:
+            update(message.name, message.position, stamp_ns(message.header.stamp), self.now_s())
+        except ObservationError as error:
+            self.get_logger().error(f"ignored: {error}", throttle_duration_sec=1.0)
+            return
+        self._heard_s = self.now_s()
+        self._act_when_due()
+
+    def _act_when_due(self) -> None:
+        """Send one command per control period, as soon as observation and task status of that moment are there."""
+        due_ns, status = self._next_action_ns, self._status
+        if due_ns is None or status is None or not self._assembler.is_complete:
+            return
+        if self._assembler.stamp_ns < due_ns or stamp_ns(status.header.stamp) < due_ns:
+            return
+        missed_periods = (self._assembler.stamp_ns - due_ns) // CONTROL_PERIOD_NS
+        self._next_action_ns = due_ns + (1 + missed_periods) * CONTROL_PERIOD_NS
+        action = self._operator.act(self._assembler.observation())
+        joint_positions = self._assembler.joint_positions()
+        command = joint_positions if action is None else self._action_meaning.joint_command(action, joint_positions)
+        self._command_publisher.publish(to_position_command(command))
+
+
+def main() -> None:
+    """Run the node."""
+    sys.exit(run(ScriptedOperator))
+
+
+if __name__ == "__main__":
+    main()

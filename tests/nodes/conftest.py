@@ -1,0 +1,133 @@
+"""A client and real node processes, each test in a ROS domain of its own."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+rclpy = pytest.importorskip("rclpy", reason="node tests need rclpy and spirl_msgs: make setup")
+
+from rclpy.context import Context  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402 - after the skip
+from rclpy.node import Node  # noqa: E402
+from rclpy.utilities import try_shutdown  # noqa: E402
+
+DEADLINE_S = 20.0
+"""How long anything may take on a busy machine."""
+
+
+class Client(Node):
+    """What tests talk to the nodes with."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__("test_client", context=context)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self)
+
+    def wait_for(self, condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+        """Spin until the condition holds; fail when it does not in time."""
+        end_s = time.monotonic() + deadline_s
+        while not condition():
+            assert time.monotonic() < end_s, f"waited {deadline_s} s for {what}"
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def spin_for(self, duration_s: float) -> None:
+        """Spin for a time."""
+        end_s = time.monotonic() + duration_s
+        while time.monotonic() < end_s:
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def call(self, service_type, name: str, request):
+        """Call a service and return its answer."""
+        client = self.create_client(service_type, name)
+        self.wait_for(client.service_is_ready, f"service {name}")
+        future = client.call_async(request)
+        self.wait_for(future.done, f"an answer of {name}")
+        self.destroy_client(client)
+        return future.result()
+
+    def collect(self, message_type, topic: str, qos=10) -> list:
+        """A list that grows with what arrives on a topic."""
+        messages: list = []
+        self.create_subscription(message_type, topic, messages.append, qos)
+        return messages
+
+
+class NodeProcess:
+    """A node of ours as a process, with its output."""
+
+    def __init__(self, executable: str, environment: dict[str, str], *arguments: str, **parameters) -> None:
+        command = [sys.executable, "-m", f"spirl_ros.nodes.{executable}", "--ros-args", *arguments]
+        for name, value in parameters.items():
+            command += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
+        self.command = command
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
+        """Send a signal, wait, and return exit code and output."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> tuple[int, str]:
+        """Wait for the end; returns exit code and output."""
+        output, _ = self.process.communicate(timeout=DEADLINE_S)
+        return self.process.returncode, output
+
+    def kill(self) -> None:
+        """End it at once if it still runs."""
+        self.process.kill()
+        assert self.process.stdout is not None
+        print(f"--- {' '.join(self.command[2:])}\n{self.process.stdout.read()}")  # pytest shows it on failure
+        self.process.wait()
+
+
+# Domains up to 101 keep clear of the ephemeral ports; 0 and the first few are left to people.
+_domain_ids = itertools.cycle(range(20, 100))
+for _ in range(os.getpid() % 80):
+    next(_domain_ids)
+
+
+@pytest.fixture
+def domain_environment() -> dict[str, str]:
+    """Environment of a ROS domain that no other test uses, on this machine alone."""
+    return {
+        **os.environ,
+        "ROS_DOMAIN_ID": str(next(_domain_ids)),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.fixture
+def client(domain_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE"):
+        monkeypatch.setenv(name, domain_environment[name])
+    context = Context()
+    rclpy.init(context=context)
+    node = Client(context)
+    yield node
+    node.destroy_node()
+    try_shutdown(context=context)
+
+
+@pytest.fixture
+def start_node(domain_environment: dict[str, str]) -> Iterator[Callable[..., NodeProcess]]:
+    """Starts node processes in the test's domain and ends them with the test."""
+    processes: list[NodeProcess] = []
+
+    def start(executable: str, *arguments: str, **parameters) -> NodeProcess:
+        processes.append(NodeProcess(executable, domain_environment, *arguments, **parameters))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        if process.process.poll() is None:
+            process.kill()
