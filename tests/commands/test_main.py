@@ -1,0 +1,18 @@
+import pytest
+
+from spirl_ros.bringup import BRINGUPS
+from spirl_ros.commands.main import main
+
+
+@pytest.mark.parametrize("command", [[], ["up"], ["bench"], ["demos"], ["demos", "operator"]])
+def test_every_command_has_a_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    if command and command != ["demos"]:
+        assert "example: spirl" in capsys.readouterr().out
+
+
+def test_unknown_graph_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "kitchen"]) == 2
+    assert all(name in capsys.readouterr().err for name in BRINGUPS)

@@ -1,0 +1,49 @@
+"""Learning and control code never needs ROS; the robot process never needs torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "spirl_ros" / "spirl_ros"
+
+ROS_MODULES = {"rclpy", "launch", "launch_ros", "spirl_msgs", "std_msgs", "sensor_msgs", "rcl_interfaces"}
+MAY_IMPORT_ROS = ("nodes/", "launch_description.py")
+NEVER_TORCH = ("control/", "arms/", "tasks/", "nodes/", "deployment/onnx_policy")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Top-level packages that a file imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_stay_in_their_layer(path: Path) -> None:
+    relative, imported = path.relative_to(PACKAGE).as_posix(), imports_of(path)
+    if not relative.startswith(MAY_IMPORT_ROS):
+        assert not imported & ROS_MODULES
+    if relative.startswith(NEVER_TORCH):
+        assert "torch" not in imported
+
+
+def test_robot_processes_do_not_load_torch() -> None:
+    """What is imported at run time, through however many others."""
+    pytest.importorskip("rclpy")
+    code = (
+        "import sys; import spirl_ros.nodes.mujoco_sim, spirl_ros.nodes.scripted_operator; "
+        "assert 'torch' not in sys.modules, 'torch'; assert 'gymnasium' not in sys.modules, 'gymnasium'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_learning_side_does_not_load_rclpy() -> None:
+    code = "import sys; import spirl_ros.commands.main; assert 'rclpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
