@@ -1,0 +1,1 @@
+"""What `spirl bench` runs: ours and its peers, interleaved."""
