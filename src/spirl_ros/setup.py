@@ -1,0 +1,50 @@
+"""Package of the ROS 2 workspace, built by colcon, or alone by pip."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "spirl_ros"
+# launch and models are symlinks to the folders at the top of the repository: a path with `..` here would be installed
+# outside the install space.
+DATA_FOLDERS = ("launch", "models", "config", "rviz")
+
+
+def data_files():
+    """Return where each data file goes, as (folder below the install prefix, files)."""
+    files = {
+        "share/ament_index/resource_index/packages": [f"resource/{PACKAGE}"],
+        f"share/{PACKAGE}": ["package.xml"],
+    }
+    for folder in DATA_FOLDERS:
+        for path in sorted(Path(folder).glob("**/*")):
+            hidden = any(part.startswith((".", "__")) for part in path.parts)
+            if path.is_file() and not hidden:
+                files.setdefault(f"share/{PACKAGE}/{path.parent}", []).append(str(path))
+    return list(files.items())
+
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="Skill-prior reinforcement learning (SPiRL) for robot arms, on ROS 2.",
+    license="Apache-2.0",
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    data_files=data_files(),
+    python_requires=">=3.10",
+    # What runs on the robot. The exact versions that we test stand in requirements/.
+    install_requires=["numpy>=1.26", "pyyaml>=6.0"],
+    extras_require={
+        "sim": ["mujoco>=3.9,<5", "gymnasium-robotics>=1.4.2,<1.5"],
+        "train": ["torch>=2.13,<3"],
+        "dev": ["hypothesis>=6.100", "pyright>=1.1.400", "pytest>=8", "pytest-timeout>=2.3", "ruff>=0.17"],
+    },
+    zip_safe=False,
+    entry_points={
+        "console_scripts": [
+            "spirl = spirl_ros.commands.main:main",
+            "mujoco_sim = spirl_ros.nodes.mujoco_sim:main",
+            "scripted_operator = spirl_ros.nodes.scripted_operator:main",
+        ],
+    },
+)

@@ -1,0 +1,97 @@
+import ast
+import importlib.metadata
+import os
+import re
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from workspace.problem import SetupProblem
+from workspace.requirements import check_choices, combined_requirements, package_name, requirement_files
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "requirements"
+
+
+def pins(*names):
+    """Requirement lines of some files, or of all."""
+    files = [FOLDER / f"{name}.txt" for name in names] or sorted(FOLDER.glob("*.txt"))
+    return [Requirement(line) for file in files for line in file.read_text().splitlines() if package_name(line)]
+
+
+def test_every_requirement_is_one_exact_version():
+    for requirement in pins():
+        assert re.fullmatch(r"==[0-9][0-9a-z.]*", str(requirement.specifier)), requirement
+
+
+def test_no_requirement_file_names_an_address_or_an_index():
+    for file in FOLDER.glob("*.txt"):
+        assert not re.search(r"://|^\s*-|@", file.read_text(), re.MULTILINE), file
+
+
+@pytest.mark.parametrize("python_version", ["3.10", "3.11", "3.12", "3.13"])
+def test_files_agree_on_one_version_of_each_package(python_version):
+    versions = {}
+    for requirement in pins():
+        if requirement.marker is None or requirement.marker.evaluate({"python_version": python_version}):
+            versions.setdefault(canonicalize_name(requirement.name), set()).add(str(requirement.specifier))
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}
+
+
+def test_only_training_installs_torch():
+    assert [requirement.name for requirement in pins() if requirement.name == "torch"] == ["torch"]
+    assert "torch" in [requirement.name for requirement in pins("train")]
+
+
+@pytest.mark.parametrize(("kind", "package"), [("cpu", "onnxruntime"), ("gpu", "onnxruntime-gpu")])
+def test_exactly_one_onnxruntime_is_installed(kind, package):
+    files = requirement_files(FOLDER, frozenset({"sim", "dev"}), kind, with_ros=True, with_colcon=True)
+    names = {package_name(line) for line in combined_requirements(files, "", frozenset()).splitlines()}
+    assert names & {"onnxruntime", "onnxruntime-gpu"} == {package}
+
+
+def test_another_mujoco_replaces_the_pinned_one():
+    text = combined_requirements([FOLDER / "sim.txt"], "4.0.0", frozenset())
+    assert re.findall(r"^mujoco==.*$", text, re.MULTILINE) == ["mujoco==4.0.0"]
+
+
+def test_what_the_distribution_provides_is_left_out():
+    text = combined_requirements([FOLDER / "robot.txt"], "", frozenset({"numpy"}))
+    assert {package_name(line) for line in text.splitlines()} == {"pyyaml"}
+
+
+def test_unknown_extra_is_refused():
+    with pytest.raises(SetupProblem, match="There are sim, dev, train"):
+        check_choices(frozenset({"robot"}), "cpu")
+
+
+def test_package_extras_allow_the_pinned_versions():
+    tree = ast.parse((ROOT / "src/spirl_ros/setup.py").read_text())
+    keywords = {node.arg: node.value for node in ast.walk(tree) if isinstance(node, ast.keyword)}
+    ranges = {"robot": ast.literal_eval(keywords["install_requires"])}
+    ranges |= ast.literal_eval(keywords["extras_require"])
+    for name, requirements in ranges.items():
+        for requirement in map(Requirement, requirements):
+            pinned = [pin for pin in pins(name) if pin.name == requirement.name]
+            assert pinned, f"{requirement.name} of {name} is not pinned"
+            for pin in pinned:
+                assert requirement.specifier.contains(str(pin.specifier).removeprefix("=="))
+
+
+@pytest.mark.skipif("SPIRL_ENVIRONMENT" not in os.environ, reason="not in an environment that the set-up made")
+@pytest.mark.skipif("ROS_DISTRO" in os.environ, reason="the distribution brings packages of its own")
+def test_everything_installed_is_pinned():
+    folder = Path(os.environ["SPIRL_ENVIRONMENT"])
+    # mujoco 4 brings these; train brings CUDA packages, whose versions torch names.
+    allowed = {"pip", "spirl-ros", "mujoco-core", "mujoco-studio", "torch"}
+    pinned = {canonicalize_name(requirement.name) for requirement in pins()} | allowed
+    unpinned = []
+    for distribution in importlib.metadata.distributions(path=[str(path) for path in folder.glob("lib/python3*/*")]):
+        # What the wheels of ROS 2 carry along as .egg-info is a part of them, not installed by pip.
+        is_from_pip = distribution.read_text("INSTALLER") is not None
+        name = canonicalize_name(distribution.metadata["Name"])
+        if is_from_pip and name not in pinned and not name.startswith(("nvidia-", "cuda-", "triton")):
+            unpinned.append(name)
+    assert unpinned == []

@@ -1,0 +1,158 @@
+"""The stages with a fake pip and colcon: what runs, and what a run that was cut short leaves to the next one."""
+
+from contextlib import nullcontext
+
+import pytest
+
+from workspace.plan import make_plan
+from workspace.problem import SetupProblem
+from workspace.stages import Setup, is_current
+from workspace.state import load_state
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of the set-up catches it."""
+
+
+class FakeCommands:
+    """Takes the place of `Progress`: writes what the commands would leave, and stops in one of them when asked to."""
+
+    def __init__(self, venv):
+        self.venv = venv
+        self.calls = []
+        self.stop = None
+
+    def stage(self, title):
+        return nullcontext()
+
+    def run(self, command, environment, folder):
+        name = self.name_of(command)
+        self.calls.append(name)
+        if self.stop and self.stop[0] == name:
+            raise self.stop[1]
+        if name == "venv":
+            (self.venv / "bin").mkdir()
+            (self.venv / "bin" / "python").touch()
+        if name.startswith("colcon "):
+            share = self.venv / "colcon/install" / name.split()[1] / "share" / name.split()[1]
+            share.mkdir(parents=True)
+            (share / "package.xml").touch()
+
+    @staticmethod
+    def name_of(command):
+        if "venv" in command:
+            return "venv"
+        if "colcon" in command:
+            return f"colcon {command[command.index('--packages-select') + 1]}"
+        return "pip editable" if "--editable" in command else f"pip {command[3]}"
+
+
+ALL = ["venv", "pip install", "colcon spirl_msgs", "pip editable", "colcon spirl_ros"]
+
+
+@pytest.fixture
+def workplace(clone):
+    class Workplace:
+        venv = clone / ".venv"
+        commands = FakeCommands(venv)
+
+        def plan(self, extras=("sim",), onnxruntime="cpu"):
+            return make_plan(clone, self.venv, frozenset(extras), "", onnxruntime, {"PATH": "/usr/bin"})
+
+        def run(self, stop=None, **choices):
+            """Run the set-up and return the commands that it ran."""
+            self.commands.calls, self.commands.stop = [], stop
+            Setup(self.plan(**choices), self.commands, {"PATH": "/usr/bin"}).run()
+            return self.commands.calls
+
+        def is_current(self, **choices):
+            return is_current(self.plan(**choices), load_state(self.venv))
+
+    return Workplace()
+
+
+def test_first_run_does_everything_and_the_second_nothing(workplace):
+    assert not workplace.is_current()
+    assert workplace.run() == ALL
+    assert workplace.is_current()
+    assert workplace.run() == []
+
+
+@pytest.mark.parametrize(
+    ("killed_in", "repaired_by"),
+    [
+        ("venv", ALL),
+        ("pip install", ALL),
+        ("colcon spirl_msgs", ALL[2:]),
+        ("pip editable", ALL[3:]),
+        ("colcon spirl_ros", ALL[3:]),
+    ],
+)
+def test_killed_run_is_repaired_by_the_next(workplace, killed_in, repaired_by):
+    with pytest.raises(Killed):
+        workplace.run(stop=(killed_in, Killed()))
+    assert not workplace.is_current()
+    assert workplace.run() == repaired_by
+    assert workplace.is_current()
+
+
+def test_killed_update_of_packages_makes_the_environment_anew(workplace):
+    workplace.run()
+    with pytest.raises(Killed):
+        workplace.run(stop=("pip install", Killed()), extras=("sim", "dev"))
+    assert workplace.run(extras=("sim", "dev")) == ALL
+
+
+def test_failed_download_leaves_what_was_there_usable(workplace):
+    workplace.run()
+    offline = SetupProblem("no network")
+    offline.output = "Connection refused"
+    with pytest.raises(SetupProblem):
+        workplace.run(stop=("pip install", offline), extras=("sim", "dev"))
+    assert workplace.is_current()
+
+
+def test_failed_installation_is_not_trusted(workplace):
+    workplace.run()
+    full = SetupProblem("disk full")
+    full.output = "Installing collected packages: ruff\nNo space left on device"
+    with pytest.raises(SetupProblem):
+        workplace.run(stop=("pip install", full), extras=("sim", "dev"))
+    assert not workplace.is_current()
+    assert workplace.run() == ALL
+
+
+def test_edited_module_takes_effect_without_a_stage(workplace, clone):
+    workplace.run()
+    (clone / "src/spirl_ros/spirl_ros/__init__.py").write_text("VALUE = 1\n")
+    assert workplace.is_current()
+
+
+def test_edited_message_builds_only_the_messages(workplace, clone):
+    workplace.run()
+    (clone / "src/spirl_msgs/msg/Skill.msg").write_text("float64[] latent\n")
+    assert workplace.run() == ["colcon spirl_msgs"]
+
+
+def test_new_launch_file_installs_only_the_package(workplace, clone):
+    workplace.run()
+    (clone / "launch/train.launch.py").touch()
+    assert workplace.run() == ["pip editable", "colcon spirl_ros"]
+
+
+def test_changed_pin_installs_packages_into_the_same_environment(workplace, clone):
+    workplace.run()
+    path = clone / "requirements/sim.txt"
+    path.write_text(path.read_text().replace("glfw==2.11.0", "glfw==2.10.0"))
+    assert workplace.run() == ["pip install"]
+
+
+def test_switching_onnxruntime_removes_the_other_one_first(workplace):
+    workplace.run()
+    assert workplace.run(onnxruntime="gpu") == ["pip uninstall", "pip install"]
+
+
+def test_environment_made_with_another_python_is_replaced(workplace, monkeypatch):
+    workplace.run()
+    monkeypatch.setattr("sys.version_info", (3, 13, 99, "final", 0))
+    assert workplace.run() == ALL

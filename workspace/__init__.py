@@ -1,0 +1,1 @@
+"""Set-up of a clone: Python environment, ROS 2, messages and package. `make setup` runs it through workspace/run."""

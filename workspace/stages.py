@@ -1,0 +1,161 @@
+"""The stages of the set-up: environment, packages, messages, package. Each runs only when something it needs changed."""
+
+import re
+import shutil
+import sysconfig
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from workspace.environment import build_environment, write_environment
+from workspace.machine import check_build_tools, check_disk_space, check_platform, check_python_parts
+from workspace.plan import Plan
+from workspace.problem import SetupProblem
+from workspace.progress import Progress
+from workspace.state import State, load_state, remove_environment
+from workspace.wheels import make_prefix
+
+_PIP_CHANGES = "Installing collected packages|Uninstalling"
+
+
+def is_current(plan: Plan, state: State | None) -> bool:
+    """True when nothing is left to do."""
+    return (
+        state is not None
+        and not state.unfinished
+        and state.done == plan.fingerprints()
+        and plan.venv_python.exists()
+        and (plan.venv / "bin" / "spirl-env").exists()
+    )
+
+
+def is_broken(state: State) -> bool:
+    """True when the environment was left half made: it can only be made anew."""
+    return state.unfinished in ("environment", "packages")
+
+
+def check_machine(plan: Plan, environment: Mapping[str, str]) -> None:
+    """Look for everything that the machine must bring, before anything is written."""
+    check_platform()
+    check_build_tools(environment)
+    check_python_parts()
+    check_disk_space(plan.root, plan.extras, environment)
+
+
+class Setup:
+    """Brings an environment from what it is to what a plan says."""
+
+    def __init__(self, plan: Plan, progress: Progress, environment: Mapping[str, str]) -> None:
+        """Prepare; nothing is written yet.
+
+        Args:
+            plan: what to reach.
+            progress: runs the commands.
+            environment: variables of the shell that asked.
+        """
+        self._plan = plan
+        self._progress = progress
+        self._build_environment = build_environment(plan, environment)
+        self._fingerprints = plan.fingerprints()
+        self._state = State()
+
+    def run(self) -> None:
+        """Do what is left to do. A run that is cut short at any point is repaired by the next one."""
+        plan = self._plan
+        state = load_state(plan.venv)
+        is_usable = (
+            state is not None
+            and not is_broken(state)
+            and state.done.get("environment") == self._fingerprints["environment"]
+            and plan.venv_python.exists()
+        )
+        if state is not None and is_usable:
+            self._state = state
+        else:
+            self._state = State(python=str(plan.python))
+            self._stage("environment", f"Python environment {plan.venv.name}", self._make_environment)
+        count = len(plan.requirements().splitlines())
+        self._stage(
+            "packages", f"{count} packages ({', '.join(['robot', *sorted(plan.extras)])})", self._install_packages
+        )
+        self._stage("messages", "messages (src/spirl_msgs)", lambda: self._build("spirl_msgs"))
+        self._stage("package", "package (src/spirl_ros)", self._build_package)
+        write_environment(plan)
+
+    def _stage(self, name: str, title: str, action: Callable[[], None]) -> None:
+        """Run a stage unless it is done. While it runs, the state says so."""
+        state, venv = self._state, self._plan.venv
+        if state.unfinished != name and state.done.get(name) == self._fingerprints[name]:
+            return
+        with self._progress.stage(title):
+            if name == "environment":
+                remove_environment(venv)
+                venv.mkdir(parents=True)
+            before = replace(state, done=dict(state.done))
+            state.unfinished = name
+            state.done.pop(name, None)
+            state.save(venv)
+            try:
+                action()
+            except SetupProblem as problem:
+                # pip changes nothing before it has downloaded everything: what was there goes on working.
+                is_untouched = problem.output and not re.search(_PIP_CHANGES, problem.output)
+                if name == "packages" and is_untouched and state.onnxruntime == before.onnxruntime:
+                    before.save(venv)
+                raise
+        state.unfinished = ""
+        state.done[name] = self._fingerprints[name]
+        state.save(venv)
+
+    def _run(self, *command: str | Path) -> None:
+        self._progress.run([str(part) for part in command], self._build_environment, self._plan.root)
+
+    def _make_environment(self) -> None:
+        """Make the Python environment; with a distribution it also sees that one's packages."""
+        options = ["--system-site-packages"] if self._plan.distribution else []
+        self._run(self._plan.python, "-m", "venv", *options, self._plan.venv)
+        # `colcon build` at the top of the clone is not to look for packages in here.
+        (self._plan.venv / "COLCON_IGNORE").touch()
+
+    def _install_packages(self) -> None:
+        """Install the pinned packages and, without a distribution, make a ROS 2 prefix of them."""
+        plan = self._plan
+        requirements = plan.venv / "requirements.txt"
+        requirements.write_text(plan.requirements(), encoding="utf-8")
+        if self._state.onnxruntime not in ("", plan.onnxruntime):
+            self._run(plan.venv_python, "-m", "pip", "uninstall", "--yes", "onnxruntime", "onnxruntime-gpu")
+            self._state.onnxruntime = ""
+        self._run(plan.venv_python, "-m", "pip", "install", "--progress-bar", "off", "--requirement", requirements)
+        if plan.distribution is None:
+            make_prefix(plan.venv, plan.site_packages, Path(sysconfig.get_path("include")))
+        self._state.onnxruntime = plan.onnxruntime
+        self._state.extras = sorted(plan.extras)
+
+    def _build_package(self) -> None:
+        """Install spirl_ros twice: its modules linked to src, and its launch files, data and executables by colcon."""
+        link = self._plan.linked_modules / "spirl_ros"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(self._plan.root / "src" / "spirl_ros" / "spirl_ros")
+        pip = (self._plan.venv_python, "-m", "pip", "install", "--no-deps", "--no-build-isolation")
+        self._run(*pip, "--editable", self._plan.root / "src" / "spirl_ros")
+        self._build("spirl_ros")
+
+    def _build(self, package: str) -> None:
+        """Build a package of the workspace from nothing, so that no file of before stays in it."""
+        space = self._plan.venv / "colcon"
+        for folder in (space / "build" / package, space / "install" / package):
+            if folder.exists():
+                shutil.rmtree(folder)
+        self._run(
+            *(self._plan.venv_python, "-m", "colcon", "--log-base", space / "log", "build"),
+            *("--base-paths", self._plan.root / "src" / package, "--packages-select", package),
+            *("--build-base", space / "build", "--install-base", space / "install"),
+            *("--event-handlers", "console_direct+", "--metas", self._plan.root / "colcon.meta"),
+            *("--cmake-args", f"-DPython3_EXECUTABLE={self._plan.venv_python}"),
+            f"-DPYTHON_EXECUTABLE={self._plan.venv_python}",
+        )
+        if not (space / "install" / package / "share" / package / "package.xml").is_file():
+            raise SetupProblem(
+                f"colcon built {package} without an error, but did not install it. Run `make clean setup`."
+            )
