@@ -19,7 +19,7 @@ checked = src/spirl_ros src/spirl_msgs launch tests workspace
 .PHONY: help setup demo test test-mujoco4 check format shell clean
 
 help:
-	@echo "make demo     start the kitchen in simulation; EPISODES=3 VIEWER=none RATE=lockstep SEED=0 POLICY=prior change it"
+	@echo "make demo     start the kitchen in simulation; EPISODES=3 VIEWER=none RATE=lockstep SEED=0 change it"
 	@echo "make test     run all tests"
 	@echo "make check    formatting, lint, types and the fast tests"
 	@echo "make format   format the code"
@@ -34,7 +34,7 @@ setup:
 demo:
 	@$(set_up) --extras sim --quiet
 	@exec $(in_environment) python -m workspace.demo 'episodes:=$(EPISODES)' 'viewer:=$(VIEWER)' 'rate:=$(RATE)' \
-	  'seed:=$(SEED)' 'policy:=$(POLICY)'
+	  'seed:=$(SEED)'
 
 test:
 	@$(set_up) --extras sim dev --quiet

@@ -49,8 +49,8 @@ def build_environment(plan: Plan, environment: Mapping[str, str]) -> dict[str, s
     kept = {name: value for name, value in environment.items() if name not in ASTRAY}
     path = f"{plan.venv / 'bin'}:{environment.get('PATH', os.defpath)}"
     kept.update({"PATH": path, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"})
-    # colcon otherwise lets make wait while the machine is busy with something else.
-    kept.setdefault("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
+    # Without this colcon lets make wait whenever the machine is busy with something else.
+    kept["MAKEFLAGS"] = f"-j{os.cpu_count() or 1}"
     if plan.distribution is None:
         for name in ("PYTHONPATH", "LD_LIBRARY_PATH", "COLCON_PREFIX_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE"):
             kept.pop(name, None)

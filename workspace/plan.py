@@ -11,7 +11,10 @@ from workspace.fingerprint import fingerprint, message_files, package_files
 from workspace.machine import has_nvidia_driver
 from workspace.requirements import check_choices, combined_requirements, requirement_files
 
-PROVIDED_BY_DISTRIBUTION = frozenset({"numpy", "pyyaml", "setuptools"})
+RECIPE = "1"
+"""To be changed when the stages do something else, so that environments of before are made anew."""
+
+PROVIDED_BY_DISTRIBUTION = frozenset({"numpy", "pyyaml"})
 """Packages that a ROS 2 distribution brings, and that its own libraries were built against."""
 
 
@@ -73,7 +76,7 @@ class Plan:
     def fingerprints(self) -> dict[str, str]:
         """For every stage a text that changes when the stage has to run again. The environment's concerns all stages."""
         ros = f"{self.distribution.name} in {self.distribution.prefix}" if self.distribution else "wheels"
-        environment = fingerprint(str(self.venv), self.python_version, ros)
+        environment = fingerprint(RECIPE, str(self.venv), self.python_version, ros)
         build_tools = [self.root / "requirements" / name for name in ("ros.txt", "colcon.txt")]
         build_tools.append(self.root / "colcon.meta")
         return {

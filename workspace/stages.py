@@ -137,8 +137,12 @@ class Setup:
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
             link.symlink_to(self._plan.root / "src" / "spirl_ros" / "spirl_ros")
-        pip = (self._plan.venv_python, "-m", "pip", "install", "--no-deps", "--no-build-isolation")
+        pip = (self._plan.venv_python, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--use-pep517")
         self._run(*pip, "--editable", self._plan.root / "src" / "spirl_ros")
+        if not (self._plan.venv / "bin" / "spirl").is_file():
+            raise SetupProblem(
+                "pip installed spirl_ros without an error, but not its command spirl. Run `make clean setup`."
+            )
         self._build("spirl_ros")
 
     def _build(self, package: str) -> None:

@@ -8,8 +8,14 @@ JOINTS = ("shoulder", "elbow")
 ZERO = np.zeros(2)
 
 
-def trajectory(joint_names=JOINTS, times_s=(1.0, 2.0), positions=((1.0, 2.0), (3.0, 4.0)), velocities=((), ())):
-    return JointTrajectory.from_points(joint_names, times_s, positions, velocities, JOINTS)
+def trajectory(
+    joint_names=JOINTS,
+    times_s=(1.0, 2.0),
+    positions=((1.0, 2.0), (3.0, 4.0)),
+    velocities=((), ()),
+    accelerations=((), ()),
+):
+    return JointTrajectory.from_points(joint_names, times_s, positions, velocities, JOINTS, accelerations)
 
 
 def test_joints_are_mapped_by_name() -> None:
@@ -31,6 +37,7 @@ def test_joints_are_mapped_by_name() -> None:
         ({"positions": ((1.0, 2.0), (1.0, float("nan")))}, "point 1 are not finite"),
         ({"velocities": ((1.0, 2.0), ())}, "velocities"),
         ({"velocities": ((1.0, 2.0), (0.0, 0.1))}, "zero"),
+        ({"accelerations": ((1.0, 2.0), (0.0, 0.1))}, "no velocities"),
     ],
 )
 def test_broken_rule_is_named(changes: dict, told: str) -> None:
@@ -70,3 +77,17 @@ def test_before_its_start_and_after_its_end_it_holds() -> None:
 def test_first_point_at_time_zero_is_taken_at_once() -> None:
     follower = TrajectoryFollower(trajectory(times_s=(0.0, 1.0)), start_s=0.0, position=ZERO, velocity=ZERO)
     np.testing.assert_array_equal(follower.sample(0.0)[0], [1.0, 2.0])
+
+
+def test_accelerations_are_met_too() -> None:
+    # From rest at 0 to rest at 1 in 1 s the quintic is 10 t^3 - 15 t^4 + 6 t^5: 53/512 at t = 1/4, velocity 1.875 at 1/2.
+    zeros = ((0.0, 0.0),)
+    one = trajectory(times_s=(1.0,), positions=((1.0, 0.0),), velocities=zeros, accelerations=zeros)
+    follower = TrajectoryFollower(one, start_s=0.0, position=ZERO, velocity=ZERO)
+    assert follower.sample(0.25)[0][0] == pytest.approx(53 / 512)
+    np.testing.assert_allclose([part[0] for part in follower.sample(0.5)], [0.5, 1.875])
+    speeds = np.array([follower.sample(t)[1][0] for t in np.linspace(0.0, 1.0, 2001)])
+    accelerations = np.diff(speeds) / 0.0005
+    assert abs(accelerations[0]) < 0.1 and abs(accelerations[-1]) < 0.1
+    # Peak acceleration of that quintic: 10 / sqrt(3).
+    assert accelerations.max() == pytest.approx(10 / 3**0.5, rel=1e-3)

@@ -1,3 +1,4 @@
+import os
 import subprocess
 from dataclasses import replace
 
@@ -64,8 +65,15 @@ def test_exit_code_of_the_command_is_kept(plan):
 
 
 def test_build_does_not_inherit_what_leads_it_astray(plan):
-    astray = {"MAKEFLAGS": "-j8", "PYTHONPATH": "/opt/other", "PYTHONHOME": "/usr", "PIP_USER": "1", "PATH": "/usr/bin"}
+    astray = {
+        "MAKEFLAGS": "--jobserver-auth=3,4 -k",
+        "PYTHONPATH": "/opt/other",
+        "PYTHONHOME": "/usr",
+        "PIP_USER": "1",
+        "PATH": "/usr/bin",
+    }
     found = build_environment(plan, astray)
-    assert "MAKEFLAGS" not in found and "PYTHONPATH" not in found and "PYTHONHOME" not in found
+    assert found["MAKEFLAGS"] == f"-j{os.cpu_count()}"
+    assert "PYTHONPATH" not in found and "PYTHONHOME" not in found
     assert found["PIP_USER"] == "0"
     assert found["AMENT_PREFIX_PATH"] == str(plan.venv)

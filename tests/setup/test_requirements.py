@@ -59,7 +59,7 @@ def test_another_mujoco_replaces_the_pinned_one():
 
 def test_what_the_distribution_provides_is_left_out():
     text = combined_requirements([FOLDER / "robot.txt"], "", frozenset({"numpy"}))
-    assert {package_name(line) for line in text.splitlines()} == {"pyyaml"}
+    assert {package_name(line) for line in text.splitlines()} == {"pyyaml", "setuptools"}
 
 
 def test_unknown_extra_is_refused():

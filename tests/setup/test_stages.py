@@ -33,6 +33,8 @@ class FakeCommands:
         if name == "venv":
             (self.venv / "bin").mkdir()
             (self.venv / "bin" / "python").touch()
+        if name == "pip editable":
+            (self.venv / "bin" / "spirl").touch()
         if name.startswith("colcon "):
             share = self.venv / "colcon/install" / name.split()[1] / "share" / name.split()[1]
             share.mkdir(parents=True)
@@ -150,6 +152,20 @@ def test_changed_pin_installs_packages_into_the_same_environment(workplace, clon
 def test_switching_onnxruntime_removes_the_other_one_first(workplace):
     workplace.run()
     assert workplace.run(onnxruntime="gpu") == ["pip uninstall", "pip install"]
+
+
+def test_package_without_its_command_is_not_done(workplace):
+    """pip 23.0 put the command elsewhere without `--use-pep517`, and the set-up called itself done."""
+    workplace.commands.run_as_is = workplace.commands.run
+
+    def forget_the_command(command, environment, folder):
+        workplace.commands.run_as_is(command, environment, folder)
+        (workplace.venv / "bin" / "spirl").unlink(missing_ok=True)
+
+    workplace.commands.run = forget_the_command
+    with pytest.raises(SetupProblem, match="command spirl"):
+        workplace.run()
+    assert not workplace.is_current()
 
 
 def test_environment_made_with_another_python_is_replaced(workplace, monkeypatch):

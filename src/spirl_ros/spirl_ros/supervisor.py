@@ -99,7 +99,12 @@ class Supervisor:
     def _start(self, description: NodeDescription) -> subprocess.Popen:
         process = subprocess.Popen(
             self._command(description),
-            env={**os.environ, LAUNCHER_PID_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"},
+            env={
+                "RCUTILS_CONSOLE_OUTPUT_FORMAT": "{severity} {message}",  # _forward puts the node's name in front.
+                **os.environ,
+                LAUNCHER_PID_VARIABLE: str(os.getpid()),
+                "PYTHONUNBUFFERED": "1",
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

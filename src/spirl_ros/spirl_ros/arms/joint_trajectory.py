@@ -22,6 +22,8 @@ class JointTrajectory:
     """(K, Da) [rad, m]."""
     velocities: np.ndarray | None
     """(K, Da) [rad/s, m/s], or None: then positions are joined by straight lines."""
+    accelerations: np.ndarray | None = None
+    """(K, Da) [rad/s2, m/s2], or None; only beside velocities."""
 
     @classmethod
     def from_points(
@@ -31,6 +33,7 @@ class JointTrajectory:
         positions: Sequence[Sequence[float] | np.ndarray],
         velocities: Sequence[Sequence[float] | np.ndarray],
         arm_joint_names: Sequence[str],
+        accelerations: Sequence[Sequence[float] | np.ndarray] = (),
     ) -> "JointTrajectory":
         """Check a trajectory as it arrives and put its joints into the arm's order.
 
@@ -40,6 +43,7 @@ class JointTrajectory:
             positions: per point, one position per joint.
             velocities: per point, one velocity per joint; or every point's empty.
             arm_joint_names: the arm's joints.
+            accelerations: per point, one acceleration per joint; or every point's empty.
 
         Raises:
             CommandError: says which rule was broken and by what.
@@ -56,10 +60,14 @@ class JointTrajectory:
             raise CommandError(f"time_from_start is {list(times_s)}, expected strictly increasing seconds from 0 on.")
         order = [list(joint_names).index(name) for name in arm_joint_names]
         has_velocities = any(len(velocity) > 0 for velocity in velocities)
+        has_accelerations = any(len(acceleration) > 0 for acceleration in accelerations)
+        if has_accelerations and not has_velocities:
+            raise CommandError("points have accelerations but no velocities. Give both, or positions alone.")
         trajectory = cls(
             times_s=times,
             positions=_points("positions", positions, len(times), order),
             velocities=_points("velocities", velocities, len(times), order) if has_velocities else None,
+            accelerations=_points("accelerations", accelerations, len(times), order) if has_accelerations else None,
         )
         if trajectory.velocities is not None and np.abs(trajectory.velocities[-1]).max() > 1e-6:
             raise CommandError(
@@ -94,34 +102,42 @@ class TrajectoryFollower:
             position: desired position (Da,) at the start.
             velocity: desired velocity (Da,) at the start.
         """
-        has_start = trajectory.times_s[0] > 0
         self._start_s = start_s
-        self._times = np.concatenate(([0.0], trajectory.times_s)) if has_start else trajectory.times_s
-        self._positions = np.vstack((position, trajectory.positions)) if has_start else trajectory.positions
-        self._velocities = trajectory.velocities
-        if trajectory.velocities is not None and has_start:
-            self._velocities = np.vstack((velocity, trajectory.velocities))
+        self._times, self._positions = trajectory.times_s, trajectory.positions
+        self._velocities, self._accelerations = trajectory.velocities, trajectory.accelerations
+        if trajectory.times_s[0] > 0:
+            self._times = np.concatenate(([0.0], self._times))
+            self._positions = np.vstack((position, self._positions))
+            if self._velocities is not None:
+                self._velocities = np.vstack((velocity, self._velocities))
+            if self._accelerations is not None:
+                self._accelerations = np.vstack((np.zeros_like(velocity), self._accelerations))
 
     def sample(self, now_s: float) -> tuple[np.ndarray, np.ndarray]:
-        """Desired position and velocity (Da,) at a time; the first point before it begins, the last after its end."""
+        """Desired position and velocity (Da,) at a time; the first point before it begins, the last after its end.
+
+        Between two points the position is a polynomial that meets all that is given at both ends: a line for
+        positions, a cubic with velocities, a quintic with accelerations.
+        """
         t = now_s - self._start_s
-        if t <= self._times[0]:
-            return self._positions[0], np.zeros_like(self._positions[0])
-        if t >= self._times[-1]:
-            return self._positions[-1], np.zeros_like(self._positions[-1])
+        if t <= self._times[0] or t >= self._times[-1]:
+            return self._positions[0 if t <= self._times[0] else -1], np.zeros_like(self._positions[0])
         i = int(np.searchsorted(self._times, t, side="right")) - 1
         duration = self._times[i + 1] - self._times[i]
-        u = (t - self._times[i]) / duration
+        coefficients = self._coefficients(i, duration)
+        powers = ((t - self._times[i]) / duration) ** np.arange(len(coefficients))
+        velocity = (np.arange(1, len(coefficients)) * powers[:-1]) @ coefficients[1:] / duration
+        return powers @ coefficients, velocity
+
+    def _coefficients(self, i: int, duration: float) -> np.ndarray:
+        """Polynomial (degree + 1, Da) of the stretch from point i to the next, in its share of the duration, 0 to 1."""
         p0, p1 = self._positions[i], self._positions[i + 1]
         if self._velocities is None:
-            return p0 + u * (p1 - p0), (p1 - p0) / duration
-        # Cubic Hermite spline: positions and velocities are met at both ends.
-        m0, m1 = self._velocities[i] * duration, self._velocities[i + 1] * duration
-        position = (
-            (2 * u**3 - 3 * u**2 + 1) * p0
-            + (u**3 - 2 * u**2 + u) * m0
-            + (3 * u**2 - 2 * u**3) * p1
-            + (u**3 - u**2) * m1
-        )
-        velocity = ((6 * u**2 - 6 * u) * (p0 - p1) + (3 * u**2 - 4 * u + 1) * m0 + (3 * u**2 - 2 * u) * m1) / duration
-        return position, velocity
+            return np.stack((p0, p1 - p0))
+        v0, v1 = self._velocities[i] * duration, self._velocities[i + 1] * duration
+        if self._accelerations is None:
+            return np.stack((p0, v0, 3 * (p1 - p0) - 2 * v0 - v1, 2 * (p0 - p1) + v0 + v1))
+        # What is left to reach at the end once the given start is continued with its acceleration.
+        a0, a1 = self._accelerations[i] * duration**2, self._accelerations[i + 1] * duration**2
+        p, v, a = p1 - p0 - v0 - a0 / 2, v1 - v0 - a0, a1 - a0
+        return np.stack((p0, v0, a0 / 2, 10 * p - 4 * v + a / 2, -15 * p + 7 * v - a, 6 * p - 3 * v + a / 2))

@@ -100,5 +100,6 @@ def from_joint_trajectory(message: JointTrajectoryMessage, arm_joint_names: tupl
         times_s=[point.time_from_start.sec + point.time_from_start.nanosec * 1e-9 for point in points],
         positions=[point.positions for point in points],
         velocities=[point.velocities for point in points],
+        accelerations=[point.accelerations for point in points],
         arm_joint_names=arm_joint_names,
     )
