@@ -33,6 +33,14 @@ def test_control_step_ends_every_80_ms_however_time_is_cut() -> None:
     assert arm.time_ns == 160_000_000
 
 
+def test_state_rate_divides_the_control_step_into_whole_physics_steps() -> None:
+    arm = make_arm()
+    assert [arm.physics_steps_per_tick(rate) for rate in (12.5, 62.5, 100.0, 500.0)] == [40, 8, 5, 1]
+    for rate in (90.0, 20.0, 7.0, 1000.0):
+        with pytest.raises(ConfigError, match="12.5, 25, 50, 62.5, 100, 125, 250, 500"):
+            arm.physics_steps_per_tick(rate)
+
+
 def test_trajectory_brings_the_arm_to_its_end_and_holds_there() -> None:
     arm = make_arm()
     target = arm.environment.simulation.data.ctrl.copy()

@@ -11,6 +11,8 @@ from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
@@ -229,6 +231,15 @@ def test_lifecycle_without_autostart(client, start_node) -> None:
         assert len(arm.joint_states) == count
         assert change(Transition.TRANSITION_CLEANUP) == "unconfigured"
         assert change(Transition.TRANSITION_CONFIGURE) == "inactive"
+
+
+def test_failed_configuration_can_be_mended_and_tried_again(client, start_node) -> None:
+    start_node("mujoco_sim", autostart=False, task="laundry")
+    configure = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    assert not client.call(ChangeState, "mujoco_sim/change_state", configure).success
+    task = Parameter(name="task", value=ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="kettle"))
+    client.call(SetParameters, "mujoco_sim/set_parameters", SetParameters.Request(parameters=[task]))
+    assert client.call(ChangeState, "mujoco_sim/change_state", configure).success
 
 
 def test_second_simulator_says_so_and_ends(client, start_node) -> None:

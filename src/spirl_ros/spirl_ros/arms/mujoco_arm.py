@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spirl_ros.arms.joint_trajectory import JointTrajectory, TrajectoryFollower
-from spirl_ros.errors import CommandError
+from spirl_ros.errors import CommandError, ConfigError
 from spirl_ros.tasks.kitchen.environment import KitchenEnvironment, StepResult
 from spirl_ros.tasks.kitchen.simulation import Measurement
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
@@ -56,6 +56,24 @@ class MujocoArm:
     def joint_names(self) -> tuple[str, ...]:
         """The arm's joints, in the order of position commands."""
         return self.environment.scene.joint_names
+
+    def physics_steps_per_tick(self, state_rate_hz: float) -> int:
+        """Physics steps between two states published at a rate [Hz].
+
+        Raises:
+            ConfigError: no whole number of them, or none that divides the control step.
+        """
+        per_control_step = self._physics_steps_per_control_step
+        physics_rate_hz = 1e9 / self._physics_step_ns
+        if not (physics_rate_hz / state_rate_hz).is_integer() or per_control_step % (physics_rate_hz / state_rate_hz):
+            rates = [
+                physics_rate_hz / steps for steps in range(per_control_step, 0, -1) if per_control_step % steps == 0
+            ]
+            raise ConfigError(
+                f"state_rate_hz is {state_rate_hz}, expected a rate that divides the control step into whole physics "
+                f"steps: {', '.join(f'{rate:g}' for rate in rates)}."
+            )
+        return int(physics_rate_hz / state_rate_hz)
 
     def command_positions(self, positions: np.ndarray) -> None:
         """Hold a position (Da,) [rad, m], as a forward command controller does.

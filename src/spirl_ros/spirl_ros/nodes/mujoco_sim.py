@@ -15,7 +15,7 @@ from spirl_msgs.msg import SceneState, TaskStatus
 from spirl_msgs.srv import ResetScene, SetTask
 from spirl_ros.arms.mujoco_arm import MujocoArm, Tick
 from spirl_ros.control.periodic_thread import PeriodicThread
-from spirl_ros.errors import CommandError, ConfigError, SpirlError
+from spirl_ros.errors import CommandError, SpirlError
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.messages import (
     COMMAND_QOS,
@@ -85,21 +85,22 @@ class MujocoSim(ManagedNode):
 
     def configure(self) -> None:
         """Load the scene and open topics and services."""
+        # First of all, so that a second graph ends before its other nodes reach the first one's arm.
+        self._graph_lock = GraphLock(self)
+        try:
+            self._load()
+        except Exception:
+            self._graph_lock.release()
+            raise
+
+    def _load(self) -> None:
         self._config = config = read_parameters(self, MujocoSimConfig)
         noise = MeasurementNoise() if config.observation_noise else NO_NOISE
         environment = KitchenEnvironment(KitchenConfig(config.task, config.count, config.max_steps, noise=noise))
-        physics_steps = 1.0 / (environment.scene.model.opt.timestep * config.state_rate_hz)
-        per_control_step = environment.scene.physics_steps_per_control_step
-        self._physics_steps_per_tick = round(physics_steps)
-        if abs(physics_steps - self._physics_steps_per_tick) > 1e-6 or per_control_step % self._physics_steps_per_tick:
-            raise ConfigError(
-                f"parameter state_rate_hz is {config.state_rate_hz}, expected a rate with whole physics steps of 2 ms "
-                f"that divide the control step of 80 ms: 12.5, 25, 50, 62.5, 100, 125, 250 or 500."
-            )
-        self._graph_lock = GraphLock(self)
         self._next_seed = config.seed
         environment.reset(config.seed)
         self._arm = MujocoArm(environment)
+        self._physics_steps_per_tick = self._arm.physics_steps_per_tick(config.state_rate_hz)
         self._clock_publisher = self.create_publisher(Clock, "clock", 1)
         self._joint_state_publisher = self.create_publisher(JointState, "joint_states", 10)
         self._scene_state_publisher = self.create_publisher(SceneState, "scene_state", 10)
