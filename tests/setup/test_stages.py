@@ -1,11 +1,12 @@
 """The stages with a fake pip and colcon: what runs, and what a run that was cut short leaves to the next one."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager
 
 import pytest
 
 from workspace.plan import make_plan
 from workspace.problem import SetupProblem
+from workspace.progress import Progress
 from workspace.stages import Setup, is_current
 from workspace.state import load_state
 
@@ -14,7 +15,7 @@ class Killed(BaseException):
     """Stands for a kill: nothing of the set-up catches it."""
 
 
-class FakeCommands:
+class FakeCommands(Progress):
     """Takes the place of `Progress`: writes what the commands would leave, and stops in one of them when asked to."""
 
     def __init__(self, venv):
@@ -22,8 +23,9 @@ class FakeCommands:
         self.calls = []
         self.stop = None
 
-    def stage(self, title):
-        return nullcontext()
+    @contextmanager
+    def stage(self, name):
+        yield
 
     def run(self, command, environment, folder):
         name = self.name_of(command)

@@ -19,3 +19,23 @@ class ObservationError(SpirlError, ValueError):
 
 class SceneError(SpirlError, RuntimeError):
     """A simulated scene cannot be loaded."""
+
+
+class DatasetError(SpirlError, ValueError):
+    """A file of demonstrations cannot be read or written: not a dataset, another schema, truncated or not finite."""
+
+
+_HOW_TO_INSTALL = {
+    "mujoco": "Simulation needs it: pip install 'spirl_ros[sim]', or `make setup` in the repository.",
+    "spirl_msgs": "Nodes need it: build the workspace with colcon and source install/setup.sh, or use `make shell`.",
+    "rclpy": "Nodes need it: source a ROS 2 distribution, or use `make shell` in the repository.",
+}
+
+
+def explain(error: BaseException) -> str | None:
+    """One line for an error that the user can mend, with the next step; None for every other error."""
+    if isinstance(error, SpirlError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in _HOW_TO_INSTALL:
+        return f"the package {error.name} is not installed. {_HOW_TO_INSTALL[error.name]}"
+    return None

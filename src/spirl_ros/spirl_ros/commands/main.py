@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from spirl_ros.commands import bench, demos, up
-from spirl_ros.errors import SpirlError
+from spirl_ros.errors import explain
 
 EXIT_BAD_INPUT = 2
 
@@ -21,11 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         return parsed.run(parsed)
-    except SpirlError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        explanation = explain(error)
+        if explanation is None:
+            raise
+        print(f"error: {explanation}", file=sys.stderr)
+        return EXIT_BAD_INPUT
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ class ArmMotion:
         for _ in range(steps):
             yield ArmTarget(self._desired, gripper)
 
-    def approach(self, pose: ToolPose, rest: np.ndarray, gripper: float) -> Motion:
+    def approach(self, pose: ToolPose, rest: np.ndarray, gripper: float, *, is_via: bool = False) -> Motion:
         """Move through free space, around what is in the way, to a pose reached near a rest posture (7,).
 
         At the end waits a little for the arm to come close.
@@ -81,7 +81,7 @@ class ArmMotion:
         for step in range(1, steps + 1):
             self._desired = point_on_path(path, _eased(step / steps))
             yield ArmTarget(self._desired, gripper)
-        for _ in range(_SETTLE_STEPS):
+        for _ in range(0 if is_via else _SETTLE_STEPS):
             if np.abs(goal - self.view.arm_positions).max() < _SETTLED_RAD:
                 break
             yield ArmTarget(self._desired, gripper)

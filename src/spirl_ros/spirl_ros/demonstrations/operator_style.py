@@ -17,7 +17,7 @@ class OperatorStyle:
     """Standard deviation of the slow wander of the hand about its path, per axis [m]."""
     action_noise: float = 0.1
     """Standard deviation of the noise on the executed action, arm joints only; correlated over 5 control steps."""
-    speed_range: tuple[float, float] = (0.75, 1.05)
+    speed_range: tuple[float, float] = (0.85, 1.1)
     """Smallest and largest speed of a movement, relative to the recipe's."""
     pause_probability: float = 0.1
     """Chance to stop and think for 2 to 7 control steps before a subtask."""

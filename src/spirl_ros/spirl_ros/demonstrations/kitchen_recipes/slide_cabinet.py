@@ -15,6 +15,16 @@ _ROTATION_WEIGHT = 0.03
 _YAW_RAD, _YAW_BESIDE_OPEN_DOOR_RAD = 0.1, 0.5
 """With the hinge door open the hand points left, which puts the hand itself right of the door."""
 
+_IN_FRONT = np.array([-0.02, -0.09, -0.05])
+"""Where the push is prepared (3,) [m], from the place beside the bar."""
+_FAR_IN_FRONT = np.array([-0.02, -0.14, -0.05])
+"""The same with the hinge door open: the hand then comes from the right, and nearer the wall it is caught by the bar."""
+
+_CLEAR_OF_DOOR = np.array([-0.09, 0.42, 2.34])
+"""Right of the open hinge door and below it (3,) [m]: from the far left the straight way leads into the door."""
+_FAR_LEFT_X = -0.3
+"""The hand that has just opened the door is below it already, right of this [m]."""
+
 
 def open_slide_cabinet(motion: ArmMotion) -> Motion:
     """One attempt. The door's position rises from 0; it is left at about 0.38 m."""
@@ -34,7 +44,9 @@ def open_slide_cabinet(motion: ArmMotion) -> Motion:
         passed_the_bar = view.coordinate(DOOR) < 0.02 and view.tool.position[0] > bar[0] + 0.04
         return view.coordinate(DOOR) > open_position or passed_the_bar
 
-    in_front = beside_bar + np.array([-0.02, -0.09, -0.05]) + vary.jitter3(0.015, 0.015, 0.015)
+    in_front = beside_bar + (_FAR_IN_FRONT if is_door_beside_open else _IN_FRONT) + vary.jitter3(0.015, 0.015, 0.015)
+    if is_door_beside_open and view.tool.position[0] < _FAR_LEFT_X:
+        yield from motion.approach(ToolPose(_CLEAR_OF_DOOR, rotation), REST, GRIPPER_CLOSED, is_via=True)
     yield from motion.approach(ToolPose(in_front, rotation), REST, GRIPPER_CLOSED)
     yield from motion.follow(lambda: beside_bar, rotation, GRIPPER_CLOSED, speed=0.042, steps=14, tolerance_m=0.015)
     yield from motion.follow(
