@@ -1,7 +1,10 @@
 """Environment steps per second of our kitchen beside gymnasium-robotics' FrankaKitchen-v1."""
 
 import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
@@ -11,42 +14,63 @@ from spirl_ros.tasks.environment_pool import EnvironmentPool
 from spirl_ros.tasks.kitchen.environment import KitchenEnvironment
 
 PEER = "FrankaKitchen-v1"
+STEPS_PER_EPISODE, STEPS_PER_ROUND = 140, 20
 
 
-def compare_environments(rounds: int = 15, steps: int = 140, max_workers: int = 2) -> Comparison:
-    """Random actions, the same ones for everybody, half an episode per round from the initial state.
+def compare_environments(rounds: int = 100, max_workers: int = 2) -> Comparison:
+    """Random actions, the same ones for everybody, in half episodes from the initial state.
 
-    The peer is made by `gymnasium.make` as its documentation says and steps in one thread.
+    A round is short, because the speed of a shared machine changes within a second. The peer is made by
+    `gymnasium.make` as its documentation says and steps in one thread.
     """
     warnings.filterwarnings("ignore", module="gymnasium")
-    actions = np.random.default_rng(0).uniform(-1.0, 1.0, (steps, 9))
+    actions = np.random.default_rng(0).uniform(-1.0, 1.0, (STEPS_PER_EPISODE // STEPS_PER_ROUND, STEPS_PER_ROUND, 9))
     peer = _make_peer()
-    pools = {
-        workers: EnvironmentPool(KitchenEnvironment, count=workers, workers=workers)
-        for workers in range(1, max_workers + 1)
+
+    ours = KitchenEnvironment()
+    pools = [
+        EnvironmentPool(KitchenEnvironment, count=workers, workers=workers) for workers in range(2, max_workers + 1)
+    ]
+
+    def run_one(environment: Any, rounds_of_episode: Iterator[np.ndarray | None]) -> int:
+        for action in _next_round(rounds_of_episode, lambda: environment.reset(seed=0)):
+            environment.step(action)
+        return STEPS_PER_ROUND
+
+    def run_pool(pool: EnvironmentPool, rounds_of_episode: Iterator[np.ndarray | None]) -> int:
+        def steps(index: int) -> None:
+            for action in round_actions:
+                pool.environments[index].step(action)
+
+        round_actions = _next_round(rounds_of_episode, lambda: pool.reset([0] * len(pool.environments)))
+        pool.map(steps)
+        return STEPS_PER_ROUND * len(pool.environments)
+
+    contestants = {
+        PEER: partial(run_one, peer, _rounds(actions)),
+        "ours, 1 thread": partial(run_one, ours, _rounds(actions)),
     }
-
-    def run_peer() -> int:
-        peer.reset(seed=0)
-        for action in actions:
-            peer.step(action)
-        return steps
-
-    def run_pool(pool: EnvironmentPool) -> int:
-        def episode(index: int) -> None:
-            environment = pool.environments[index]
-            environment.reset(seed=0)
-            for action in actions:
-                environment.step(action)
-
-        pool.map(episode)
-        return steps * len(pool.environments)
-
-    contestants = {PEER: run_peer}
-    for workers, pool in pools.items():
-        contestants[f"ours, {workers} thread{'s' * (workers > 1)}"] = lambda pool=pool: run_pool(pool)
+    for pool in pools:
+        contestants[f"ours, {len(pool.environments)} threads"] = partial(run_pool, pool, _rounds(actions))
     versions = {package: version(package) for package in ("mujoco", "gymnasium-robotics", "numpy")}
     return compare(contestants, peer=PEER, unit="environment steps/s", rounds=rounds, versions=versions)
+
+
+def _rounds(actions: np.ndarray) -> Iterator[np.ndarray | None]:
+    """The actions (rounds, steps, Da) of an episode round by round, None before each new episode, without end."""
+    while True:
+        yield None
+        yield from actions
+
+
+def _next_round(rounds_of_episode: Iterator[np.ndarray | None], reset: Callable[[], object]) -> np.ndarray:
+    """Actions of the next round, after a reset where an episode begins."""
+    actions = next(rounds_of_episode)
+    if actions is None:
+        reset()
+        actions = next(rounds_of_episode)
+    assert actions is not None
+    return actions
 
 
 def _make_peer():

@@ -10,10 +10,10 @@ def add_parser(subparsers) -> None:
         "bench",
         help="measure speed beside peers",
         description="Measure speed beside peers, in turn (A B A B), and print medians, quartiles and ratios.",
-        epilog="example: spirl bench env --rounds 15",
+        epilog="example: spirl bench env --rounds 100",
     )
     parser.add_argument("what", choices=["env"], help="env: kitchen steps per second beside FrankaKitchen-v1")
-    parser.add_argument("--rounds", type=int, default=15, help="counted rounds (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=100, help="counted rounds (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.set_defaults(run=run)
 
