@@ -35,9 +35,16 @@ setup(
     # What runs on the robot. The exact versions that we test stand in requirements/.
     install_requires=["numpy>=1.26", "pyyaml>=6.0"],
     extras_require={
-        "sim": ["mujoco>=3.9,<5", "gymnasium-robotics>=1.4.2,<1.5"],
-        "train": ["torch>=2.13,<3"],
-        "dev": ["hypothesis>=6.100", "pyright>=1.1.400", "pytest>=8", "pytest-timeout>=2.3", "ruff>=0.17"],
+        "sim": ["mujoco>=3.9,<5", "gymnasium-robotics>=1.4.2,<1.5", "h5py>=3.11", "tqdm>=4.66"],
+        "train": ["torch>=2.13,<3", "h5py>=3.11", "tqdm>=4.66"],
+        "dev": [
+            "hypothesis>=6.100",
+            "minari>=0.5.3",
+            "pyright>=1.1.400",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "ruff>=0.17",
+        ],
     },
     zip_safe=False,
     entry_points={

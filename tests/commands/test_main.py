@@ -3,8 +3,10 @@ import pytest
 from spirl_ros.bringup import BRINGUPS
 from spirl_ros.commands.main import main
 
+DEMOS_COMMANDS = [["demos", name] for name in ("operator", "collect", "info", "import", "export")]
 
-@pytest.mark.parametrize("command", [[], ["up"], ["bench"], ["demos"], ["demos", "operator"]])
+
+@pytest.mark.parametrize("command", [[], ["up"], ["bench"], ["demos"], *DEMOS_COMMANDS])
 def test_every_command_has_a_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*command, "--help"])

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from spirl_ros.commands import demos_datasets
 from spirl_ros.errors import ConfigError
 
 
@@ -18,6 +19,7 @@ def add_parser(subparsers) -> None:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_operator(commands)
+    demos_datasets.add_parsers(commands)
 
 
 def _add_operator(commands) -> None:

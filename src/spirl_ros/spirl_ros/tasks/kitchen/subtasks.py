@@ -1,6 +1,7 @@
 """The kitchen's seven subtasks and when each is done."""
 
 import difflib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -56,6 +57,12 @@ class SubtaskDetector:
         errors = scene_positions[self._indices] - self._goals
         is_done = np.add.reduceat(errors * errors, self._first_of_subtask) < DONE_DISTANCE**2
         return {SUBTASKS[index] for index in np.flatnonzero(is_done)}
+
+
+def goal_positions(subtasks: Iterable[str], scene_names: Sequence[str]) -> np.ndarray:
+    """Goal of some subtasks, in the order of the scene's positions; 0 for coordinates that none of them is about (D4RL)."""
+    goals = {name: value for subtask in subtasks for name, value in _GOALS[subtask].items()}
+    return np.array([goals.get(name, 0.0) for name in scene_names])
 
 
 def target_subtasks(task: str) -> tuple[str, ...]:

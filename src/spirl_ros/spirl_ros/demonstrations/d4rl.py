@@ -1,0 +1,146 @@
+"""Reads and writes the HDF5 files of D4RL's kitchen family (Fu et al. 2020, "D4RL").
+
+Rows of all episodes follow each other: observations (N, 60), of which the last 30 are the goal, actions (N, 9),
+rewards, terminals and timeouts (N,). An episode ends with a row whose terminal or timeout is set. Such a file has no
+observation after an episode's last action, so that action is left out when reading. Files of ours have two arrays
+more, which D4RL's own code ignores: next_observations, with which nothing is left out, and infos/executed_actions.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from spirl_ros.demonstrations.collection import kitchen_metadata
+from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.demonstrations.storage import open_hdf5, synchronise
+from spirl_ros.errors import DatasetError
+from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.tasks.kitchen.subtasks import SubtaskDetector, goal_positions, target_subtasks
+
+_COLUMNS = {"observations": 60, "actions": 9, "rewards": 0, "terminals": 0, "timeouts": 0}
+"""Arrays of the schema and their columns, 0 for one number per row."""
+
+_OURS = {"next_observations": 60, "infos/executed_actions": 9}
+
+
+def read_d4rl(path: Path, task: str = "kitchen") -> Dataset:
+    """Read a file of the kitchen family. Which subtasks are done, and when, is judged from the observations.
+
+    Raises:
+        DatasetError: no HDF5, another schema, sizes that do not fit, or values that are not finite.
+    """
+    with open_hdf5(path) as file:
+        arrays = _read_arrays(file)
+    scene = load_kitchen_scene()
+    detector = SubtaskDetector(scene.scene_names)
+    metadata = replace(kitchen_metadata(scene), operator=f"imported from {path.name}")
+    has_ended = arrays["terminals"].astype(bool) | arrays["timeouts"].astype(bool)
+    has_ended[-1] = True  # the recording ends there, marked or not
+    ends = np.flatnonzero(has_ended) + 1
+    episodes, too_short = [], 0
+    for first, end in zip([0, *ends[:-1]], ends, strict=True):
+        rows = {name: values[first:end] for name, values in arrays.items()}
+        episode = _episode(rows, metadata, detector)
+        if episode is None:
+            too_short += 1
+        else:
+            episodes.append(episode)
+    if not episodes:
+        raise DatasetError(f"{path} has {len(ends)} episodes of one row each, expected some of two or more.")
+    return Dataset(tuple(episodes), task, {"imported_from": path.name, "dropped": {"a single row": too_short}})
+
+
+def write_d4rl(path: Path, dataset: Dataset) -> None:
+    """Write a kitchen dataset in D4RL's schema, float32 as there, under a temporary name that is then renamed.
+
+    Raises:
+        DatasetError: the dataset is of another robot, the file exists, or the disk refuses.
+    """
+    scene = load_kitchen_scene()
+    found, expected = dataset.episodes[0].metadata.observation_names, kitchen_metadata(scene).observation_names
+    if found != expected:
+        raise DatasetError(f"observations are {', '.join(found)}; D4RL's kitchen schema needs {', '.join(expected)}.")
+    if path.exists():
+        raise DatasetError(f"{path} exists already. Choose another name, or delete it first.")
+    goal = np.concatenate(
+        (np.zeros(scene.joint_count), goal_positions(target_subtasks(dataset.task), scene.scene_names))
+    )
+    last = [np.arange(episode.steps) == episode.steps - 1 for episode in dataset.episodes]
+    episodes = dataset.episodes
+    arrays = {
+        "observations": _with_goal(np.concatenate([episode.observations[:-1] for episode in episodes]), goal),
+        "next_observations": _with_goal(np.concatenate([episode.observations[1:] for episode in episodes]), goal),
+        "actions": np.concatenate([episode.actions for episode in episodes]),
+        "infos/executed_actions": np.concatenate([episode.executed_actions for episode in episodes]),
+        "rewards": np.concatenate([episode.rewards for episode in episodes]),
+        "terminals": np.concatenate([at & e.terminated for at, e in zip(last, episodes, strict=True)]),
+        # Every episode must end somewhere in this schema: what did not terminate timed out.
+        "timeouts": np.concatenate([at & (not e.terminated) for at, e in zip(last, episodes, strict=True)]),
+    }
+    temporary = path.with_name(f".{path.name}.writing")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with h5py.File(temporary, "w") as file:
+            for name, values in arrays.items():
+                file.create_dataset(name, data=values if values.dtype == bool else values.astype(np.float32))
+        synchronise(temporary)
+        temporary.rename(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DatasetError(f"{path} cannot be written: {error}.") from error
+
+
+def _read_arrays(file: h5py.File) -> dict[str, np.ndarray]:
+    has = ", ".join(f"{name} {getattr(item, 'shape', '(group)')}" for name, item in file.items())
+    schema = ", ".join(f"{name} (N, {columns})" if columns else f"{name} (N,)" for name, columns in _COLUMNS.items())
+    missing = [name for name in _COLUMNS if not isinstance(file.get(name), h5py.Dataset)]
+    if missing:
+        raise DatasetError(f"{file.filename} lacks {', '.join(missing)}. Found {has or 'nothing'}; expected {schema}.")
+    columns = _COLUMNS | {name: size for name, size in _OURS.items() if name in file}
+    arrays = {name: np.asarray(file[name]) for name in columns}
+    rows = len(arrays["observations"])
+    if rows == 0:
+        raise DatasetError(f"{file.filename} has no rows, expected {schema}.")
+    for name, size in columns.items():
+        expected = (rows, size) if size else (rows,)
+        if arrays[name].shape != expected:
+            raise DatasetError(f"{file.filename}: {name} has shape {arrays[name].shape}, expected {expected}.")
+        is_finite = np.isfinite(arrays[name])
+        if not is_finite.all():
+            row = int(np.argwhere(~is_finite)[0][0])
+            raise DatasetError(f"{file.filename}: {name} has a value in row {row} that is not finite.")
+    return arrays
+
+
+def _episode(rows: dict[str, np.ndarray], metadata: EpisodeMetadata, detector: SubtaskDetector) -> Episode | None:
+    """One episode from its rows; None when no action is left."""
+    size, joints = len(metadata.observation_names), len(metadata.joint_names)
+    observations = rows["observations"][:, :size]
+    is_terminal = bool(rows["terminals"][-1])
+    if "next_observations" in rows:
+        observations = np.concatenate((observations, rows["next_observations"][-1:, :size]))
+    else:
+        is_terminal = False  # the action that the flag belongs to is left out
+    steps = len(observations) - 1
+    if steps < 1:
+        return None
+    completed: dict[str, int] = {}
+    for step, observation in enumerate(observations[1:], start=1):
+        for subtask in sorted(detector.done(observation[joints:])):
+            completed.setdefault(subtask, step)
+    return Episode(
+        observations,
+        rows["actions"][:steps],
+        rows.get("infos/executed_actions", rows["actions"])[:steps],
+        rows["rewards"][:steps],
+        terminated=is_terminal,
+        truncated=not is_terminal,
+        metadata=replace(metadata, completed_at_step=completed),
+    )
+
+
+def _with_goal(observations: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    return np.concatenate((observations, np.broadcast_to(goal, observations.shape)), axis=1)

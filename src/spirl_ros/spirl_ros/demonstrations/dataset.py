@@ -1,0 +1,54 @@
+"""A set of episodes that belong together: same robot, same rate, same meaning of every number."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.errors import DatasetError
+
+_SAME_IN_ALL = ("control_rate_hz", "observation_names", "joint_names", "joint_units", "action_scale")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Episodes in a fixed order."""
+
+    episodes: tuple[Episode, ...]
+    task: str
+    """Name of the task, or its target subtasks separated by commas."""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """How the dataset was made, for people: settings, and how much was dropped. Values that JSON can hold."""
+
+    def __post_init__(self) -> None:
+        """Check that the episodes fit together."""
+        if not self.episodes:
+            raise DatasetError("the dataset has no episodes, expected at least one.")
+        first = self.episodes[0].metadata
+        for index, episode in enumerate(self.episodes):
+            for name in _SAME_IN_ALL:
+                found, expected = getattr(episode.metadata, name), getattr(first, name)
+                if found != expected:
+                    raise DatasetError(
+                        f"{name} of episode {index} is {found}, but of episode 0 {expected}. "
+                        "Keep episodes of different robots or rates in datasets of their own."
+                    )
+
+    @property
+    def steps(self) -> int:
+        """Control steps of all episodes."""
+        return sum(episode.steps for episode in self.episodes)
+
+
+def dataset_digest(episodes: Iterable[Episode]) -> str:
+    """SHA-256 over all arrays in order, as hexadecimal digits: the same numbers give the same digest in any file."""
+    digest = hashlib.sha256()
+    for episode in episodes:
+        digest.update(np.array(episode.observations.shape + episode.actions.shape, dtype="<i8").tobytes())
+        for values in (episode.observations, episode.actions, episode.executed_actions, episode.rewards):
+            digest.update(values.astype("<f8").tobytes())
+        digest.update(bytes([episode.terminated, episode.truncated]))
+    return digest.hexdigest()

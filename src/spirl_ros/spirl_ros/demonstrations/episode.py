@@ -1,0 +1,96 @@
+"""One recorded run: what was observed, intended, executed and rewarded, and how it came about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spirl_ros.demonstrations.operator_style import OperatorStyle
+from spirl_ros.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class EpisodeMetadata:
+    """How an episode came about, and what its numbers mean."""
+
+    task: tuple[str, ...]
+    """Subtasks that the operator was asked for, in order; empty when nobody knows."""
+    operator: str
+    """Who acted: `scripted`, a person's name, or where the episode was imported from."""
+    control_rate_hz: float
+    """Actions per second."""
+    observation_names: tuple[str, ...]
+    """Name of each value of an observation (Do)."""
+    joint_names: tuple[str, ...]
+    """Name of the joint of each value of an action (Da)."""
+    joint_units: tuple[str, ...]
+    """Unit of each joint's position, `rad` or `m` (Da)."""
+    action_scale: float
+    """Joint velocity that an action of 1 asks for [rad/s, m/s]."""
+    completed_at_step: Mapping[str, int] = field(default_factory=dict)
+    """Every subtask that was ever done and the control step after which it first was; step 1 is the first action's."""
+    seed: int | None = None
+    """Seed of environment and operator."""
+    operator_style: OperatorStyle | None = None
+    """How a scripted operator varied; its `action_noise` is the noise injected between intended and executed action."""
+    measurement_noise: Mapping[str, float] = field(default_factory=dict)
+    """Noise of the simulated sensors: `robot_ratio` and `scene_ratio`; empty for a real arm."""
+    mujoco_version: str = ""
+    """Version of the simulator; empty for a real arm."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the arrays."""
+        if not 0.0 < self.control_rate_hz < np.inf:
+            raise DatasetError(f"control_rate_hz is {self.control_rate_hz}, expected more than 0.")
+        if len(self.joint_units) != len(self.joint_names):
+            raise DatasetError(f"joint_units are {self.joint_units}, expected one for each of {self.joint_names}.")
+
+
+@dataclass(frozen=True)
+class Episode:
+    """An episode of T control steps. Its arrays are read-only."""
+
+    observations: np.ndarray
+    """(T+1, Do), measurement noise included: the one that each action was chosen on, and the one after the last."""
+    actions: np.ndarray
+    """(T, Da) as the operator intended them: what a demonstration teaches."""
+    executed_actions: np.ndarray
+    """(T, Da) as they were carried out, injected noise included."""
+    rewards: np.ndarray
+    """(T,) for what each action newly completed."""
+    terminated: bool
+    """The task ended with the last step."""
+    truncated: bool
+    """The recording ended with the last step, the task did not."""
+    metadata: EpisodeMetadata
+
+    def __post_init__(self) -> None:
+        """Check sizes and values, once."""
+        steps = len(self.actions)
+        if steps < 1:
+            raise DatasetError("the episode has no action, expected at least one control step.")
+        sizes = {
+            "observations": (steps + 1, len(self.metadata.observation_names)),
+            "actions": (steps, len(self.metadata.joint_names)),
+            "executed_actions": (steps, len(self.metadata.joint_names)),
+            "rewards": (steps,),
+        }
+        for name, expected in sizes.items():
+            values = np.array(getattr(self, name), dtype=np.float64)
+            if values.shape != expected:
+                raise DatasetError(
+                    f"{name} has shape {values.shape}, expected {expected} for {steps} actions and the names given."
+                )
+            is_finite = np.isfinite(values)
+            if not is_finite.all():
+                where = tuple(int(i) for i in np.argwhere(~is_finite)[0])
+                raise DatasetError(f"{name} is {values[where]} at {where}, expected finite numbers only.")
+            values.flags.writeable = False
+            object.__setattr__(self, name, values)
+        if self.terminated and self.truncated:
+            raise DatasetError("the episode is both terminated and truncated, expected at most one of them.")
+
+    @property
+    def steps(self) -> int:
+        """Control steps T."""
+        return len(self.actions)

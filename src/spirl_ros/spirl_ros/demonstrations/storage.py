@@ -1,0 +1,230 @@
+"""Keeps datasets in Minari's format: a folder with main_data.hdf5 and metadata.json.
+
+Minari itself opens the folder with `minari.MinariDataset(folder)`. It is not used for writing: it puts datasets below
+the home directory, and appends to files in place, where a crash would leave half an episode.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from spirl_ros.demonstrations.dataset import Dataset, dataset_digest
+from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.demonstrations.operator_style import OperatorStyle
+from spirl_ros.errors import DatasetError
+
+DATA_FILE = "main_data.hdf5"
+METADATA_FILE = "metadata.json"
+FORMAT_VERSION = "0.5.3"
+"""The version of Minari whose format this is."""
+
+_OWN_KEY = "spirl"
+"""Our entry in metadata.json, beside Minari's."""
+
+
+def write_dataset(folder: Path, dataset: Dataset) -> str:
+    """Write a dataset under a temporary name, then rename it: the folder appears complete or not at all.
+
+    Returns:
+        The dataset's digest.
+
+    Raises:
+        DatasetError: something is there already, or the disk refuses.
+    """
+    if folder.exists():
+        raise DatasetError(f"{folder} exists already. Choose another folder, or delete it first.")
+    digest = dataset_digest(dataset.episodes)
+    temporary = folder.with_name(f".{folder.name}.writing")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        with h5py.File(temporary / DATA_FILE, "w", track_order=True) as file:
+            for index, episode in enumerate(dataset.episodes):
+                write_episode(file.create_group(f"episode_{index}"), episode, index)
+        size_mb = round((temporary / DATA_FILE).stat().st_size / 1e6, 1)
+        metadata = _minari_metadata(folder.name, dataset, size_mb)
+        metadata[_OWN_KEY] = {"task": dataset.task, "digest": digest, "origin": dict(dataset.origin)}
+        (temporary / METADATA_FILE).write_text(json.dumps(metadata, indent=1), encoding="utf-8")
+        for path in (temporary / DATA_FILE, temporary / METADATA_FILE):
+            synchronise(path)
+        temporary.rename(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise DatasetError(f"{folder} cannot be written: {error}. Nothing was left there.") from error
+    return digest
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read a whole dataset that `write_dataset` wrote into memory.
+
+    Raises:
+        DatasetError: not such a dataset, truncated, or not finite; the message names the file.
+    """
+    metadata = read_metadata(folder)
+    own = metadata[_OWN_KEY]
+    with open_hdf5(folder / DATA_FILE) as file:
+        expected, found = int(metadata["total_episodes"]), len(file)
+        if found != expected:
+            raise DatasetError(f"{folder / DATA_FILE} has {found} episodes, but {METADATA_FILE} says {expected}.")
+        episodes = tuple(read_episode(file, f"episode_{index}") for index in range(expected))
+    return Dataset(episodes, own["task"], own["origin"])
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """Read metadata.json of a dataset of ours.
+
+    Raises:
+        DatasetError: there is none, it is no JSON, or it lacks what we write.
+    """
+    path = folder / METADATA_FILE
+    expected = f"Expected a folder with {DATA_FILE} and {METADATA_FILE}, as `spirl demos collect` writes it."
+    if not path.is_file():
+        raise DatasetError(f"{folder} is not a dataset: there is no {path}. {expected}")
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DatasetError(f"{path} is not JSON: {error}. {expected}") from error
+    if not isinstance(metadata, dict) or _OWN_KEY not in metadata:
+        raise DatasetError(f"{path} has no entry '{_OWN_KEY}': the dataset is not one of ours. {expected}")
+    return metadata
+
+
+def stored_digest(folder: Path) -> str:
+    """The digest that was written with a dataset."""
+    return read_metadata(folder)[_OWN_KEY]["digest"]
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading; whatever HDF5 does not like while it is open becomes a DatasetError."""
+    if not path.is_file():
+        raise DatasetError(f"there is no file {path}.")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError, RuntimeError) as error:
+        if not h5py.is_hdf5(path):
+            raise DatasetError(
+                f"{path} is not an HDF5 file. Expected one that starts with HDF5's signature."
+            ) from error
+        raise DatasetError(
+            f"{path} cannot be read: {error}. Expected a complete HDF5 file of this kind; it may be truncated."
+        ) from error
+    except DatasetError as error:
+        raise error if str(path) in str(error) else DatasetError(f"{path}: {error}") from error
+
+
+def write_episode(group: h5py.Group, episode: Episode, index: int) -> None:
+    """Write one episode into its own group, in Minari's layout."""
+    last_only = np.arange(episode.steps) == episode.steps - 1
+    group.create_dataset("observations", data=episode.observations)
+    group.create_dataset("actions", data=episode.actions)
+    group.create_dataset("rewards", data=episode.rewards)
+    group.create_dataset("terminations", data=last_only & episode.terminated)
+    group.create_dataset("truncations", data=last_only & episode.truncated)
+    group.create_group("infos").create_dataset("executed_actions", data=episode.executed_actions)
+    for name, value in _flatten(asdict(episode.metadata)).items():
+        group.attrs[name] = value
+    group.attrs["id"] = index
+    group.attrs["total_steps"] = episode.steps
+
+
+def read_episode(file: h5py.File, name: str) -> Episode:
+    """Read one episode that `write_episode` wrote.
+
+    Raises:
+        DatasetError: a part is missing or cannot be used.
+    """
+    group = file[name]
+    if not isinstance(group, h5py.Group):
+        raise DatasetError(f"{name} is not a group, expected one with {', '.join(_ARRAYS)}.")
+    missing = [key for key in (*_ARRAYS, "infos/executed_actions") if key not in group]
+    if missing:
+        raise DatasetError(f"{name} lacks {', '.join(missing)}; it has {', '.join(group) or 'nothing'}.")
+    arrays = {key: np.asarray(group[key]) for key in _ARRAYS}
+    try:
+        return Episode(
+            observations=arrays["observations"],
+            actions=arrays["actions"],
+            executed_actions=np.asarray(group["infos/executed_actions"]),
+            rewards=arrays["rewards"],
+            terminated=bool(arrays["terminations"].any()),
+            truncated=bool(arrays["truncations"].any()),
+            metadata=_metadata_from(dict(group.attrs)),
+        )
+    except DatasetError as error:
+        raise DatasetError(f"{name}: {error}") from error
+
+
+_ARRAYS = ("observations", "actions", "rewards", "terminations", "truncations")
+
+
+def synchronise(path: Path) -> None:
+    """Wait until a file is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Attributes of a group: `a/b` for the entry b of a, as Minari does; what is None is left out."""
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{name}/")
+        elif isinstance(value, tuple) and (not value or isinstance(value[0], str)):
+            flat[f"{prefix}{name}"] = np.array(value, dtype=h5py.string_dtype())
+        elif value is not None:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _metadata_from(attributes: Mapping[str, Any]) -> EpisodeMetadata:
+    values: dict[str, Any] = {"completed_at_step": {}, "operator_style": {}, "measurement_noise": {}}
+    for path, value in attributes.items():
+        name, _, entry = path.partition("/")
+        plain = tuple(value.tolist()) if isinstance(value, np.ndarray) else getattr(value, "item", lambda v=value: v)()
+        if entry:
+            values.setdefault(name, {})[entry] = plain
+        else:
+            values[name] = plain
+    by_step = sorted(values["completed_at_step"].items(), key=lambda entry: (entry[1], entry[0]))
+    values["completed_at_step"] = dict(by_step)
+    values["operator_style"] = OperatorStyle(**values["operator_style"]) if values["operator_style"] else None
+    known = {field.name for field in fields(EpisodeMetadata)}
+    try:
+        return EpisodeMetadata(**{name: value for name, value in values.items() if name in known})
+    except TypeError as error:
+        raise DatasetError(f"its attributes are {', '.join(attributes)}; {error}.") from error
+
+
+def _minari_metadata(name: str, dataset: Dataset, size_mb: float) -> dict[str, Any]:
+    first = dataset.episodes[0]
+    return {
+        "total_episodes": len(dataset.episodes),
+        "total_steps": dataset.steps,
+        "data_format": "hdf5",
+        "jpeg_encoding": False,
+        "observation_space": _box(first.observations.shape[1], np.inf),
+        "action_space": _box(first.actions.shape[1], 1.0),
+        "dataset_id": f"spirl/{re.sub('[^A-Za-z0-9_]+', '_', name)}-v0",
+        "minari_version": FORMAT_VERSION,
+        "dataset_size": size_mb,
+        "algorithm_name": first.metadata.operator,
+        "description": f"Demonstrations of the task {dataset.task}. Actions are the intended ones; "
+        "infos/executed_actions are those carried out.",
+    }
+
+
+def _box(size: int, limit: float) -> str:
+    """A box space as Minari writes it: JSON inside JSON."""
+    space = {"type": "Box", "dtype": "float64", "shape": [size], "low": [-limit] * size, "high": [limit] * size}
+    return json.dumps(space)

@@ -1,0 +1,194 @@
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from spirl_ros.demonstrations import collect as collect_module
+from spirl_ros.demonstrations.collect import Amount, collect
+from spirl_ros.demonstrations.collection import CollectionConfig, Outcome, draw_chain, outcomes, record_chain
+from spirl_ros.demonstrations.storage import read_dataset
+from spirl_ros.demonstrations.unfinished_collection import CHAINS_PER_FILE
+from spirl_ros.errors import ConfigError, DatasetError
+from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
+from spirl_ros.tasks.kitchen.subtasks import TASKS
+from tests.demonstrations.small_dataset import assert_same_episode, make_episode
+
+CONFIG = CollectionConfig(seed=3)
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Outcome:
+    return next(outcome for i in range(10) if (outcome := record_chain(CONFIG, i)).episode is not None)
+
+
+def fake_outcomes(config, first, workers):
+    """Every third chain fails."""
+    index = first
+    while True:
+        episode = None if index % 3 == 2 else make_episode(2 + index % 5, index)
+        yield Outcome(index, 10, episode, "" if episode else "failed")
+        index += 1
+
+
+def test_no_chain_of_the_mixed_split_is_the_target():
+    chains = [draw_chain(CONFIG, index) for index in range(400)]
+    assert all(len(set(chain.subtasks)) == 4 for chain, _ in chains)
+    assert not any(set(chain.subtasks) == set(TASKS["kitchen"]) for chain, _ in chains)
+    assert set().union(*(chain.subtasks for chain, _ in chains)) == set(TASKS["kitchen_all"])
+    noise = [style.action_noise for _, style in chains]
+    assert 0.05 <= min(noise) < 0.06 < 0.24 < max(noise) <= 0.25
+    assert len({chain.seed for chain, _ in chains}) == 400
+
+
+def test_chain_depends_on_seed_and_index_only():
+    assert draw_chain(CONFIG, 5) == draw_chain(CONFIG, 5)
+    assert draw_chain(CONFIG, 5) != draw_chain(CONFIG, 6)
+    assert draw_chain(CONFIG, 5) != draw_chain(CollectionConfig(seed=4), 5)
+
+
+def test_complete_split_does_the_target_in_order():
+    assert draw_chain(CollectionConfig(split="complete"), 0)[0].subtasks == TASKS["kitchen"]
+
+
+def test_recording_holds_what_happened(recorded):
+    episode, metadata = recorded.episode, recorded.episode.metadata
+    environment = KitchenEnvironment(KitchenConfig(task=",".join(metadata.task), count="any"))
+    observations = [environment.reset(metadata.seed)]
+    rewards = []
+    for action in episode.executed_actions:
+        result = environment.step(action)
+        observations.append(result.observation)
+        rewards.append(result.reward)
+    np.testing.assert_array_equal(episode.observations, observations)
+    np.testing.assert_array_equal(episode.rewards, rewards)
+    assert metadata.completed_at_step == environment.progress.completed_at_step
+    assert set(metadata.task) <= set(metadata.completed_at_step)
+    assert episode.terminated and not episode.truncated
+    assert metadata.joint_units == ("rad",) * 7 + ("m",) * 2
+
+
+def test_injected_noise_is_on_the_executed_arm_actions_only(recorded):
+    episode = recorded.episode
+    noise = episode.executed_actions - episode.actions
+    assert (noise[:, 7:] == 0.0).all()
+    # Clipping to [-1, 1] makes the noise smaller where the arm moves fast.
+    assert 0.3 < noise[:, :7].std() / episode.metadata.operator_style.action_noise < 1.2
+
+
+def test_result_does_not_depend_on_the_number_of_workers():
+    generators = [outcomes(CONFIG, 0, workers) for workers in (1, 2)]
+    for _ in range(2):
+        one, other = (next(generator) for generator in generators)
+        assert (one.index, one.steps, one.dropped_because) == (other.index, other.steps, other.dropped_because)
+        assert (one.episode is None) == (other.episode is None)
+        if one.episode is not None and other.episode is not None:
+            assert_same_episode(one.episode, other.episode)
+    for generator in generators:
+        generator.close()
+
+
+def test_workers_end_when_their_parent_is_killed():
+    """They waited forever for chains from a parent that `kill -9` had ended."""
+    code = (
+        "import multiprocessing, sys\n"
+        "from spirl_ros.demonstrations.collection import CollectionConfig, outcomes\n"
+        "if __name__ == '__main__':\n"
+        "    chains = outcomes(CollectionConfig(max_steps=5), 0, 2)\n"
+        "    next(chains)\n"
+        "    print(*(child.pid for child in multiprocessing.active_children()), flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert parent.stdin is not None and parent.stdout is not None
+    assert len(parent.stdout.readline().split()) == 2
+    parent.kill()
+    parent.wait()
+    # The pipe ends when nobody holds it any more, and each worker does while it lives.
+    assert parent.stdout.read() == ""
+
+
+def test_chain_that_fails_is_dropped():
+    outcome = record_chain(CollectionConfig(max_steps=20), 0)
+    assert outcome.episode is None
+    assert (outcome.steps, outcome.dropped_because) == (20, "failed")
+
+
+def test_episode_that_completes_the_target_is_dropped_from_the_mixed_split(recorded):
+    task = ",".join(recorded.episode.metadata.task[:2])  # a target that this chain does complete
+    config = CollectionConfig(seed=3, task=task)
+    assert record_chain(CollectionConfig(seed=3, split="complete", task=task), 0).episode is not None
+    assert all(not set(task.split(",")) <= set(draw_chain(config, i)[0].subtasks) for i in range(50))
+
+
+def test_collecting_goes_on_until_there_are_enough_episodes_and_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect_module, "outcomes", fake_outcomes)
+    result = collect(tmp_path / "data", CONFIG, Amount(episodes=3, steps=20))
+    # Chains 0 1 3 4 6 7 are kept, with 2 3 5 6 3 4 steps: 2 + 3 + 5 + 6 = 16 < 20, and with chain 6 it is 19, then 23.
+    assert [one.metadata.seed for one in result.dataset.episodes] == [0, 1, 3, 4, 6, 7]
+    assert result.dataset.origin["dropped"] == {"failed": 2}
+    assert read_dataset(tmp_path / "data").steps == 23
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("interrupted_after", [1, CHAINS_PER_FILE, CHAINS_PER_FILE + 3])
+def test_interrupted_collection_is_continued_to_the_same_result(tmp_path, monkeypatch, interrupted_after):
+    begun = Counter()
+
+    def interrupted_outcomes(config, first, workers):
+        for outcome in fake_outcomes(config, first, workers):
+            if outcome.index == interrupted_after and not begun["again"]:
+                raise KeyboardInterrupt
+            begun[outcome.index] += 1
+            yield outcome
+
+    monkeypatch.setattr(collect_module, "outcomes", interrupted_outcomes)
+    amount = Amount(episodes=30, steps=0)
+    with pytest.raises(KeyboardInterrupt):
+        collect(tmp_path / "data", CONFIG, amount)
+    assert [path.name for path in tmp_path.iterdir()] == ["data.unfinished"]
+    with pytest.raises(DatasetError, match="interrupted collection. Add --resume"):
+        collect(tmp_path / "data", CONFIG, amount)
+    with pytest.raises(DatasetError, match="was begun with seed 3, not 4"):
+        collect(tmp_path / "data", CollectionConfig(seed=4), amount, resume=True)
+    begun["again"] = 1
+    resumed = collect(tmp_path / "data", CONFIG, amount, resume=True)
+    monkeypatch.setattr(collect_module, "outcomes", fake_outcomes)
+    assert resumed.digest == collect(tmp_path / "whole", CONFIG, amount).digest
+    assert max(begun.values()) == 1  # nothing was simulated twice
+
+
+def test_file_that_a_crash_left_half_written_does_not_matter(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect_module, "outcomes", fake_outcomes)
+    whole = collect(tmp_path / "whole", CONFIG, Amount(5, 0))
+    (tmp_path / "data.unfinished").mkdir()
+    (tmp_path / "data.unfinished" / "chains-000000.writing").write_text("half")
+    (tmp_path / "data.unfinished" / "collection.writing").write_text("{")
+    assert collect(tmp_path / "data", CONFIG, Amount(5, 0), resume=True).digest == whole.digest
+
+
+def test_operator_that_nearly_always_fails_ends_the_collection(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect_module, "outcomes", lambda *_: (Outcome(i, 280, None, "failed") for i in range(10_000)))
+    with pytest.raises(DatasetError, match="only 0 of 50 chains are of use"):
+        collect(tmp_path / "data", CONFIG, Amount(5, 0))
+
+
+def test_existing_dataset_is_left_untouched(tmp_path):
+    (tmp_path / "data").mkdir()
+    with pytest.raises(DatasetError, match="exists already"):
+        collect(tmp_path / "data", CONFIG, Amount(1, 0))
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DatasetError, match="file/data.unfinished/collection.json cannot be written"):
+        collect(tmp_path / "file" / "data", CONFIG, Amount(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("split", "partial"), ("seed", -1), ("noise", (0.3, 0.1)), ("task", "dishes")]
+)
+def test_impossible_settings_are_refused(name, value):
+    with pytest.raises(ConfigError, match=f"{name} is"):
+        CollectionConfig(**{name: value})

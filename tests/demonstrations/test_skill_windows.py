@@ -1,0 +1,73 @@
+import time
+
+import numpy as np
+import pytest
+
+from spirl_ros.demonstrations.skill_windows import SkillWindows, split_episodes
+from spirl_ros.errors import ConfigError, DatasetError
+from tests.demonstrations.small_dataset import make_episode
+
+
+def numbered_episode(number: int, steps: int):
+    """Observation t is (number, t, 0); action t is (number, t)."""
+    t = np.arange(steps + 1.0)
+    observations = np.stack([np.full(steps + 1, float(number)), t, np.zeros(steps + 1)], axis=1)
+    return make_episode(steps, seed=number, observations=observations, actions=observations[:-1, :2])
+
+
+def test_window_never_crosses_episode_end():
+    windows = SkillWindows([numbered_episode(n, steps) for n, steps in enumerate((4, 9, 3, 5))], horizon=4)
+    observations, actions = windows.draw(5000, np.random.default_rng(0))
+    assert observations.shape == (5000, 5, 3)
+    assert actions.shape == (5000, 4, 2)
+    assert (observations[:, :, 0] == observations[:, :1, 0]).all()
+    assert (np.diff(observations[:, :, 1], axis=1) == 1.0).all()
+    np.testing.assert_array_equal(actions, observations[:, :-1, :2])
+
+
+def test_every_window_is_drawn_and_episodes_too_short_are_not():
+    windows = SkillWindows([numbered_episode(n, steps) for n, steps in enumerate((4, 9, 3, 5))], horizon=4)
+    # Lengths 4, 9, 5 with horizon 4 have 1, 6 and 2 starts.
+    assert windows.count == 9
+    starts = {tuple(first) for first in windows.draw(2000, np.random.default_rng(1)).actions[:, 0]}
+    assert starts == {(0, 0), *((1, t) for t in range(6)), (3, 0), (3, 1)}
+    every = [tuple(first) for batch in windows.all(batch_size=4) for first in batch.actions[:, 0]]
+    assert sorted(every) == sorted(starts)
+
+
+def test_episodes_are_drawn_uniformly_whatever_their_length():
+    windows = SkillWindows([numbered_episode(0, 4), numbered_episode(1, 200)], horizon=4)
+    drawn = windows.draw(10_000, np.random.default_rng(2)).actions[:, 0, 0]
+    assert drawn.mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_horizon_longer_than_every_episode_is_refused():
+    with pytest.raises(DatasetError, match="no episode has 10 control steps, the longest has 9"):
+        SkillWindows([numbered_episode(0, 9)], horizon=10)
+    with pytest.raises(ConfigError):
+        SkillWindows([numbered_episode(0, 9)], horizon=0)
+
+
+def test_split_keeps_every_episode_once_and_whole():
+    episodes = [numbered_episode(n, 3) for n in range(10)]
+    train, validation = split_episodes(episodes, 0.2, np.random.default_rng(0))
+    assert (len(train), len(validation)) == (8, 2)
+    assert {id(one) for one in train + validation} == {id(one) for one in episodes}
+    again, _ = split_episodes(episodes, 0.2, np.random.default_rng(0))
+    assert [id(one) for one in again] == [id(one) for one in train]
+
+
+def test_split_that_is_impossible_is_refused():
+    with pytest.raises(ConfigError, match="validation_share is 1.0"):
+        split_episodes([numbered_episode(0, 3)] * 3, 1.0, np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="at least 2"):
+        split_episodes([numbered_episode(0, 3)], 0.1, np.random.default_rng(0))
+
+
+def test_a_hundred_thousand_windows_take_less_than_a_second():
+    windows = SkillWindows([make_episode(200, seed) for seed in range(20)], horizon=10)
+    generator = np.random.default_rng(0)
+    began_s = time.process_time()
+    for _ in range(400):
+        windows.draw(256, generator)
+    assert time.process_time() - began_s < 1.0

@@ -1,0 +1,98 @@
+import json
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+
+from spirl_ros.demonstrations.dataset import dataset_digest
+from spirl_ros.demonstrations.storage import read_dataset, stored_digest, write_dataset
+from spirl_ros.errors import DatasetError
+from tests.demonstrations.small_dataset import METADATA, assert_same_episode, make_dataset
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_dataset(tmp_path / "small", make_dataset())
+    return tmp_path / "small"
+
+
+def test_what_was_written_is_read_back_exactly(folder):
+    expected, found = make_dataset(), read_dataset(folder)
+    assert (found.task, found.origin) == (expected.task, expected.origin)
+    for one, other in zip(found.episodes, expected.episodes, strict=True):
+        assert_same_episode(one, other)
+    assert stored_digest(folder) == dataset_digest(expected.episodes)
+
+
+def test_episode_about_which_little_is_known_is_read_back(tmp_path):
+    unknown = replace(
+        METADATA, task=(), completed_at_step={}, operator_style=None, measurement_noise={}, mujoco_version=""
+    )
+    write_dataset(tmp_path / "human", make_dataset(metadata=unknown))
+    assert read_dataset(tmp_path / "human").episodes[0].metadata == replace(unknown, seed=0)
+
+
+def test_minari_opens_the_folder(folder):
+    minari = pytest.importorskip("minari")
+    dataset = minari.MinariDataset(folder)
+    expected = make_dataset().episodes
+    assert dataset.id == "spirl/small-v0"
+    assert (dataset.total_episodes, dataset.total_steps) == (2, 8)
+    assert (dataset.observation_space.shape, dataset.action_space.shape) == ((3,), (2,))
+    for found, episode in zip(dataset.iterate_episodes(), expected, strict=True):
+        np.testing.assert_array_equal(found.observations, episode.observations)
+        np.testing.assert_array_equal(found.actions, episode.actions)
+        np.testing.assert_array_equal(found.infos["executed_actions"], episode.executed_actions)
+        np.testing.assert_array_equal(found.terminations, [False] * (episode.steps - 1) + [True])
+        assert not found.truncations.any()
+    metadata = list(dataset.storage.get_episode_metadata([1]))[0]
+    assert metadata["seed"] == 1
+    assert metadata["completed_at_step"] == {"microwave": 1, "kettle": 3}
+
+
+def test_existing_folder_is_left_untouched(folder):
+    before = (folder / "main_data.hdf5").read_bytes()
+    with pytest.raises(DatasetError, match="exists already"):
+        write_dataset(folder, make_dataset((9,)))
+    assert (folder / "main_data.hdf5").read_bytes() == before
+
+
+def test_failed_write_leaves_nothing(tmp_path, monkeypatch):
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("spirl_ros.demonstrations.storage.write_episode", full_disk)
+    with pytest.raises(DatasetError, match="No space left"):
+        write_dataset(tmp_path / "small", make_dataset())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_dataset_is_named(tmp_path):
+    with pytest.raises(DatasetError, match=f"{tmp_path} is not a dataset: there is no .*metadata.json"):
+        read_dataset(tmp_path)
+    (tmp_path / "metadata.json").write_text("{")
+    with pytest.raises(DatasetError, match="metadata.json is not JSON"):
+        read_dataset(tmp_path)
+    (tmp_path / "metadata.json").write_text(json.dumps({"total_episodes": 1}))
+    with pytest.raises(DatasetError, match="not one of ours"):
+        read_dataset(tmp_path)
+
+
+def test_truncated_file_is_named(folder):
+    path = folder / "main_data.hdf5"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DatasetError, match=f"{path} cannot be read.*truncated"):
+        read_dataset(folder)
+
+
+def test_missing_array_and_nan_are_named_with_file_and_episode(folder):
+    path = folder / "main_data.hdf5"
+    with h5py.File(path, "a") as file:
+        file["episode_1/actions"][2, 1] = np.nan  # pyright: ignore
+    with pytest.raises(DatasetError, match=rf"{path}: episode_1: actions is nan at \(2, 1\)"):
+        read_dataset(folder)
+    with h5py.File(path, "a") as file:
+        del file["episode_1/actions"]
+    with pytest.raises(DatasetError, match=f"{path}: episode_1 lacks actions; it has .*observations"):
+        read_dataset(folder)
