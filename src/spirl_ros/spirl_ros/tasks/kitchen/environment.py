@@ -111,7 +111,9 @@ class KitchenEnvironment:
         action = np.asarray(action, dtype=float)
         if action.shape != (self.scene.joint_count,) or not np.isfinite(action).all():
             raise CommandError(f"action is {action}, expected {self.scene.joint_count} finite values in [-1, 1].")
-        return self.step_command(self.action_meaning.joint_command(action, self.measurement.joint_positions))
+        self.simulation.command_checked(self.action_meaning.joint_command(action, self.measurement.joint_positions))
+        self.simulation.advance(self._physics_steps)
+        return self.finish_step()
 
     def step_command(self, joint_command: np.ndarray) -> StepResult:
         """Hold a joint command (9,) [rad, m] for one control period.

@@ -57,13 +57,19 @@ class KitchenSimulation:
         """Start at the initial state with seed 0."""
         self.scene = scene
         self.data = mujoco.MjData(scene.model)
-        self._position_noise = scene.position_noise * self._ratios(noise, scene.model.nq)
-        self._velocity_noise = scene.velocity_noise * self._ratios(noise, scene.model.nv)
+        # Views into the simulation's memory: asking `data` for them costs more than what is done with them.
+        n = scene.joint_count
+        self._joint_positions, self._scene_positions = self.data.qpos[:n], self.data.qpos[n:]
+        self._joint_velocities, self._ctrl = self.data.qvel[:n], self.data.ctrl
+        self._noise = np.concatenate(
+            (
+                noise.robot_ratio * scene.position_noise[:n],
+                noise.robot_ratio * scene.velocity_noise[:n],
+                noise.scene_ratio * scene.position_noise[n:],
+                noise.scene_ratio * scene.velocity_noise[n:],
+            )
+        )
         self.reset(seed=0)
-
-    def _ratios(self, noise: MeasurementNoise, size: int) -> np.ndarray:
-        joint_count = self.scene.joint_count
-        return np.repeat([noise.robot_ratio, noise.scene_ratio], [joint_count, size - joint_count])
 
     def reset(self, seed: int) -> None:
         """Put arm and scene into the initial state and seed the measurement noise."""
@@ -90,9 +96,13 @@ class KitchenSimulation:
         if not np.isfinite(joint_positions).all():
             bad = self.scene.joint_names[int(np.argmin(np.isfinite(joint_positions)))]
             raise CommandError(f"joint command for {bad} is not finite. Send finite positions.")
-        self.data.ctrl[:] = np.minimum(
-            np.maximum(joint_positions, self.scene.position_lower), self.scene.position_upper
+        self.command_checked(
+            np.minimum(np.maximum(joint_positions, self.scene.position_lower), self.scene.position_upper)
         )
+
+    def command_checked(self, joint_positions: np.ndarray) -> None:
+        """The same for a set-point that is known to be finite and within the limits."""
+        self._ctrl[:] = joint_positions
 
     def advance(self, physics_steps: int) -> None:
         """Let time pass: `physics_steps` steps of the model's 2 ms."""
@@ -100,19 +110,18 @@ class KitchenSimulation:
 
     def measure(self) -> Measurement:
         """Read the sensors. Each call draws new noise, in the order of FrankaKitchen-v1."""
-        n, model = self.scene.joint_count, self.scene.model
-        noise = self._generator.uniform(-1.0, 1.0, model.nq + model.nv)
-        joint_noise, scene_noise = noise[: 2 * n], noise[2 * n :]
-        position_noise, velocity_noise = self._position_noise, self._velocity_noise
+        n = self.scene.joint_count
+        noise = self._generator.uniform(-1.0, 1.0, self._noise.size)
+        noise *= self._noise
         return Measurement(
-            joint_positions=self.data.qpos[:n] + position_noise[:n] * joint_noise[:n],
-            joint_velocities=self.data.qvel[:n] + velocity_noise[:n] * joint_noise[n:],
-            scene_positions=self.data.qpos[n:] + position_noise[n:] * scene_noise[: model.nq - n],
+            joint_positions=self._joint_positions + noise[:n],
+            joint_velocities=self._joint_velocities + noise[n : 2 * n],
+            scene_positions=self._scene_positions + noise[2 * n : 2 * n + self._scene_positions.size],
         )
 
     def true_scene_positions(self) -> np.ndarray:
         """Scene positions (21,) without noise, for judging what is done."""
-        return self.data.qpos[self.scene.joint_count :]
+        return self._scene_positions
 
     def save(self) -> SimulationState:
         """The full state: continuing from it gives the same numbers to the last bit."""
