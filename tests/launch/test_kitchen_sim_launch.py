@@ -14,7 +14,6 @@ launch_testing = pytest.importorskip(
 )
 
 DOMAIN_ID = str(20 + os.getpid() % 80)
-LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "kitchen_sim.launch.py"
 
 
 def environment_of(tmp_path: Path) -> dict[str, str]:

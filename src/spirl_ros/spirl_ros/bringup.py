@@ -45,11 +45,8 @@ class Bringup:
     name: str
     description: str
     arguments: tuple[LaunchArgument, ...]
-    describe_nodes: Callable[[Mapping[str, str]], list[NodeDescription]]
-
-    def nodes(self, values: Mapping[str, str]) -> list[NodeDescription]:
-        """The nodes for checked argument values."""
-        return self.describe_nodes(values)
+    nodes: Callable[[Mapping[str, str]], list[NodeDescription]]
+    """The nodes to start for checked argument values."""
 
     def check(self, given: Mapping[str, str]) -> dict[str, str]:
         """Complete the given arguments with their defaults.
@@ -129,7 +126,7 @@ KITCHEN_SIM = Bringup(
         LaunchArgument("viewer", "none", "what shows the scene; more viewers come with later versions", ("none",)),
         *COMMON_ARGUMENTS,
     ),
-    describe_nodes=_kitchen_sim_nodes,
+    nodes=_kitchen_sim_nodes,
 )
 
 BRINGUPS = {bringup.name: bringup for bringup in (KITCHEN_SIM,)}

@@ -134,5 +134,6 @@ class KitchenSimulation:
         """Go back to a state that `save` returned, of this or of another simulation of the same scene."""
         mujoco.mj_setState(self.scene.model, self.data, state.physics, int(mujoco.mjtState.mjSTATE_INTEGRATION))
         mujoco.mj_forward(self.scene.model, self.data)
+        # Positions of bodies are up to date now, but the solver's warm start may not be the saved one any more.
         mujoco.mj_setState(self.scene.model, self.data, state.physics, int(mujoco.mjtState.mjSTATE_INTEGRATION))
         self._generator.bit_generator.state = state.generator
