@@ -1,19 +1,24 @@
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 
 from spirl_ros.demonstrations import collect as collect_module
+from spirl_ros.demonstrations import collection as collection_module
 from spirl_ros.demonstrations.collect import Amount, collect
 from spirl_ros.demonstrations.collection import CollectionConfig, Outcome, draw_chain, outcomes, record_chain
-from spirl_ros.demonstrations.storage import read_dataset
-from spirl_ros.demonstrations.unfinished_collection import CHAINS_PER_FILE
+from spirl_ros.demonstrations.dataset import dataset_digest
+from spirl_ros.demonstrations.operator_report import Chain
+from spirl_ros.demonstrations.storage import read_dataset, write_dataset
+from spirl_ros.demonstrations.unfinished_collection import CHAINS_PER_FILE, UnfinishedCollection
 from spirl_ros.errors import ConfigError, DatasetError
 from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
 from spirl_ros.tasks.kitchen.subtasks import TASKS
-from tests.demonstrations.small_dataset import assert_same_episode, make_episode
+from tests.demonstrations.small_dataset import assert_same_episode, make_dataset, make_episode
 
 CONFIG = CollectionConfig(seed=3)
 
@@ -115,11 +120,18 @@ def test_chain_that_fails_is_dropped():
     assert (outcome.steps, outcome.dropped_because) == (20, "failed")
 
 
-def test_episode_that_completes_the_target_is_dropped_from_the_mixed_split(recorded):
-    task = ",".join(recorded.episode.metadata.task[:2])  # a target that this chain does complete
-    config = CollectionConfig(seed=3, task=task)
-    assert record_chain(CollectionConfig(seed=3, split="complete", task=task), 0).episode is not None
-    assert all(not set(task.split(",")) <= set(draw_chain(config, i)[0].subtasks) for i in range(50))
+def test_episode_that_completes_the_target_by_accident_is_dropped_from_the_mixed_split(recorded, monkeypatch):
+    """No chain that is drawn asks for the target, so the accident is a chain that does although it was not drawn."""
+    metadata = recorded.episode.metadata
+    config = CollectionConfig(seed=3, task=",".join(metadata.task[1:3]))
+    assert all(not set(metadata.task[1:3]) <= set(draw_chain(config, i)[0].subtasks) for i in range(50))
+    accident = (Chain(metadata.task, metadata.seed), metadata.operator_style)
+    monkeypatch.setattr(collection_module, "draw_chain", lambda *_: accident)
+    outcome = record_chain(config, recorded.index)
+    assert (outcome.episode, outcome.dropped_because) == (None, "completed the target")
+    assert outcome.steps == recorded.steps  # the same episode, which is kept where it is no accident
+    assert record_chain(replace(config, task="kitchen_all"), recorded.index).episode is not None
+    assert record_chain(replace(config, split="complete"), recorded.index).episode is not None
 
 
 def test_collecting_goes_on_until_there_are_enough_episodes_and_steps(tmp_path, monkeypatch):
@@ -166,6 +178,77 @@ def test_file_that_a_crash_left_half_written_does_not_matter(tmp_path, monkeypat
     (tmp_path / "data.unfinished" / "chains-000000.writing").write_text("half")
     (tmp_path / "data.unfinished" / "collection.writing").write_text("{")
     assert collect(tmp_path / "data", CONFIG, Amount(5, 0), resume=True).digest == whole.digest
+
+
+def test_second_collection_into_the_same_folder_is_refused_while_the_first_runs(tmp_path):
+    """The second one read `.unfinished` as a leftover, and advised to resume or to delete it."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from spirl_ros.demonstrations.collection import CollectionConfig\n"
+        "from spirl_ros.demonstrations.unfinished_collection import UnfinishedCollection\n"
+        "unfinished = UnfinishedCollection(Path(sys.argv[1]), CollectionConfig(seed=3))\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "data.unfinished")]
+    first = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None and first.stdout.readline() == "ready\n"
+    for resume in (False, True):
+        with pytest.raises(DatasetError, match="another process is collecting into .*data.unfinished right now"):
+            collect(tmp_path / "data", CONFIG, Amount(1, 0), resume=resume)
+    first.kill()
+    first.wait()
+    with pytest.raises(DatasetError, match="Add --resume"):  # the kernel has freed it
+        collect(tmp_path / "data", CONFIG, Amount(1, 0))
+
+
+def test_folder_is_free_again_after_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect_module, "outcomes", lambda *_: (Outcome(i, 280, None, "failed") for i in range(60)))
+    with pytest.raises(DatasetError, match="of use"):
+        collect(tmp_path / "data", CONFIG, Amount(5, 0))
+    with pytest.raises(DatasetError, match="Add --resume"):
+        collect(tmp_path / "data", CONFIG, Amount(5, 0))
+
+
+def test_crash_between_finishing_and_cleaning_up_is_mended_by_resume(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect_module, "outcomes", fake_outcomes)
+
+    def crash(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(collect_module.UnfinishedCollection, "delete", crash)
+        with pytest.raises(SystemExit):
+            collect(tmp_path / "data", CONFIG, Amount(5, 0))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "data.unfinished"]
+    with pytest.raises(DatasetError, match="Add --resume"):
+        collect(tmp_path / "data", CONFIG, Amount(5, 0))
+    mended = collect(tmp_path / "data", CONFIG, Amount(5, 0), resume=True)
+    assert (len(mended.dataset.episodes), mended.new_steps) == (5, 0)
+    assert mended.digest == dataset_digest(mended.dataset.episodes)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_dataset_that_is_not_the_leftovers_own_is_left_untouched(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect_module, "outcomes", fake_outcomes)
+    UnfinishedCollection(tmp_path / "data.unfinished", CONFIG).close()
+    digest = write_dataset(tmp_path / "data", make_dataset())
+    with pytest.raises(DatasetError, match="is not what .*data.unfinished makes"):
+        collect(tmp_path / "data", CONFIG, Amount(5, 0), resume=True)
+    assert dataset_digest(read_dataset(tmp_path / "data").episodes) == digest
+
+
+def test_truncated_file_of_an_interrupted_collection_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect_module, "outcomes", fake_outcomes)
+    unfinished = UnfinishedCollection(tmp_path / "data.unfinished", CONFIG)
+    for outcome in islice(fake_outcomes(CONFIG, 0, 1), CHAINS_PER_FILE):
+        unfinished.add(outcome)
+    unfinished.close()
+    path = tmp_path / "data.unfinished" / "chains-000000.hdf5"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DatasetError, match=f"{path} cannot be read.*truncated"):
+        collect(tmp_path / "data", CONFIG, Amount(50, 0), resume=True)
 
 
 def test_operator_that_nearly_always_fails_ends_the_collection(tmp_path, monkeypatch):

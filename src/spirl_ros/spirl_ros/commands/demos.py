@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from spirl_ros.commands import demos_datasets
+from spirl_ros.commands import demos_datasets, demos_exchange, demos_plot, demos_replay
 from spirl_ros.errors import ConfigError
 
 
@@ -20,6 +20,9 @@ def add_parser(subparsers) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_operator(commands)
     demos_datasets.add_parsers(commands)
+    demos_exchange.add_parsers(commands)
+    demos_replay.add_parser(commands)
+    demos_plot.add_parser(commands)
 
 
 def _add_operator(commands) -> None:

@@ -1,25 +1,21 @@
-"""`spirl demos collect`, `info`, `import` and `export`: datasets of demonstrations."""
+"""`spirl demos collect` and `info`: make a dataset of demonstrations, and say what one holds."""
 
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 
-from spirl_ros.errors import ConfigError, DatasetError
+from spirl_ros.commands.exit_codes import INTERRUPTED
+from spirl_ros.errors import ConfigError
 
 DEFAULT_EPISODES, DEFAULT_STEPS = 640, 130_000
 """As much as D4RL's mixed kitchen dataset."""
-
-INTERRUPTED = 130
 
 
 def add_parsers(commands) -> None:
     """Add the commands to those of `spirl demos`."""
     _add_collect(commands)
     _add_info(commands)
-    _add_import(commands)
-    _add_export(commands)
 
 
 def _add_collect(commands) -> None:
@@ -67,9 +63,8 @@ def _add_collect(commands) -> None:
 
 def run_collect(parsed: argparse.Namespace) -> int:
     """Collect, with a progress bar, and print what came out."""
-    from tqdm import tqdm
-
-    from spirl_ros.demonstrations.collect import Amount, CollectionProgress, collect
+    from spirl_ros.commands.collection_bar import CollectionBar
+    from spirl_ros.demonstrations.collect import Amount, collect
     from spirl_ros.demonstrations.collection import CollectionConfig
 
     for name, smallest in (("episodes", 1), ("steps", 0), ("workers", 1)):
@@ -85,37 +80,22 @@ def run_collect(parsed: argparse.Namespace) -> int:
         seed=parsed.seed,
         noise=(0.0, 0.0) if parsed.no_noise else tuple(parsed.noise),
     )
-    seconds_between_prints = 0.2 if sys.stderr.isatty() else 10.0
-    with tqdm(total=parsed.episodes, unit="episode", mininterval=seconds_between_prints) as bar:
-
-        def show(progress: CollectionProgress) -> None:
-            if progress.kept:
-                needed_for_steps = -(-steps * len(progress.kept) // progress.kept_steps)
-                bar.total = max(parsed.episodes, needed_for_steps)
-            if bar.n == 0 and len(progress.kept) > 1:  # stored by an earlier run: no part of this one's rate
-                bar.initial = len(progress.kept)
-            bar.set_postfix(steps=progress.kept_steps, dropped=sum(progress.dropped.values()), refresh=False)
-            bar.update(len(progress.kept) - bar.n)
-
+    amount = Amount(parsed.episodes, steps)
+    with CollectionBar(amount) as bar:
         try:
             result = collect(
-                parsed.out,
-                config,
-                Amount(parsed.episodes, steps),
-                workers=parsed.workers,
-                resume=parsed.resume,
-                on_progress=show,
+                parsed.out, config, amount, workers=parsed.workers, resume=parsed.resume, on_progress=bar.show
             )
         except KeyboardInterrupt:
             bar.close()
-            print(f"Interrupted. {bar.n} episodes are kept in {parsed.out}.unfinished; --resume goes on.")
+            print(f"Interrupted. {bar.episodes} episodes are kept in {parsed.out}.unfinished; --resume goes on.")
             return INTERRUPTED
     figures = {
         "path": str(parsed.out),
         "episodes": len(result.dataset.episodes),
         "steps": result.dataset.steps,
         "dropped": result.dataset.origin["dropped"],
-        "env_steps_per_s": result.new_steps / result.duration_s,
+        "env_steps_per_s": result.new_steps / result.duration_s if result.new_steps else 0.0,
         "duration_s": result.duration_s,
         "digest": result.digest,
     }
@@ -132,90 +112,22 @@ def _add_info(commands) -> None:
     parser = commands.add_parser(
         "info",
         help="say what a dataset holds",
-        description="Read a dataset as a whole, check it, compare its digest with the stored one, and print what it "
-        "holds. PATH is a folder of ours or a D4RL file of the kitchen family.",
+        description="Read a dataset as a whole, check it, and print what it holds.",
         epilog="example: spirl demos info data/kitchen_mixed",
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help="folder, or .hdf5 file in D4RL's schema")
+    parser.add_argument("source", metavar="DATASET", help="folder, D4RL file, or id in Minari's local storage")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.set_defaults(run=run_info)
 
 
 def run_info(parsed: argparse.Namespace) -> int:
     """Print the table."""
-    from spirl_ros.demonstrations.d4rl import read_d4rl
     from spirl_ros.demonstrations.dataset_summary import summarise, summary_table
-    from spirl_ros.demonstrations.storage import read_dataset, stored_digest
+    from spirl_ros.demonstrations.sources import read_source
 
-    is_ours = not parsed.path.is_file()
-    figures = summarise(read_dataset(parsed.path) if is_ours else read_d4rl(parsed.path))
-    if is_ours and figures["digest"] != stored_digest(parsed.path):
-        raise DatasetError(
-            f"{parsed.path} has digest {figures['digest']}, but {stored_digest(parsed.path)} was stored with it: "
-            "its arrays were changed."
-        )
+    figures = summarise(read_source(parsed.source))
     print(summary_table(figures))
     if parsed.json:
-        print(json.dumps({"path": str(parsed.path), "layout": "minari" if is_ours else "d4rl", **figures}))
-    return 0
-
-
-def _add_import(commands) -> None:
-    parser = commands.add_parser(
-        "import",
-        help="turn a D4RL file into a dataset",
-        description="Turn an HDF5 file of D4RL's kitchen family into a dataset. Such a file lacks the observation "
-        "after an episode's last action, so that one action is left out.",
-        epilog="example: spirl demos import kitchen_mixed.hdf5 --out data/human",
-    )
-    parser.add_argument(
-        "file", type=Path, metavar="FILE", help="HDF5 file with observations (N, 60), actions (N, 9), …"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder that the dataset becomes")
-    parser.add_argument("--task", default="kitchen", help="task of the dataset (default %(default)s)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    parser.set_defaults(run=run_import)
-
-
-def run_import(parsed: argparse.Namespace) -> int:
-    """Read, write, and print the digest."""
-    from spirl_ros.demonstrations.d4rl import read_d4rl
-    from spirl_ros.demonstrations.storage import write_dataset
-    from spirl_ros.tasks.kitchen.subtasks import target_subtasks
-
-    target_subtasks(parsed.task)
-    dataset = read_d4rl(parsed.file, parsed.task)
-    digest = write_dataset(parsed.out, dataset)
-    print(f"{len(dataset.episodes)} episodes with {dataset.steps} steps in {parsed.out}\ndigest {digest}")
-    if parsed.json:
-        figures = {"path": str(parsed.out), "episodes": len(dataset.episodes), "steps": dataset.steps, "digest": digest}
-        print(json.dumps(figures))
-    return 0
-
-
-def _add_export(commands) -> None:
-    parser = commands.add_parser(
-        "export",
-        help="write a dataset in another format",
-        description="Write a kitchen dataset in another format. d4rl: one HDF5 file in the kitchen family's schema, "
-        "with next_observations and infos/executed_actions besides.",
-        epilog="example: spirl demos export data/kitchen_mixed --format d4rl --out kitchen_mixed.hdf5",
-    )
-    parser.add_argument("path", type=Path, metavar="PATH", help="folder of the dataset")
-    parser.add_argument("--format", required=True, choices=["d4rl"], help="what to write")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
-    parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    parser.set_defaults(run=run_export)
-
-
-def run_export(parsed: argparse.Namespace) -> int:
-    """Read and write."""
-    from spirl_ros.demonstrations.d4rl import write_d4rl
-    from spirl_ros.demonstrations.storage import read_dataset
-
-    dataset = read_dataset(parsed.path)
-    write_d4rl(parsed.out, dataset)
-    print(f"{len(dataset.episodes)} episodes with {dataset.steps} steps in {parsed.out}")
-    if parsed.json:
-        print(json.dumps({"path": str(parsed.out), "episodes": len(dataset.episodes), "steps": dataset.steps}))
+        layout = "d4rl" if Path(parsed.source).is_file() else "minari"
+        print(json.dumps({"path": parsed.source, "layout": layout, **figures}))
     return 0

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from spirl_ros.demonstrations.collection import CollectionConfig, Outcome, outcomes
-from spirl_ros.demonstrations.dataset import Dataset
-from spirl_ros.demonstrations.storage import write_dataset
+from spirl_ros.demonstrations.dataset import Dataset, dataset_digest
+from spirl_ros.demonstrations.storage import read_dataset, stored_digest, write_dataset
 from spirl_ros.demonstrations.unfinished_collection import UnfinishedCollection
 from spirl_ros.errors import DatasetError
 
@@ -83,37 +83,53 @@ def collect(
         on_progress: called after each chain.
 
     Raises:
-        DatasetError: something is in the way, or too few chains are of use.
+        DatasetError: something is in the way, another process collects into the folder, or too few chains are of use.
     """
     unfinished_folder = folder.with_name(f"{folder.name}.unfinished")
-    if folder.exists():
+    if folder.exists() and not unfinished_folder.exists():
         raise DatasetError(f"{folder} exists already. Choose another folder, or delete it first.")
-    if unfinished_folder.exists() and not resume:
-        raise DatasetError(f"{unfinished_folder} holds an interrupted collection. Add --resume, or delete it.")
-    unfinished = UnfinishedCollection(unfinished_folder, config)
-    progress = CollectionProgress([], Counter())
-    stored = unfinished.load()
-    _take_until_enough(progress, amount, iter(stored), lambda outcome: None)
-    on_progress(progress)
-    simulated_before, began_s = progress.simulated_steps, time.monotonic()
-
-    def take_new(outcome: Outcome) -> None:
-        unfinished.add(outcome)
+    with UnfinishedCollection(unfinished_folder, config) as unfinished:
+        if folder.exists() and not unfinished.was_begun:  # by another process, which has just finished it
+            unfinished.delete()
+            raise DatasetError(f"{folder} exists already. Choose another folder, or delete it first.")
+        if unfinished.was_begun and not resume:
+            raise DatasetError(f"{unfinished_folder} holds an interrupted collection. Add --resume, or delete it.")
+        progress = CollectionProgress([], Counter())
+        stored = unfinished.load()
+        _take_until_enough(progress, amount, iter(stored), lambda outcome: None)
+        if folder.exists():
+            return _clean_up(folder, unfinished, progress)
         on_progress(progress)
+        simulated_before, began_s = progress.simulated_steps, time.monotonic()
 
-    if not progress.is_enough(amount):
-        try:
-            with closing(outcomes(config, len(stored), workers)) as new:
-                _take_until_enough(progress, amount, new, take_new)
-        finally:
-            unfinished.flush()
-    duration_s = time.monotonic() - began_s
-    origin = {**asdict(config), "chains": sum(progress.dropped.values()) + len(progress.kept)}
-    origin |= {"dropped": dict(sorted(progress.dropped.items()))}
-    dataset = Dataset(tuple(progress.kept), config.task, origin)
-    digest = write_dataset(folder, dataset)
-    unfinished.delete()
+        def take_new(outcome: Outcome) -> None:
+            unfinished.add(outcome)
+            on_progress(progress)
+
+        if not progress.is_enough(amount):
+            try:
+                with closing(outcomes(config, len(stored), workers)) as new:
+                    _take_until_enough(progress, amount, new, take_new)
+            finally:
+                unfinished.flush()
+        duration_s = time.monotonic() - began_s
+        origin = {**asdict(config), "chains": sum(progress.dropped.values()) + len(progress.kept)}
+        origin |= {"dropped": dict(sorted(progress.dropped.items()))}
+        dataset = Dataset(tuple(progress.kept), config.task, origin)
+        digest = write_dataset(folder, dataset)
+        unfinished.delete()
     return CollectionResult(dataset, digest, progress.simulated_steps - simulated_before, duration_s)
+
+
+def _clean_up(folder: Path, unfinished: UnfinishedCollection, progress: CollectionProgress) -> CollectionResult:
+    """A crash came after the dataset was complete and before what it was made from was removed: do that now."""
+    digest = stored_digest(folder)
+    if digest != dataset_digest(progress.kept):
+        raise DatasetError(
+            f"{folder} exists already, and it is not what {unfinished.folder} makes. Delete the one that you do not need."
+        )
+    unfinished.delete()
+    return CollectionResult(read_dataset(folder), digest, new_steps=0, duration_s=0.0)
 
 
 def _take_until_enough(

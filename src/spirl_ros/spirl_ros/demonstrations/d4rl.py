@@ -15,7 +15,8 @@ import numpy as np
 from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
-from spirl_ros.demonstrations.storage import open_hdf5, synchronise
+from spirl_ros.demonstrations.storage import open_hdf5
+from spirl_ros.demonstrations.whole_files import appearing_whole, hdf5_written
 from spirl_ros.errors import DatasetError
 from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
 from spirl_ros.tasks.kitchen.subtasks import SubtaskDetector, goal_positions, target_subtasks
@@ -63,8 +64,6 @@ def write_d4rl(path: Path, dataset: Dataset) -> None:
     found, expected = dataset.episodes[0].metadata.observation_names, kitchen_metadata(scene).observation_names
     if found != expected:
         raise DatasetError(f"observations are {', '.join(found)}; D4RL's kitchen schema needs {', '.join(expected)}.")
-    if path.exists():
-        raise DatasetError(f"{path} exists already. Choose another name, or delete it first.")
     goal = np.concatenate(
         (np.zeros(scene.joint_count), goal_positions(target_subtasks(dataset.task), scene.scene_names))
     )
@@ -80,17 +79,9 @@ def write_d4rl(path: Path, dataset: Dataset) -> None:
         # Every episode must end somewhere in this schema: what did not terminate timed out.
         "timeouts": np.concatenate([at & (not e.terminated) for at, e in zip(last, episodes, strict=True)]),
     }
-    temporary = path.with_name(f".{path.name}.writing")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(temporary, "w") as file:
-            for name, values in arrays.items():
-                file.create_dataset(name, data=values if values.dtype == bool else values.astype(np.float32))
-        synchronise(temporary)
-        temporary.rename(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DatasetError(f"{path} cannot be written: {error}.") from error
+    with appearing_whole(path) as temporary, hdf5_written(temporary) as file:
+        for name, values in arrays.items():
+            file.create_dataset(name, data=values if values.dtype == bool else values.astype(np.float32))
 
 
 def _read_arrays(file: h5py.File) -> dict[str, np.ndarray]:

@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spirl_ros.demonstrations.episode import Episode
-from spirl_ros.errors import DatasetError
+from spirl_ros.errors import ConfigError, DatasetError
+from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 
 _SAME_IN_ALL = ("control_rate_hz", "observation_names", "joint_names", "joint_units", "action_scale")
 
@@ -43,6 +45,25 @@ class Dataset:
         return sum(episode.steps for episode in self.episodes)
 
 
+def require_task(path: Path, found: str, expected: str) -> None:
+    """Refuse a dataset that was made for another task than the one it is to be used for.
+
+    Args:
+        path: the dataset, for the message.
+        found: the task that it was made for: a name, or target subtasks separated by commas.
+        expected: the task that it is to be used for, written in either way.
+
+    Raises:
+        ConfigError: there is no task `expected`.
+        DatasetError: the two differ.
+    """
+    if found != expected and target_subtasks(expected) != _subtasks_of(found):
+        raise DatasetError(
+            f"{path} was made for the task '{found}', not for '{expected}'. Choose a dataset of that task, "
+            f"or ask for '{found}'."
+        )
+
+
 def dataset_digest(episodes: Iterable[Episode]) -> str:
     """SHA-256 over all arrays in order, as hexadecimal digits: the same numbers give the same digest in any file."""
     digest = hashlib.sha256()
@@ -52,3 +73,10 @@ def dataset_digest(episodes: Iterable[Episode]) -> str:
             digest.update(values.astype("<f8").tobytes())
         digest.update(bytes([episode.terminated, episode.truncated]))
     return digest.hexdigest()
+
+
+def _subtasks_of(task: str) -> tuple[str, ...]:
+    try:
+        return target_subtasks(task)
+    except ConfigError:
+        return ()  # a task that this version does not know is no other one's

@@ -4,21 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spirl_ros.control.velocity_action import VelocityAction
-from spirl_ros.demonstrations.arm_motion import ArmMotion, ArmTarget, Motion
+from spirl_ros.demonstrations.arm_motion import ArmMotion, Motion
 from spirl_ros.demonstrations.kitchen_kinematics import ARM_JOINT_COUNT, KitchenKinematics
 from spirl_ros.demonstrations.kitchen_recipes import RECIPES
 from spirl_ros.demonstrations.kitchen_view import KitchenView
 from spirl_ros.demonstrations.operator_style import DEFAULT_STYLE, OperatorStyle, Variation
+from spirl_ros.demonstrations.servo_tracking import ServoTracking
 from spirl_ros.demonstrations.transit_planner import TransitPlanner
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, KitchenScene
+from spirl_ros.tasks.kitchen.scene import KitchenScene
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 
 MAX_ATTEMPTS = 3
 """Attempts at a subtask in a row before the operator goes on to the next."""
-
-_TRACKING_GAIN = np.array([2.0] * 4 + [1.6] * 3)
-"""Command's lead per joint error: a servo covers 1/2 (joints 1-4) or 1/1.6 (5-7) of it in a step, so errors vanish in one."""
 
 _RANDOM_STREAM = 7
 """Mixed into the seed: an episode and its operator share a seed, but not their random numbers."""
@@ -42,9 +39,7 @@ class KitchenOperator:
         self._view = KitchenView(scene)
         self._kinematics = KitchenKinematics(scene)
         self._planner = TransitPlanner(scene, self._kinematics.lower, self._kinematics.upper)
-        gains = scene.model.actuator_gainprm[: scene.joint_count, 0]
-        self._servo_stiffness = gains[:ARM_JOINT_COUNT].copy()  # [Nm/rad]
-        self._action_range = VelocityAction.velocity_scale * CONTROL_PERIOD_S  # lead of an action of 1 [rad]
+        self._tracking = ServoTracking(scene)
         self._intended = np.zeros(scene.joint_count)
         self._motion: Motion = iter(())
         self._current_subtask: str | None = None
@@ -90,7 +85,9 @@ class KitchenOperator:
         target = next(self._motion, None)
         if target is None:
             return None
-        self._intended = self._action_towards(target)
+        self._intended = self._tracking.action(
+            target.joint_positions, self._view.arm_positions, self._view.gravity_torque, target.gripper
+        )
         executed = self._intended.copy()
         executed[:ARM_JOINT_COUNT] += self._variation.next_action_noise()
         return np.minimum(np.maximum(executed, -1.0), 1.0)
@@ -106,12 +103,3 @@ class KitchenOperator:
                     yield from motion.pause()
                 yield from RECIPES[subtask](motion)
         self._current_subtask = None
-
-    def _action_towards(self, target: ArmTarget) -> np.ndarray:
-        """Action (9,) that brings the arm to a target in about one control step, gravity included."""
-        error = target.joint_positions - self._view.arm_positions
-        lead = _TRACKING_GAIN * error + self._view.gravity_torque / self._servo_stiffness
-        action = np.empty_like(self._intended)
-        action[:ARM_JOINT_COUNT] = np.minimum(np.maximum(lead / self._action_range, -1.0), 1.0)
-        action[ARM_JOINT_COUNT:] = target.gripper
-        return action

@@ -5,9 +5,7 @@ the home directory, and appends to files in place, where a crash would leave hal
 """
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -17,9 +15,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from spirl_ros.demonstrations.dataset import Dataset, dataset_digest
+from spirl_ros.demonstrations.dataset import Dataset, dataset_digest, require_task
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.demonstrations.operator_style import OperatorStyle
+from spirl_ros.demonstrations.whole_files import appearing_whole, hdf5_written
 from spirl_ros.errors import DatasetError
 
 DATA_FILE = "main_data.hdf5"
@@ -40,43 +39,47 @@ def write_dataset(folder: Path, dataset: Dataset) -> str:
     Raises:
         DatasetError: something is there already, or the disk refuses.
     """
-    if folder.exists():
-        raise DatasetError(f"{folder} exists already. Choose another folder, or delete it first.")
     digest = dataset_digest(dataset.episodes)
-    temporary = folder.with_name(f".{folder.name}.writing")
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        with h5py.File(temporary / DATA_FILE, "w", track_order=True) as file:
+    with appearing_whole(folder) as temporary:
+        temporary.mkdir()
+        with hdf5_written(temporary / DATA_FILE) as file:
             for index, episode in enumerate(dataset.episodes):
                 write_episode(file.create_group(f"episode_{index}"), episode, index)
         size_mb = round((temporary / DATA_FILE).stat().st_size / 1e6, 1)
         metadata = _minari_metadata(folder.name, dataset, size_mb)
         metadata[_OWN_KEY] = {"task": dataset.task, "digest": digest, "origin": dict(dataset.origin)}
         (temporary / METADATA_FILE).write_text(json.dumps(metadata, indent=1), encoding="utf-8")
-        for path in (temporary / DATA_FILE, temporary / METADATA_FILE):
-            synchronise(path)
-        temporary.rename(folder)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise DatasetError(f"{folder} cannot be written: {error}. Nothing was left there.") from error
     return digest
 
 
-def read_dataset(folder: Path) -> Dataset:
+def read_dataset(folder: Path, task: str | None = None) -> Dataset:
     """Read a whole dataset that `write_dataset` wrote into memory.
 
+    Args:
+        folder: the dataset.
+        task: what it must have been made for, a task's name or its target subtasks; None where that does not matter.
+
     Raises:
-        DatasetError: not such a dataset, truncated, or not finite; the message names the file.
+        DatasetError: not such a dataset, truncated, changed, not finite, mixed up, or of another task; the message names it.
     """
     metadata = read_metadata(folder)
     own = metadata[_OWN_KEY]
+    if task is not None:
+        require_task(folder, own["task"], task)
     with open_hdf5(folder / DATA_FILE) as file:
         expected, found = int(metadata["total_episodes"]), len(file)
         if found != expected:
             raise DatasetError(f"{folder / DATA_FILE} has {found} episodes, but {METADATA_FILE} says {expected}.")
-        episodes = tuple(read_episode(file, f"episode_{index}") for index in range(expected))
-    return Dataset(episodes, own["task"], own["origin"])
+        dataset = Dataset(
+            tuple(read_episode(file, f"episode_{i}") for i in range(expected)), own["task"], own["origin"]
+        )
+        digest = dataset_digest(dataset.episodes)
+        if digest != own["digest"]:
+            raise DatasetError(
+                f"the digest is {digest}, but {own['digest']} was stored with it: its arrays were changed. "
+                "Take the original again."
+            )
+        return dataset
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
@@ -96,6 +99,15 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     if not isinstance(metadata, dict) or _OWN_KEY not in metadata:
         raise DatasetError(f"{path} has no entry '{_OWN_KEY}': the dataset is not one of ours. {expected}")
     return metadata
+
+
+def is_ours(folder: Path) -> bool:
+    """Did `write_dataset` write a folder's metadata.json, which is there. False when another program's is in it."""
+    try:
+        metadata = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
+    except ValueError:
+        return True  # damaged, as read_metadata will say
+    return not isinstance(metadata, dict) or _OWN_KEY in metadata or "minari_version" not in metadata
 
 
 def stored_digest(folder: Path) -> str:
@@ -166,12 +178,6 @@ def read_episode(file: h5py.File, name: str) -> Episode:
 
 
 _ARRAYS = ("observations", "actions", "rewards", "terminations", "truncations")
-
-
-def synchronise(path: Path) -> None:
-    """Wait until a file is on the disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

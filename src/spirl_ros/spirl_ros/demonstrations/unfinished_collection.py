@@ -1,14 +1,15 @@
 """Keeps what a collection has so far, so that it survives Ctrl-C, `kill -9` and a power cut, and can be continued."""
 
+import fcntl
 import json
+import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-import h5py
-
 from spirl_ros.demonstrations.collection import CollectionConfig, Outcome
-from spirl_ros.demonstrations.storage import open_hdf5, read_episode, synchronise, write_episode
+from spirl_ros.demonstrations.storage import open_hdf5, read_episode, write_episode
+from spirl_ros.demonstrations.whole_files import hdf5_written, synchronise
 from spirl_ros.errors import DatasetError
 
 _CONFIG_FILE = "collection.json"
@@ -17,36 +18,50 @@ CHAINS_PER_FILE = 16
 
 
 class UnfinishedCollection:
-    """A folder of files with some chains each, in order. A file appears complete or not at all."""
+    """A folder of files with some chains each, in order. A file appears complete or not at all.
+
+    One process at a time has the folder; the kernel frees it with the process. Close it, or use it as a context.
+    """
 
     def __init__(self, folder: Path, config: CollectionConfig) -> None:
         """Begin, or go on with what is there.
 
         Raises:
-            DatasetError: what is there was collected with other settings, or cannot be read.
+            DatasetError: another process has it, what is there was collected with other settings, or cannot be read.
         """
         self.folder = folder
         self._waiting: list[Outcome] = []
+        self._lock: int | None = None
         path = folder / _CONFIG_FILE
         settings = json.loads(json.dumps(asdict(config)))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                temporary = path.with_suffix(".writing")
-                temporary.write_text(json.dumps(settings), encoding="utf-8")
-                temporary.rename(path)
+            self._lock = _take(folder)
+            self.was_begun = path.exists()
+            """Did an earlier run begin it."""
+            if not self.was_begun:
+                _write_whole(path, json.dumps(settings).encode())
         except OSError as error:
             raise DatasetError(f"{path} cannot be written: {error}. Choose another folder with --out.") from error
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DatasetError(f"{path} is not JSON: {error}. Delete {folder} to begin again.") from error
-        different = [name for name in settings if found.get(name) != settings[name]]
-        if different:
-            raise DatasetError(
-                f"{folder} was begun with {', '.join(f'{name} {found.get(name)}' for name in different)}, not "
-                f"{', '.join(f'{settings[name]}' for name in different)}. Use the same settings, or delete it."
-            )
+            self._check_settings(path, settings)
+        except DatasetError:
+            self.close()
+            raise
+
+    def __enter__(self) -> "UnfinishedCollection":
+        """Nothing to do: the constructor took the folder."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let others have the folder."""
+        self.close()
+
+    def close(self) -> None:
+        """Let others have the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def load(self) -> list[Outcome]:
         """All chains stored so far, from index 0 on."""
@@ -67,24 +82,68 @@ class UnfinishedCollection:
             self.flush()
 
     def flush(self) -> None:
-        """Put everything taken in so far on the disk."""
+        """Put everything taken in so far on the disk.
+
+        Raises:
+            DatasetError: the disk refuses. What was stored before stays; what was not is lost with the process.
+        """
         if not self._waiting:
             return
-        path = self.folder / f"chains-{self._waiting[0].index:06d}.hdf5"
+        waiting, self._waiting = self._waiting, []
+        path = self.folder / f"chains-{waiting[0].index:06d}.hdf5"
         temporary = path.with_suffix(".writing")
-        chains = {str(outcome.index): (outcome.steps, outcome.dropped_because) for outcome in self._waiting}
+        chains = {str(outcome.index): (outcome.steps, outcome.dropped_because) for outcome in waiting}
         try:
-            with h5py.File(temporary, "w", track_order=True) as file:
+            with hdf5_written(temporary) as file:
                 file.attrs["chains"] = json.dumps(chains)
-                for outcome in self._waiting:
+                for outcome in waiting:
                     if outcome.episode is not None:
                         write_episode(file.create_group(str(outcome.index)), outcome.episode, outcome.index)
             synchronise(temporary)
             temporary.rename(path)
         except OSError as error:
+            temporary.unlink(missing_ok=True)
             raise DatasetError(f"{path} cannot be written: {error}. Make room, then continue with --resume.") from error
-        self._waiting.clear()
 
     def delete(self) -> None:
-        """Remove the folder, once the dataset stands."""
-        shutil.rmtree(self.folder)
+        """Remove the folder, once the dataset stands. Under its own name it is complete or gone, whenever this is stopped."""
+        discarded = self.folder.with_name(f".{self.folder.name}.deleting")
+        shutil.rmtree(discarded, ignore_errors=True)  # what a crash left
+        self.folder.rename(discarded)
+        shutil.rmtree(discarded)
+
+    def _check_settings(self, path: Path, settings: dict) -> None:
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DatasetError(f"{path} is not JSON: {error}. Delete {self.folder} to begin again.") from error
+        different = [name for name in settings if found.get(name) != settings[name]]
+        if different:
+            raise DatasetError(
+                f"{self.folder} was begun with {', '.join(f'{name} {found.get(name)}' for name in different)}, not "
+                f"{', '.join(f'{settings[name]}' for name in different)}. Use the same settings, or delete it."
+            )
+
+
+def _take(folder: Path) -> int:
+    """Take the folder for this process; returns the descriptor that holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The other process may have finished, and removed the folder, between our opening and locking it.
+        if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
+            return descriptor
+    except BlockingIOError:
+        pass
+    os.close(descriptor)
+    raise DatasetError(
+        f"another process is collecting into {folder} right now. Wait until it has finished, or choose another "
+        "folder with --out."
+    )
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(".writing")
+    temporary.write_bytes(content)
+    synchronise(temporary)
+    temporary.rename(path)

@@ -1,0 +1,88 @@
+"""`spirl demos import` and `export`: datasets in other programs' formats."""
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_parsers(commands) -> None:
+    """Add the commands to those of `spirl demos`."""
+    _add_import(commands)
+    _add_export(commands)
+
+
+def _add_import(commands) -> None:
+    parser = commands.add_parser(
+        "import",
+        help="turn other programs' demonstrations into a dataset",
+        description="Turn demonstrations into a dataset. SOURCE is an HDF5 file of D4RL's kitchen family, a Minari "
+        "dataset of FrankaKitchen-v1 (an id in Minari's local storage, such as D4RL/kitchen/mixed-v2, or a folder), "
+        "a dataset of ours, or recordings: bags, .mcap files and folders of bags, as many as you like. A D4RL file lacks the observation after an episode's last action, so that one action is "
+        "left out; Minari has it.",
+        epilog="example: spirl demos import D4RL/kitchen/mixed-v2 --out data/human",
+    )
+    parser.add_argument("source", nargs="+", metavar="SOURCE", help="HDF5 file, Minari id, folder, or bags")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder that the dataset becomes")
+    parser.add_argument(
+        "--keep-truncated", action="store_true", help="take what is whole of bags that are truncated or damaged"
+    )
+    parser.add_argument("--task", default="kitchen", help="task of the dataset (default %(default)s)")
+    parser.add_argument(
+        "--download", action="store_true", help="let minari fetch an id that is not in its local storage"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.set_defaults(run=run_import)
+
+
+def run_import(parsed: argparse.Namespace) -> int:
+    """Read, write, and print the digest."""
+    from spirl_ros.demonstrations.sources import read_source
+    from spirl_ros.demonstrations.storage import write_dataset
+
+    if len(parsed.source) > 1 or parsed.keep_truncated:
+        from spirl_ros.demonstrations.bag_import import import_bags
+
+        dataset = import_bags([Path(source) for source in parsed.source], parsed.task, parsed.keep_truncated)
+    else:
+        dataset = read_source(parsed.source[0], parsed.task, download=parsed.download)
+    digest = write_dataset(parsed.out, dataset)
+    print(f"{len(dataset.episodes)} episodes with {dataset.steps} steps in {parsed.out}\ndigest {digest}")
+    if parsed.json:
+        figures = {"path": str(parsed.out), "episodes": len(dataset.episodes), "steps": dataset.steps, "digest": digest}
+        print(json.dumps(figures))
+    return 0
+
+
+def _add_export(commands) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="write a dataset in another format",
+        description="Write a dataset in another format. d4rl: one HDF5 file in the kitchen family's schema, with "
+        "next_observations and infos/executed_actions besides. lerobot: a folder in LeRobot's dataset format v3.0; the "
+        "observation after an episode's last action has no place there. bag: a folder of bags, one per episode.",
+        epilog="example: spirl demos export data/kitchen_mixed --format lerobot --out data/lerobot/kitchen_mixed",
+    )
+    parser.add_argument("source", metavar="DATASET", help="folder of the dataset")
+    parser.add_argument("--format", required=True, choices=["d4rl", "lerobot", "bag"], help="what to write")
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="file or folder to write")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.set_defaults(run=run_export)
+
+
+def run_export(parsed: argparse.Namespace) -> int:
+    """Read and write."""
+    from spirl_ros.demonstrations.sources import read_source
+
+    if parsed.format == "d4rl":
+        from spirl_ros.demonstrations.d4rl import write_d4rl as write
+    elif parsed.format == "bag":
+        from spirl_ros.demonstrations.bag_export import write_bags as write
+    else:
+        from spirl_ros.demonstrations.lerobot import write_lerobot as write
+
+    dataset = read_source(parsed.source)
+    write(parsed.out, dataset)
+    print(f"{len(dataset.episodes)} episodes with {dataset.steps} steps in {parsed.out}")
+    if parsed.json:
+        print(json.dumps({"path": str(parsed.out), "episodes": len(dataset.episodes), "steps": dataset.steps}))
+    return 0

@@ -1,0 +1,127 @@
+"""Writes a kitchen dataset as bags, one per episode: the messages that recording it would have given."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mcap_ros2._dynamic import serialize_dynamic
+
+from spirl_ros.control.velocity_action import VelocityAction
+from spirl_ros.demonstrations.bag_messages import ROLES
+from spirl_ros.demonstrations.collection import kitchen_metadata
+from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.whole_files import appearing_whole
+from spirl_ros.errors import DatasetError
+from spirl_ros.recording.bag_metadata import BagTopic, qos_profile
+from spirl_ros.recording.bag_writer import BagWriter, RawMessage
+from spirl_ros.recording.message_definitions import message_definition
+from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
+
+_TOPICS = {
+    "/joint_states": ("joint_states", qos_profile()),
+    "/scene_state": ("scene_state", qos_profile()),
+    "/task_status": ("task_status", qos_profile(durability="transient_local", depth=1)),
+    "/operator_action": ("operator_action", qos_profile(depth=1)),
+    "/forward_position_controller/commands": ("commands", qos_profile(depth=1)),
+}
+_JOINT_STATES, _SCENE_STATE, _TASK_STATUS, _OPERATOR_ACTION, _COMMANDS = range(5)
+
+_BEGIN_NS = 1_000_000_000
+"""When an exported episode begins [ns since 1970]: its simulation has no date."""
+
+
+def write_bags(path: Path, dataset: Dataset) -> None:
+    """Write a folder of bags, named as the recorder names them.
+
+    Raises:
+        DatasetError: the dataset is of another robot, the folder exists, or the disk refuses.
+        RecordingError: message types are not found, because the workspace is not sourced.
+    """
+    scene = load_kitchen_scene()
+    found, expected = dataset.episodes[0].metadata.observation_names, kitchen_metadata(scene).observation_names
+    if found != expected:
+        raise DatasetError(f"observations are {', '.join(found)}; bags of the kitchen need {', '.join(expected)}.")
+    meaning = VelocityAction(scene.position_lower, scene.position_upper, CONTROL_PERIOD_S)
+    definitions = [message_definition(ROLES[role]) for role, _ in _TOPICS.values()]
+    topics = [
+        BagTopic(name, definition.type_name, definition.text, definition.type_hash, (qos,))
+        for (name, (_, qos)), definition in zip(_TOPICS.items(), definitions, strict=True)
+    ]
+    encoders = [_encoder(topic) for topic in topics]
+    with appearing_whole(path) as temporary:
+        temporary.mkdir()
+        for number, episode in enumerate(dataset.episodes, start=1):
+            metadata = episode.metadata
+            details = {"task": dataset.task, "operator": metadata.operator}
+            writer = BagWriter(temporary / f"episode_{number:06d}", topics, details)
+            for time_ns, topic, content in _messages(episode, number, dataset.task, meaning):
+                writer.write(RawMessage(topic, time_ns, time_ns, 0, encoders[topic](content)))
+            writer.finish({"is_success": str(episode.terminated).lower(), "note": "exported"})
+
+
+def _messages(
+    episode: Episode, number: int, task: str, meaning: VelocityAction
+) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Time [ns], topic and content of every message of an episode, in the order of a control loop."""
+    metadata, joints = episode.metadata, len(episode.metadata.joint_names)
+    period_ns = round(1e9 / metadata.control_rate_hz)
+    for step, observation in enumerate(episode.observations):
+        time_ns = _BEGIN_NS + step * period_ns
+        header = {"stamp": {"sec": time_ns // 10**9, "nanosec": time_ns % 10**9}, "frame_id": ""}
+        positions = observation[:joints]
+        yield (
+            time_ns,
+            _JOINT_STATES,
+            {
+                "header": header,
+                "name": list(metadata.joint_names),
+                "position": positions.tolist(),
+                "velocity": [],
+                "effort": [],
+            },
+        )
+        scene = {
+            "header": {**header, "frame_id": "world"},
+            "name": list(metadata.observation_names[joints:]),
+            "position": observation[joints:].tolist(),
+        }
+        yield time_ns, _SCENE_STATE, scene
+        yield time_ns, _TASK_STATUS, {"header": header, **_task_status(episode, number, task, step)}
+        if step < episode.steps:
+            action, executed = episode.actions[step], episode.executed_actions[step]
+            yield time_ns + 1000, _OPERATOR_ACTION, _float_array(action)
+            yield time_ns + 2000, _COMMANDS, _float_array(meaning.joint_command(executed, positions))
+
+
+def _task_status(episode: Episode, number: int, task: str, step: int) -> dict[str, Any]:
+    metadata = episode.metadata
+    completed = {name: at for name, at in metadata.completed_at_step.items() if at <= step}
+    in_order = 0
+    while in_order < len(metadata.task) and metadata.task[in_order] in completed:
+        in_order += 1
+    return {
+        "task": task,
+        "episode": number,
+        "seed": metadata.seed if metadata.seed is not None else 0,
+        "subtasks": list(metadata.task),
+        "is_completed": [subtask in completed for subtask in metadata.task],
+        "completed_in_order": in_order,
+        "completed": list(completed),
+        "completed_at_step": list(completed.values()),
+        "step": step,
+        "max_steps": episode.steps,
+        "reward": float(episode.rewards[step - 1]) if step else 0.0,
+        "total_reward": float(episode.rewards[:step].sum()),
+        "terminated": episode.terminated and step == episode.steps,
+        "truncated": episode.truncated and step == episode.steps,
+    }
+
+
+def _float_array(values: np.ndarray) -> dict[str, Any]:
+    return {"layout": {"dim": [], "data_offset": 0}, "data": values.tolist()}
+
+
+def _encoder(topic: BagTopic) -> Callable[[Any], bytes]:
+    return serialize_dynamic(topic.type_name, topic.definition)[topic.type_name]

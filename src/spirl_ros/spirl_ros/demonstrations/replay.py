@@ -1,0 +1,192 @@
+"""Replays recorded actions in the simulator and measures how far the result drifts from the recording."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from spirl_ros.demonstrations.collection import kitchen_metadata
+from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.kitchen_kinematics import ARM_JOINT_COUNT, KitchenKinematics
+from spirl_ros.errors import ConfigError, DatasetError
+from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment, StepResult
+from spirl_ros.tasks.kitchen.scene import KitchenScene, load_kitchen_scene
+from spirl_ros.tasks.kitchen.simulation import NO_NOISE, MeasurementNoise
+
+ACTIONS = {
+    "executed": "the executed actions, injected noise included",
+    "intended": "the intended actions",
+    "commands": "the joint commands that were sent: what the executed actions meant at the recorded positions",
+}
+"""What can be carried out again. An action is a velocity from the measured position, so it depends on what is measured."""
+
+_SAME_START = 1e-9
+"""First observations that differ by less [rad, m] are the same: noise of a millionth of a radian would show."""
+
+EXPECTED_DRIFT = """\
+An episode that was simulated with the same version of mujoco, from its seed, drifts by nothing. Every other one starts
+from its first observation, with measurement noise in it, at rest. Its actions are velocities from the measured position,
+and what is measured now is not what was measured then: the tool drifts by centimetres, less with --actions commands, and
+contacts enlarge that, so that handles are missed. Data of D4RL and of real arms come from other physics besides."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Distance between replay and recording, the largest over an episode and at its end."""
+
+    max: float
+    final: float
+
+    @classmethod
+    def of(cls, distances: np.ndarray) -> "Drift":
+        """From the distances (T+1,) after each control step."""
+        return cls(float(distances.max()), float(distances[-1]))
+
+
+@dataclass(frozen=True)
+class EpisodeReplay:
+    """How the replay of one episode compares with its recording."""
+
+    index: int
+    """The episode's number in the dataset."""
+    steps: int
+    """Control steps."""
+    start: str
+    """`seed`: exactly the recorded initial state and noise; `observation`: the first observation, at rest."""
+    joint_drift: Drift
+    """Of the joint position that is furthest off [rad, m]."""
+    scene_drift: Drift
+    """Of the scene position that is furthest off [rad, m, 1]."""
+    tool_error_mm: Drift
+    """Distance between the tool points."""
+    recorded: Mapping[str, int] = field(default_factory=dict)
+    """Subtasks that the recording completed, and the control step after which each was done."""
+    replayed: Mapping[str, int] = field(default_factory=dict)
+    """Subtasks that the replay completed."""
+
+    @property
+    def lost(self) -> list[str]:
+        """Subtasks that the recording completed and the replay did not."""
+        return [name for name in self.recorded if name not in self.replayed]
+
+    @property
+    def gained(self) -> list[str]:
+        """Subtasks that only the replay completed."""
+        return [name for name in self.replayed if name not in self.recorded]
+
+
+class EpisodeReplayer:
+    """Replays episodes of the kitchen, one after the other."""
+
+    def __init__(self, actions: str = "executed", from_observation: bool = False) -> None:
+        """Load the scene.
+
+        Args:
+            actions: what to carry out, one of ACTIONS.
+            from_observation: start from the first observation even where the recorded seed gives the exact state.
+
+        Raises:
+            ConfigError: no such actions.
+        """
+        if actions not in ACTIONS:
+            raise ConfigError(f"actions is '{actions}', expected one of {', '.join(ACTIONS)}.")
+        self._actions = actions
+        self._from_observation = from_observation
+        self._scene = load_kitchen_scene()
+        self._kinematics = KitchenKinematics(self._scene)
+
+    def replay(self, episode: Episode, index: int = 0) -> EpisodeReplay:
+        """Replay one episode, which is number `index` of its dataset.
+
+        Raises:
+            DatasetError: the episode is not one of the kitchen.
+        """
+        check_kitchen_episode(episode, self._scene)
+        environment, observations = self._start(episode)
+        for step in range(episode.steps):
+            observations.append(self._act(environment, episode, step).observation)
+        difference = np.abs(np.array(observations) - episode.observations)  # (T+1, Do)
+        joints = self._scene.joint_count
+        tools = self.tool_positions(np.array(observations)) - self.tool_positions(episode.observations)
+        return EpisodeReplay(
+            index,
+            episode.steps,
+            "observation" if environment.config.noise == NO_NOISE else "seed",
+            Drift.of(difference[:, :joints].max(axis=1)),
+            Drift.of(difference[:, joints:].max(axis=1)),
+            Drift.of(1000.0 * np.linalg.norm(tools, axis=1)),
+            episode.metadata.completed_at_step,
+            environment.progress.completed_at_step,
+        )
+
+    def tool_positions(self, observations: np.ndarray) -> np.ndarray:
+        """Tool points (T, 3) [m] at observations (T, 30)."""
+        return np.array([self._kinematics.forward(o[:ARM_JOINT_COUNT]).position for o in observations])
+
+    def _act(self, environment: KitchenEnvironment, episode: Episode, step: int) -> StepResult:
+        if self._actions == "intended":
+            return environment.step(episode.actions[step])
+        if self._actions == "executed":
+            return environment.step(episode.executed_actions[step])
+        measured = episode.observations[step, : self._scene.joint_count]
+        return environment.step_command(
+            environment.action_meaning.joint_command(episode.executed_actions[step], measured)
+        )
+
+    def _start(self, episode: Episode) -> tuple[KitchenEnvironment, list[np.ndarray]]:
+        """An environment at the episode's beginning, and its first observation in a list."""
+        metadata = episode.metadata
+        if metadata.seed is not None and metadata.measurement_noise and not self._from_observation:
+            environment = self._environment(episode, MeasurementNoise(**metadata.measurement_noise))
+            first = environment.reset(metadata.seed)
+            if np.allclose(first, episode.observations[0], rtol=0.0, atol=_SAME_START):
+                return environment, [first]
+        environment = self._environment(episode, NO_NOISE)
+        positions = episode.observations[0].copy()
+        quaternion = self._scene.joint_count + self._scene.scene_names.index("kettle_qw")
+        mujoco.mju_normalize4(positions[quaternion : quaternion + 4])
+        return environment, [environment.reset(seed=0, positions=positions)]
+
+    def _environment(self, episode: Episode, noise: MeasurementNoise) -> KitchenEnvironment:
+        config = KitchenConfig(count="any", max_steps=episode.steps, terminate_on_complete=False, noise=noise)
+        return KitchenEnvironment(config, self._scene)
+
+
+def check_kitchen_episode(episode: Episode, scene: KitchenScene) -> None:
+    """Raise DatasetError for an episode of another robot, another scene or another rate than the simulated kitchen's."""
+    expected = kitchen_metadata(scene)
+    for name in ("observation_names", "joint_names", "action_scale"):
+        found, wanted = getattr(episode.metadata, name), getattr(expected, name)
+        if found != wanted:
+            raise DatasetError(f"{name} is {found}, but the simulated kitchen has {wanted}. It can only do its own.")
+    if not np.isclose(episode.metadata.control_rate_hz, expected.control_rate_hz):
+        raise DatasetError(
+            f"control_rate_hz is {episode.metadata.control_rate_hz:g}, but the simulated kitchen runs at "
+            f"{expected.control_rate_hz:g} Hz."
+        )
+
+
+def spread_episodes(dataset: Dataset, count: int) -> list[int]:
+    """Numbers of `count` episodes, spread evenly over a dataset; all of them when there are not more."""
+    total = len(dataset.episodes)
+    return sorted({round(i) for i in np.linspace(0, total - 1, min(count, total))})
+
+
+def replay_summary(replays: list[EpisodeReplay]) -> dict[str, Any]:
+    """Figures over all replayed episodes, such that JSON can hold them."""
+    figures: dict[str, Any] = {
+        "replayed": len(replays),
+        "started_from_seed": sum(one.start == "seed" for one in replays),
+        "same_subtasks": sum(not one.lost and not one.gained for one in replays),
+        "subtasks_recorded": sum(len(one.recorded) for one in replays),
+        "subtasks_repeated": sum(len(one.recorded) - len(one.lost) for one in replays),
+    }
+    for name in ("joint_drift", "scene_drift", "tool_error_mm"):
+        drifts: list[Drift] = [getattr(one, name) for one in replays]
+        figures[f"{name}_max"] = max(one.max for one in drifts)
+        figures[f"{name}_max_median"] = float(np.median([one.max for one in drifts]))
+        figures[f"{name}_final_median"] = float(np.median([one.final for one in drifts]))
+    return figures

@@ -1,0 +1,261 @@
+"""Bags in and out: the same numbers, and every bad bag told."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from mcap.writer import Writer
+
+pytest.importorskip("spirl_msgs", reason="definitions of our messages come from the workspace: make setup")
+
+from spirl_ros.demonstrations.bag_export import write_bags
+from spirl_ros.demonstrations.bag_import import import_bags
+from spirl_ros.demonstrations.collection import kitchen_metadata
+from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.demonstrations.sources import read_source
+from spirl_ros.errors import DatasetError
+from spirl_ros.recording.bag_metadata import BagTopic
+from spirl_ros.recording.bag_reader import BagFile
+from spirl_ros.recording.bag_writer import BagWriter, RawMessage
+from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from tests.demonstrations.small_dataset import make_dataset, make_episode
+
+METADATA = replace(
+    kitchen_metadata(load_kitchen_scene()),
+    task=("kettle", "microwave"),
+    operator="anna",
+    completed_at_step={"kettle": 2, "hinge_cabinet": 3},
+)
+
+
+def kitchen_dataset(lengths=(4, 6), **changes) -> Dataset:
+    """Around the middle of every joint's range, where no command is cut short by a limit."""
+    scene = load_kitchen_scene()
+    middle = (scene.position_lower + scene.position_upper) / 2
+    episodes = []
+    for seed, steps in enumerate(lengths):
+        generator = np.random.default_rng(seed)
+        observations = generator.standard_normal((steps + 1, 30))
+        observations[:, :9] = middle + 0.001 * observations[:, :9]
+        actions = generator.uniform(-1.0, 1.0, (2, steps, 9))
+        actions[:, :, 7:] *= 0.01  # The fingers' range is a quarter of what an action of 1 moves them.
+        arrays = {"observations": observations, "actions": actions[0], "executed_actions": actions[1]}
+        episodes.append(make_episode(steps, seed, METADATA, **{**arrays, **changes}))
+    return Dataset(tuple(episodes), "kitchen", {})
+
+
+@pytest.fixture
+def bag(tmp_path) -> Path:
+    """One good bag with five control steps."""
+    write_bags(tmp_path / "bags", kitchen_dataset([5]))
+    return tmp_path / "bags" / "episode_000001"
+
+
+def rewrite(bag: Path, change) -> Path:
+    """The same bag with its messages changed: `change(topic, number, topic_info, data)` gives the new data or None."""
+    source = BagFile(bag / f"{bag.name}_0.mcap")
+    messages = source.read_all()
+    topics, numbers = [], list(source.channels)
+    for number in numbers:
+        channel = source.channels[number]
+        schema = source.schemas[channel.schema_id]
+        topics.append(BagTopic(channel.topic, schema.name, schema.data.decode()))
+    target = bag.with_name("changed")
+    writer = BagWriter(target, topics, {})
+    counts = dict.fromkeys(numbers, 0)
+    for message in messages:
+        topic = topics[numbers.index(message.channel_id)].name
+        data = change(topic, counts[message.channel_id], message.data)
+        counts[message.channel_id] += 1
+        if data is not None:
+            index = numbers.index(message.channel_id)
+            writer.write(RawMessage(index, message.log_time, message.publish_time, 0, data))
+    writer.finish({})
+    return target
+
+
+def with_last_double(data: bytes, value: float) -> bytes:
+    """A message with another number in its last double."""
+    return data[:-8] + np.float64(value).tobytes()
+
+
+def test_exported_bags_give_the_same_arrays_again(tmp_path) -> None:
+    dataset = kitchen_dataset()
+    write_bags(tmp_path / "bags", dataset)
+    for found, expected in zip(import_bags([tmp_path / "bags"]).episodes, dataset.episodes, strict=True):
+        np.testing.assert_array_equal(found.observations, expected.observations)
+        np.testing.assert_array_equal(found.actions, expected.actions)
+        np.testing.assert_array_equal(found.rewards, expected.rewards)
+        np.testing.assert_allclose(found.executed_actions, expected.executed_actions, rtol=0, atol=1e-12)
+        assert (found.terminated, found.truncated) == (True, False)
+        assert found.metadata.completed_at_step == expected.metadata.completed_at_step
+        assert (found.metadata.seed, found.metadata.operator) == (expected.metadata.seed, "anna")
+        assert found.metadata.task == ("kettle", "microwave")
+
+
+def test_action_that_a_limit_cut_short_is_the_intended_one_if_that_gives_the_same_command(tmp_path) -> None:
+    """The fingers close with an action of -1, of which a command shows only the way to the limit."""
+    closing = np.zeros((3, 9))
+    closing[:, 7:] = -1.0
+    pushed = closing.copy()
+    pushed[:, 0] = 0.25
+    dataset = kitchen_dataset([3], actions=closing, executed_actions=pushed)
+    write_bags(tmp_path / "bags", dataset)
+    (episode,) = import_bags([tmp_path / "bags"]).episodes
+    np.testing.assert_allclose(episode.executed_actions, pushed, rtol=0, atol=1e-12)
+
+
+def test_without_operator_action_the_executed_one_counts_as_intended(bag) -> None:
+    changed = rewrite(bag, lambda topic, number, data: None if topic == "/operator_action" else data)
+    (episode,), (original,) = import_bags([changed]).episodes, import_bags([bag]).episodes
+    np.testing.assert_array_equal(episode.actions, episode.executed_actions)
+    np.testing.assert_allclose(episode.actions, original.executed_actions, rtol=0, atol=1e-12)
+
+
+def test_without_commands_the_intended_action_counts_as_executed_and_without_both_there_is_none(bag) -> None:
+    changed = rewrite(bag, lambda topic, number, data: None if topic.endswith("/commands") else data)
+    (episode,), (original,) = import_bags([changed]).episodes, import_bags([bag]).episodes
+    np.testing.assert_array_equal(episode.executed_actions, original.actions)
+    shutil.rmtree(changed)
+    neither = ("/operator_action", "/forward_position_controller/commands")
+    changed = rewrite(bag, lambda topic, number, data: None if topic in neither else data)
+    with pytest.raises(DatasetError, match="neither an operator_action nor a command"):
+        import_bags([changed])
+
+
+def test_command_stays_in_force_until_the_next_one(bag) -> None:
+    def drop_second(topic: str, number: int, data: bytes):
+        return None if "commands" in topic and number == 1 else data
+
+    (episode,), (original,) = import_bags([rewrite(bag, drop_second)]).episodes, import_bags([bag]).episodes
+    held = original.observations[0, :7] + 0.16 * original.executed_actions[0, :7] - original.observations[1, :7]
+    np.testing.assert_allclose(episode.executed_actions[1, :7], np.clip(held / 0.16, -1, 1), rtol=0, atol=1e-12)
+
+
+def test_mcap_file_and_folders_are_recognised(bag) -> None:
+    expected = import_bags([bag]).episodes[0].observations
+    for source in (bag, bag / f"{bag.name}_0.mcap", bag.parent):
+        np.testing.assert_array_equal(read_source(str(source)).episodes[0].observations, expected)
+
+
+def test_truncated_file_is_told_and_its_whole_part_can_be_taken(bag, tmp_path) -> None:
+    path = tmp_path / "cut.mcap"
+    write_bags(tmp_path / "long", kitchen_dataset([500]))
+    data = (tmp_path / "long" / "episode_000001" / "episode_000001_0.mcap").read_bytes()
+    path.write_bytes(data[: int(len(data) * 0.8)])
+    with pytest.raises(DatasetError, match=r"cut.mcap is truncated or damaged: .* --keep-truncated"):
+        import_bags([path])
+    (episode,) = import_bags([path], keep_truncated=True).episodes
+    assert 100 < episode.steps < 500 and episode.truncated and not episode.terminated
+
+
+@pytest.mark.parametrize("content", [b"hello", b"", b"\x89MCAP0\r\n"])
+def test_file_that_is_no_bag_is_told(tmp_path, content: bytes) -> None:
+    path = tmp_path / "a.mcap"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match="a.mcap is not an MCAP file"):
+        import_bags([path])
+
+
+def test_mcap_file_of_another_profile_is_told(tmp_path) -> None:
+    with (tmp_path / "a.mcap").open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="protobuf")
+        writer.finish()
+    with pytest.raises(DatasetError, match="profile 'protobuf', expected 'ros2'"):
+        import_bags([tmp_path / "a.mcap"])
+
+
+def test_folder_that_is_no_bag_is_told(tmp_path) -> None:
+    with pytest.raises(DatasetError, match="is no bag"):
+        import_bags([tmp_path])
+    (tmp_path / "metadata.yaml").write_text("a: [")
+    with pytest.raises(DatasetError, match="is not the metadata of a bag"):
+        import_bags([tmp_path])
+
+
+def test_bag_in_another_storage_is_told_with_the_way_out(bag) -> None:
+    metadata = bag / "metadata.yaml"
+    text = metadata.read_text().replace("storage_identifier: mcap", "storage_identifier: sqlite3")
+    metadata.write_text(text)
+    assert yaml.safe_load(text)["rosbag2_bagfile_information"]["storage_identifier"] == "sqlite3"
+    with pytest.raises(DatasetError, match="sqlite3, expected mcap.*ros2 bag convert"):
+        import_bags([bag])
+
+
+def test_missing_file_of_a_bag_is_told(bag) -> None:
+    (bag / f"{bag.name}_0.mcap").unlink()
+    with pytest.raises(DatasetError, match="cannot be read"):
+        import_bags([bag])
+
+
+def test_wrong_schema_is_told_with_what_was_expected(tmp_path) -> None:
+    topics = [BagTopic("/joint_states", "std_msgs/msg/Int32", "int32 data\n")]
+    writer = BagWriter(tmp_path / "bag", topics, {})
+    writer.write(RawMessage(0, 1, 1, 0, b"\x00\x01\x00\x00\x07\x00\x00\x00"))
+    writer.finish({})
+    with pytest.raises(
+        DatasetError, match="/joint_states is a std_msgs/msg/Int32, expected sensor_msgs/msg/JointState"
+    ):
+        import_bags([tmp_path / "bag"])
+
+
+def test_message_that_does_not_fit_its_definition_is_told(bag) -> None:
+    changed = rewrite(bag, lambda topic, number, data: data[:20] if topic == "/scene_state" and number == 2 else data)
+    with pytest.raises(DatasetError, match="changed_0.mcap: message 2 on scene_state does not fit"):
+        import_bags([changed])
+
+
+def test_topic_that_is_missing_is_named(bag) -> None:
+    changed = rewrite(bag, lambda topic, number, data: None if topic == "/task_status" else data)
+    with pytest.raises(DatasetError, match="changed has no message on task_status, expected some"):
+        import_bags([changed])
+
+
+@pytest.mark.parametrize("topic", ["/scene_state", "/operator_action", "/forward_position_controller/commands"])
+def test_nan_is_told_with_its_channel(bag, topic: str) -> None:
+    def spoil(name: str, number: int, data: bytes) -> bytes:
+        return with_last_double(data, np.nan) if name == topic and number == 3 else data
+
+    with pytest.raises(DatasetError, match=rf"changed: {topic.rpartition('/')[2]}.*finite"):
+        import_bags([rewrite(bag, spoil)])
+
+
+def test_other_joints_are_told(bag) -> None:
+    changed = rewrite(bag, lambda topic, number, data: data.replace(b"panda0_joint1", b"my_arm_joint1"))
+    with pytest.raises(DatasetError, match=r"measurement lacks .*panda0_joint1"):
+        import_bags([changed])
+
+
+def test_other_rate_is_told(tmp_path) -> None:
+    dataset = kitchen_dataset([4])
+    slow = [replace(e, metadata=replace(e.metadata, control_rate_hz=10.0)) for e in dataset.episodes]
+    write_bags(tmp_path / "slow", Dataset(tuple(slow), "kitchen", {}))
+    with pytest.raises(DatasetError, match=r"lasted 0.1000 s, expected 0.0800 s \(12.5 Hz\)"):
+        import_bags([tmp_path / "slow"])
+
+
+def test_lost_control_steps_are_told(bag) -> None:
+    changed = rewrite(bag, lambda topic, number, data: None if topic == "/task_status" and number == 2 else data)
+    with pytest.raises(DatasetError, match="lacks the control steps between 1 and 3"):
+        import_bags([changed])
+    shutil.rmtree(changed)
+    changed = rewrite(bag, lambda topic, number, data: None if topic == "/joint_states" and number == 2 else data)
+    with pytest.raises(DatasetError, match="no joint state and scene state of 1.160 s, when control step 2"):
+        import_bags([changed])
+
+
+def test_dataset_of_another_robot_is_not_exported_as_kitchen_bags(tmp_path) -> None:
+    with pytest.raises(DatasetError, match="bags of the kitchen need"):
+        write_bags(tmp_path / "bags", make_dataset())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_folder_is_left_alone(bag) -> None:
+    before = sorted(bag.parent.rglob("*"))
+    with pytest.raises(DatasetError, match="exists already"):
+        write_bags(bag.parent, kitchen_dataset([3]))
+    assert sorted(bag.parent.rglob("*")) == before
