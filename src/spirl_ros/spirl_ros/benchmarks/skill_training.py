@@ -1,0 +1,87 @@
+"""Training steps of the skill model beside the official one's, on batches of the same size."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+
+import numpy as np
+import torch
+
+from spirl_ros.benchmarks.interleaved import Comparison, compare
+from spirl_ros.benchmarks.skill_inference import ACTION_SIZE, OBSERVATION_SIZE, OFFICIAL_OBSERVATION_SIZE
+from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig, official_model
+from spirl_ros.skills.skill_model import SkillModel
+from spirl_ros.skills.training import SkillTraining
+
+PEER = "official step, written anew"
+STEPS_PER_ROUND = 5
+BATCH_SIZE = 128
+"""Of the official kitchen configuration."""
+
+
+def compare_training(rounds: int) -> Comparison:
+    """Windows per second in one thread, random data, drawing of the windows included on our side.
+
+    The peer is the official model, losses and optimiser (clvrai/spirl e74ad23: closed loop, batch 128, RAdam) without
+    its data loader, with torch's fused LSTM where the original steps through time in Python.
+    """
+    torch.set_num_threads(1)
+    batch_size = SkillTrainingConfig().batch_size
+    contestants = {
+        PEER: _official(),
+        "ours, same batch": _ours(SkillModelConfig(), BATCH_SIZE),
+        f"ours, batch {batch_size}": _ours(SkillModelConfig(), batch_size),
+    }
+    versions = {package: version(package) for package in ("torch", "numpy")}
+    return compare(contestants, peer=PEER, unit="training windows/s", rounds=rounds, versions=versions)
+
+
+def _official() -> Callable[[], int]:
+    config = official_model()
+    torch.manual_seed(0)
+    model = SkillModel(config, OFFICIAL_OBSERVATION_SIZE, ACTION_SIZE)
+    optimiser = torch.optim.RAdam(model.parameters(), lr=1e-3)
+    observations = torch.randn(BATCH_SIZE, config.skill_horizon, OFFICIAL_OBSERVATION_SIZE)
+    actions = torch.rand(BATCH_SIZE, config.skill_horizon, ACTION_SIZE) * 2.0 - 1.0
+
+    def steps() -> int:
+        for _ in range(STEPS_PER_ROUND):
+            losses, _ = model.losses(observations, actions)
+            total = losses.reconstruction + 5e-4 * losses.kl / config.latent_size + losses.prior
+            optimiser.zero_grad(set_to_none=True)
+            total.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1e-3)
+            optimiser.step()
+        return STEPS_PER_ROUND * BATCH_SIZE
+
+    return steps
+
+
+def _ours(model: SkillModelConfig, batch_size: int) -> Callable[[], int]:
+    config = replace(SkillTrainingConfig(), batch_size=batch_size, steps=10**9, validation_every=10**9)
+    training = SkillTraining([_random_episode(seed) for seed in range(20)], model, config)
+    reports = training.run()
+
+    def steps() -> int:
+        for _ in range(STEPS_PER_ROUND):
+            next(reports)
+        return STEPS_PER_ROUND * batch_size
+
+    return steps
+
+
+def _random_episode(seed: int, steps: int = 200) -> Episode:
+    generator = np.random.default_rng(seed)
+    actions = generator.uniform(-1.0, 1.0, (steps, ACTION_SIZE))
+    metadata = EpisodeMetadata(
+        task=(),
+        operator="random",
+        control_rate_hz=12.5,
+        observation_names=tuple(f"value_{index}" for index in range(OBSERVATION_SIZE)),
+        joint_names=tuple(f"joint_{index}" for index in range(ACTION_SIZE)),
+        joint_units=("rad",) * ACTION_SIZE,
+        action_scale=2.0,
+    )
+    observations = generator.standard_normal((steps + 1, OBSERVATION_SIZE))
+    return Episode(observations, actions, actions, np.zeros(steps), terminated=False, truncated=True, metadata=metadata)

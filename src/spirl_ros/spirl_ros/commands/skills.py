@@ -1,0 +1,195 @@
+"""`spirl skills`: train the skill model on demonstrations and see what it has learned."""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from spirl_ros.commands.exit_codes import INTERRUPTED
+from spirl_ros.commands.run_origin import check_same_dataset, current_commit
+from spirl_ros.errors import ConfigError
+
+
+def add_parser(subparsers) -> None:
+    """Add the command and its subcommands."""
+    parser = subparsers.add_parser(
+        "skills", help="train and evaluate skills", description="Train skills on demonstrations, and evaluate them."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_eval(commands)
+
+
+def _add_eval(commands) -> None:
+    parser = commands.add_parser(
+        "eval",
+        help="see what trained skills can do",
+        description="Evaluate the best skills of a training: how well they reproduce held-out demonstrations, and in the "
+        "simulated kitchen what the skill prior alone does, beside random latents and behavioural cloning. What is "
+        "simulated is the exported bundle with the skill executor and the safety filter of the robot.",
+        epilog="example: spirl skills eval runs/skills --episodes 50 --plots runs/skills/plots",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of spirl skills train")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where the dataset is now, when it was moved")
+    parser.add_argument(
+        "--episodes", type=int, default=50, help="simulated episodes of each kind (default %(default)s)"
+    )
+    parser.add_argument(
+        "--demonstrations", type=int, default=32, help="fresh demonstrations to replay (default %(default)s)"
+    )
+    parser.add_argument("--workers", type=int, default=2, help="threads of simulation (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first episode (default %(default)s)")
+    parser.add_argument("--no-cloning", action="store_true", help="leave out the behavioural-cloning policy")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="also draw pictures into this folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.set_defaults(run=run_eval)
+
+
+def run_eval(parsed: argparse.Namespace) -> int:
+    """Evaluate, and print the tables."""
+    from spirl_ros.demonstrations.storage import read_dataset
+    from spirl_ros.skills.evaluation import evaluate_skills, evaluation_table
+    from spirl_ros.skills.run import SkillRun
+
+    for name, smallest in (("episodes", 1), ("demonstrations", 1), ("workers", 1), ("seed", 0)):
+        if getattr(parsed, name) < smallest:
+            raise ConfigError(f"--{name} is {getattr(parsed, name)}, expected at least {smallest}.")
+    import torch
+
+    torch.set_num_threads(1)  # simulation has the other cores
+    run = SkillRun.open(parsed.run_folder)
+    data = parsed.data or Path(run.config.dataset.folder)
+    check_same_dataset(run, data)
+    dataset = read_dataset(data)
+    figures = evaluate_skills(
+        run,
+        dataset,
+        episodes=parsed.episodes,
+        demonstrations=parsed.demonstrations,
+        workers=parsed.workers,
+        seed=parsed.seed,
+        with_cloning=not parsed.no_cloning,
+        on_part=lambda name: print(f"{name} …", file=sys.stderr, flush=True),
+    )
+    print(evaluation_table(figures))
+    if parsed.plots is not None:
+        from spirl_ros.skills.evaluation_plots import write_skill_plots
+
+        for path in write_skill_plots(run, dataset, parsed.plots):
+            print(path)
+    if parsed.json:
+        print(json.dumps(figures))
+    return 0
+
+
+def _add_train(commands) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="learn skills and their prior from demonstrations",
+        description="Learn the skill encoder, the decoder and the skill prior from a dataset of demonstrations. "
+        "Writes config.yaml, best.pt, checkpoint.pt, metrics.jsonl and TensorBoard events to OUT. Ctrl-C saves a "
+        "checkpoint; --resume goes on from it with the same numbers as without interruption.",
+        epilog="example: spirl skills train --data data/kitchen_mixed --out runs/skills --preset quick "
+        "--set latent_size=12",
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="dataset; with --resume that of the run")
+    parser.add_argument("--task", help="refuse a dataset that was made for another task (default: any)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this training")
+    parser.add_argument(
+        "--preset", default="quick", help="quick: minutes; full: the shipped skills; official: as Pertsch et al."
+    )
+    parser.add_argument("--decoder", help="closed_loop (default) or open_loop")
+    parser.add_argument("--seed", type=int, help="seed of weights, batches and split (default 0)")
+    parser.add_argument("--steps", type=int, help="gradient steps (default: the preset's)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="change any other setting"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the training in OUT")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.set_defaults(run=run_train)
+
+
+def run_train(parsed: argparse.Namespace) -> int:
+    """Train, with a progress bar, and print what came out."""
+    from tqdm import tqdm
+
+    from spirl_ros.demonstrations.storage import read_dataset
+    from spirl_ros.skills.run import SkillRun
+    from spirl_ros.skills.train import check_dataset, train
+    from spirl_ros.skills.training import StepReport
+
+    run = SkillRun.open(parsed.out) if parsed.resume else None
+    data = parsed.data or (Path(run.config.dataset.folder) if run else None)
+    if data is None:
+        raise ConfigError("--data is missing, expected a dataset's folder. Make one: spirl demos collect.")
+    dataset = read_dataset(data, parsed.task)
+    if run is None:
+        run = _create_run(parsed, data, dataset)
+    else:
+        _check_same(run, parsed, data)
+    check_dataset(dataset, run.config.model, run.config.training)
+    validation: StepReport | None = None
+    seconds_between_prints = 0.2 if sys.stderr.isatty() else 10.0
+    with tqdm(total=run.config.training.steps, unit="step", mininterval=seconds_between_prints) as bar:
+
+        def show(report: StepReport) -> None:
+            nonlocal validation
+            if report.is_validation:
+                validation = report
+                return
+            if bar.n == 0 and report.step > 1:  # done by an earlier call: no part of this one's rate
+                bar.initial = bar.n = report.step - 1
+            losses = {"reconstruction": f"{report.reconstruction:.4f}", "kl": f"{report.kl:.1f}"}
+            losses["prior"] = f"{report.prior:.2f}"
+            if validation is not None:
+                losses["held_out"] = f"{validation.reconstruction:.4f}"
+            bar.set_postfix(losses, refresh=False)
+            bar.update(report.step - bar.n)
+
+        try:
+            best_loss = train(run, dataset, show)
+        except KeyboardInterrupt:
+            bar.close()
+            print(f"Interrupted at step {bar.n}. Everything is kept in {parsed.out}; --resume goes on.")
+            return INTERRUPTED
+        rate = bar.format_dict["rate"]
+    figures = {"run": str(parsed.out), "steps": run.config.training.steps, "best_validation_loss": best_loss}
+    if validation is not None:
+        figures |= {"reconstruction": validation.reconstruction, "kl": validation.kl, "prior": validation.prior}
+    print(f"skills trained in {parsed.out}; held-out loss {best_loss:.4f}" + (f", {rate:.1f} steps/s" if rate else ""))
+    print(f"next: spirl skills eval {parsed.out}")
+    if parsed.json:
+        print(json.dumps(figures))
+    return 0
+
+
+def _create_run(parsed: argparse.Namespace, data: Path, dataset):
+    from spirl_ros.demonstrations.storage import stored_digest
+    from spirl_ros.skills.presets import resolve
+    from spirl_ros.skills.run import SkillRun, SkillRunConfig
+    from spirl_ros.skills.train import check_dataset, dataset_reference
+
+    changes = list(parsed.changes)
+    for name in ("seed", "steps"):
+        if getattr(parsed, name) is not None:
+            changes.append(f"{name}={getattr(parsed, name)}")
+    model, training = resolve(parsed.preset, parsed.decoder, changes)
+    check_dataset(dataset, model, training)
+    config = SkillRunConfig(
+        model=model,
+        training=training,
+        dataset=dataset_reference(data.absolute(), dataset, stored_digest(data)),
+        commit=current_commit(),
+        command=shlex.join(["spirl", *sys.argv[1:]]),
+    )
+    return SkillRun.create(parsed.out, config)
+
+
+def _check_same(run, parsed: argparse.Namespace, data: Path) -> None:
+    """What decides the numbers cannot change in the middle."""
+    if parsed.changes or parsed.decoder or parsed.seed is not None or parsed.steps is not None:
+        raise ConfigError(
+            f"--resume goes on with {run.folder}/config.yaml. Leave other settings out, or start a new run."
+        )
+    check_same_dataset(run, data)

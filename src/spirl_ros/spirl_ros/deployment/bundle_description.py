@@ -1,0 +1,281 @@
+"""What a bundle says about itself: which robot, which numbers in which order, and where it comes from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.errors import BundleError, ConfigError
+
+CLOSED_LOOP, OPEN_LOOP = "closed_loop", "open_loop"
+DECODER_FILE, PRIOR_FILE, POLICY_FILE = "skill_decoder.onnx", "skill_prior.onnx", "policy.onnx"
+
+DECODER_INPUTS = {
+    CLOSED_LOOP: (("observation", "latent"), ("observation", "latent", "phase")),
+    OPEN_LOOP: (("latent",),),
+}
+"""Inputs that a decoder of each kind may have, in order. `phase` is (B, 1), t/H of the skill, in [0, 1)."""
+OPTIONAL_INPUTS = {"phase": -1.0}
+"""Inputs that a caller may leave out, and the value in the graph that then stands for not known: whoever runs a decoder
+with observation and latent alone still gets the skill, only less exactly."""
+PRIOR_INPUTS = (("observation",),)
+POLICY_INPUTS = (("observation",), ("observation", "progress"))
+"""`progress` is (B, K+1), one-hot over how many of the K target subtasks are completed in order."""
+
+ACTION_MEANINGS = ("joint_velocity",)
+"""`joint_velocity`: -1 to 1, times the scale; see control/velocity_action.py."""
+
+
+@dataclass(frozen=True)
+class ObservationLayout:
+    """The flat observation (Do), value by value."""
+
+    names: tuple[str, ...]
+    """Name of each value, as joint states and scene states name it."""
+    units: tuple[str, ...]
+    """Unit of each value: `rad`, `m`, or `1` for a number without a unit."""
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        if not self.names or len(set(self.names)) != len(self.names):
+            raise BundleError(f"observation.names are {list(self.names)}, expected at least one, each once.")
+        if len(self.units) != len(self.names):
+            raise BundleError(f"observation has {len(self.names)} names but {len(self.units)} units.")
+
+
+@dataclass(frozen=True)
+class ActionMeaning:
+    """What an action (Da) means."""
+
+    meaning: str
+    """One of ACTION_MEANINGS."""
+    scale: float
+    """Joint velocity of an action of 1 [rad/s, m/s]."""
+
+    def __post_init__(self) -> None:
+        """Check meaning and range."""
+        if self.meaning not in ACTION_MEANINGS:
+            raise BundleError(f"action.meaning is '{self.meaning}', expected one of {', '.join(ACTION_MEANINGS)}.")
+        if not self.scale > 0.0:
+            raise BundleError(f"action.scale is {self.scale}, expected more than 0.")
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A joint that an action moves, with the limits of JointLimits."""
+
+    name: str
+    unit: str
+    """Unit of its position, `rad` or `m`; the rates are that per s, s² and s³."""
+    position_lower: float
+    position_upper: float
+    velocity: float
+    acceleration: float
+    jerk: float
+
+
+@dataclass(frozen=True)
+class DecoderDescription:
+    """The graph p(a | z, s)."""
+
+    kind: str
+    """`closed_loop`: one action (B, Da) per control step; `open_loop`: the skill's actions (B, H, Da) at once."""
+    inputs: tuple[str, ...]
+    """One of DECODER_INPUTS for that kind."""
+
+
+@dataclass(frozen=True)
+class LatentModelDescription:
+    """A graph that chooses latents, p(z | s) or pi(z | s). Its outputs are mean, log_std and latent."""
+
+    inputs: tuple[str, ...]
+    latent_limit: float | None = None
+    """When not None, a drawn u is executed as limit * tanh(u / limit), and `latent` is that of the mean."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a bundle comes from."""
+
+    dataset_digest: str
+    """SHA-256 of the demonstrations' arrays, see demonstrations/dataset.py."""
+    commit: str
+    """Commit of this repository that trained it; empty when unknown."""
+    command: str
+    """Command line that trained it."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions of what exported it."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One real observation and what the graphs gave for it at export; loading compares with it on this machine."""
+
+    observation: tuple[float, ...]
+    """(Do,)."""
+    latent: tuple[float, ...]
+    """(Dz,), the prior's for the observation."""
+    action: tuple[float, ...]
+    """(Da,), of the skill's first control step."""
+    policy_latent: tuple[float, ...] | None = None
+    """(Dz,), the policy's for the observation with no subtask completed; None without a policy."""
+
+
+@dataclass(frozen=True)
+class BundleDescription:
+    """Everything in bundle.yaml."""
+
+    name: str
+    task: str
+    """Name of the task that the policy was trained for, or that the demonstrations belong to."""
+    target_subtasks: tuple[str, ...]
+    """The K subtasks of that task, in order; empty for a task without subtasks."""
+    skill_horizon: int
+    """H, control steps of one skill."""
+    latent_size: int
+    """Dz."""
+    control_rate_hz: float
+    """Actions per second."""
+    opset: int
+    """ONNX operator set of all graphs."""
+    observation: ObservationLayout
+    action: ActionMeaning
+    joints: tuple[Joint, ...]
+    """In the action's order (Da)."""
+    decoder: DecoderDescription
+    prior: LatentModelDescription
+    policy: LatentModelDescription | None
+    origin: Origin
+    evaluation: Mapping[str, Any]
+    """Figures of the evaluation, for people: numbers, texts, and lists and mappings of them."""
+    probe: Probe
+    files: Mapping[str, str]
+    """SHA-256 of every file of the bundle, by name."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the files."""
+        for name in ("skill_horizon", "latent_size"):
+            if getattr(self, name) < 1:
+                raise BundleError(f"{name} is {getattr(self, name)}, expected at least 1.")
+        if not self.control_rate_hz > 0.0:
+            raise BundleError(f"control_rate_hz is {self.control_rate_hz}, expected more than 0.")
+        try:
+            self.joint_limits()
+        except ConfigError as error:
+            raise BundleError(f"joints: {error}") from error
+        if self.decoder.kind not in DECODER_INPUTS:
+            raise BundleError(f"decoder.kind is '{self.decoder.kind}', expected one of {', '.join(DECODER_INPUTS)}.")
+        _check_inputs("decoder", self.decoder.inputs, DECODER_INPUTS[self.decoder.kind])
+        self._check_latent_model("prior", self.prior, PRIOR_INPUTS)
+        if self.policy is not None:
+            self._check_latent_model("policy", self.policy, POLICY_INPUTS)
+        self._check_probe()
+        needed = {DECODER_FILE, PRIOR_FILE} | ({POLICY_FILE} if self.policy else set())
+        if missing := sorted(needed - set(self.files)):
+            raise BundleError(f"files lack {', '.join(missing)}; they are {', '.join(self.files) or 'none'}.")
+        for name in self.files:
+            if name != name.strip() or not name or "/" in name or "\\" in name or name.startswith("."):
+                raise BundleError(f"files name '{name}', expected names of files in the bundle's own folder.")
+        if (POLICY_FILE in self.files) != (self.policy is not None):
+            raise BundleError(f"files name {POLICY_FILE}, but policy is null. Export again.")
+
+    @property
+    def observation_size(self) -> int:
+        """Do."""
+        return len(self.observation.names)
+
+    @property
+    def action_size(self) -> int:
+        """Da."""
+        return len(self.joints)
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Names of the joints in the action's order (Da)."""
+        return tuple(joint.name for joint in self.joints)
+
+    def joint_limits(self) -> JointLimits:
+        """The joints' limits as the safety filter takes them."""
+        rates = ("position_lower", "position_upper", "velocity", "acceleration", "jerk")
+        columns = {rate: np.array([getattr(joint, rate) for joint in self.joints]) for rate in rates}
+        return JointLimits(joint_names=self.joint_names, **columns)
+
+    def check_fits(
+        self,
+        joint_names: Sequence[str],
+        observation_names: Sequence[str],
+        control_rate_hz: float,
+        action: ActionMeaning,
+        task: str | None = None,
+    ) -> None:
+        """Refuse a bundle that was trained for another robot.
+
+        Args:
+            joint_names: joints of this robot, in the order of its commands.
+            observation_names: values that this robot can observe, in any order; it may observe more.
+            control_rate_hz: rate at which commands are sent.
+            action: what an action means here.
+            task: task to do; None accepts every task, as skills without a policy do.
+
+        Raises:
+            BundleError: what differs, and what to do.
+        """
+        whose = f"bundle '{self.name}' was trained for another robot or scene"
+        if set(self.joint_names) != set(joint_names):
+            raise BundleError(
+                f"{whose}: it moves {', '.join(self.joint_names)}, but here are {', '.join(joint_names) or 'none'}. "
+                "Load a bundle for these joints, or correct joint_names."
+            )
+        if self.joint_names != tuple(joint_names):
+            raise BundleError(
+                f"bundle '{self.name}' moves {', '.join(self.joint_names)} in this order, but commands here go to "
+                f"{', '.join(joint_names)}. Bring the configured joint_names into the bundle's order."
+            )
+        if unseen := [name for name in self.observation.names if name not in set(observation_names)]:
+            raise BundleError(
+                f"{whose}: it observes {', '.join(unseen)}, which nothing here measures. "
+                "Load a bundle with observations of this robot, or start what publishes them."
+            )
+        if not np.isclose(self.control_rate_hz, control_rate_hz, rtol=1e-6, atol=0.0):
+            raise BundleError(
+                f"bundle '{self.name}' was trained at {self.control_rate_hz:g} Hz, but the control rate here is "
+                f"{control_rate_hz:g} Hz. Set the control rate to {self.control_rate_hz:g} Hz or load another bundle."
+            )
+        if self.action != action:
+            raise BundleError(
+                f"an action of bundle '{self.name}' is a {self.action.meaning} times {self.action.scale:g}, but here a "
+                f"{action.meaning} times {action.scale:g}. Load another bundle or change the action's meaning."
+            )
+        if task is not None and task not in (self.task, ",".join(self.target_subtasks)):
+            raise BundleError(
+                f"bundle '{self.name}' was trained for the task {self.task}, but the task here is {task}. "
+                "Load a bundle for it, or run its skill prior, which fits every task of this scene."
+            )
+
+    def _check_latent_model(self, name: str, model: LatentModelDescription, known: tuple[tuple[str, ...], ...]) -> None:
+        _check_inputs(name, model.inputs, known)
+        if model.latent_limit is not None and not model.latent_limit > 0.0:
+            raise BundleError(f"{name}.latent_limit is {model.latent_limit}, expected more than 0, or null for none.")
+        if "progress" in model.inputs and not self.target_subtasks:
+            raise BundleError(f"{name} needs progress, but target_subtasks is empty. Export again with the subtasks.")
+
+    def _check_probe(self) -> None:
+        sizes = {"observation": self.observation_size, "latent": self.latent_size, "action": self.action_size}
+        if (self.policy is None) != (self.probe.policy_latent is None):
+            raise BundleError("probe.policy_latent must be there with a policy, and only then. Export again.")
+        if self.policy is not None:
+            sizes["policy_latent"] = self.latent_size
+        for name, size in sizes.items():
+            if len(getattr(self.probe, name)) != size:
+                raise BundleError(f"probe.{name} has {len(getattr(self.probe, name))} values, expected {size}.")
+
+
+def _check_inputs(name: str, inputs: tuple[str, ...], known: tuple[tuple[str, ...], ...]) -> None:
+    if inputs not in known:
+        expected = " or ".join(f"({', '.join(names)})" for names in known)
+        raise BundleError(
+            f"{name}.inputs are ({', '.join(inputs)}), expected {expected}. A newer program may have written it: "
+            "update this one, or export again."
+        )

@@ -1,0 +1,188 @@
+"""Reads and writes bundle.yaml. Strict: what is unknown, missing, of another type or changed since is an error."""
+
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spirl_ros.deployment.bundle_description import BundleDescription
+from spirl_ros.errors import BundleError
+
+BUNDLE_FILE = "bundle.yaml"
+FORMAT_VERSION = 1
+"""Counts up when a reader of the old format would misunderstand a new file."""
+LARGEST_FILE_BYTES = 1_000_000
+
+
+def read_description(folder: Path) -> BundleDescription:
+    """Read and check bundle.yaml of a bundle.
+
+    Raises:
+        BundleError: there is none, it cannot be understood, or it is not what was written; the message names the file.
+    """
+    path = folder / BUNDLE_FILE
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{folder} is not a bundle: {path} cannot be read ({error.strerror}). "
+            "Expected a folder that `spirl export` wrote."
+        ) from error
+    try:
+        return parse_description(content)
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from error
+
+
+def parse_description(content: bytes) -> BundleDescription:
+    """The description in the bytes of a bundle.yaml; errors as for `read_description`."""
+    data = _load_yaml(content)
+    if "format_version" not in data:
+        raise BundleError("format_version is missing: this is not the description of a bundle.")
+    version = data.pop("format_version")
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        is_newer = isinstance(version, int) and version > FORMAT_VERSION
+        raise BundleError(
+            f"format_version is {version}, but this program reads {FORMAT_VERSION}. "
+            + ("The bundle is newer: update spirl_ros." if is_newer else "Export the bundle again.")
+        )
+    written_digest = data.pop("digest", None)
+    description = _convert(data, BundleDescription, "")
+    digest = description_digest(description)
+    if digest != written_digest:
+        raise BundleError(
+            f"digest is {written_digest}, but the rest gives {digest}: the file was changed or damaged since it was "
+            "written. Copy the bundle again, or export it again."
+        )
+    return description
+
+
+def description_digest(description: BundleDescription) -> str:
+    """SHA-256 over everything a description says: it identifies a bundle, files and all."""
+    text = json.dumps(plain_description(description), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def format_description(description: BundleDescription) -> str:
+    """The text of bundle.yaml for a description; BundleError when a figure is no number or text."""
+    data = {
+        "format_version": FORMAT_VERSION,
+        **plain_description(description),
+        "digest": description_digest(description),
+    }
+    text = yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+    parse_description(text.encode())
+    return (
+        "# Written by `spirl export`, read by `spirl check` and every program that runs the bundle. Do not edit.\n"
+        + text
+    )
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML without repeated keys and without aliases, both of which hide what a file says."""
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            raise BundleError("YAML aliases are not allowed here.")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        for key in keys:
+            if not isinstance(key, str):
+                raise BundleError(f"key {key!r} is not a text.")
+            if keys.count(key) > 1:
+                raise BundleError(f"key '{key}' is there twice.")
+        return super().construct_mapping(node, deep)
+
+
+def _load_yaml(content: bytes) -> dict[str, Any]:
+    if len(content) > LARGEST_FILE_BYTES:
+        raise BundleError(f"it has {len(content)} bytes, expected at most {LARGEST_FILE_BYTES}.")
+    try:
+        data = yaml.load(content, _StrictLoader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError(f"it is not YAML: {' '.join(str(error).split())}. Copy the bundle again.") from error
+    if not isinstance(data, dict):
+        raise BundleError(f"it holds a {type(data).__name__}, expected keys and values.")
+    return data
+
+
+def _convert(value: Any, kind: Any, where: str) -> Any:
+    """Turn what YAML gave into a value of an annotated type, or say where it does not fit."""
+    origin = typing.get_origin(kind)
+    if is_dataclass(kind):
+        return _convert_mapping(value, kind, where)
+    if origin is types.UnionType:
+        inner = next(part for part in typing.get_args(kind) if part is not types.NoneType)
+        return None if value is None else _convert(value, inner, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise BundleError(f"{where} is {value!r}, expected a list.")
+        inner = typing.get_args(kind)[0]
+        return tuple(_convert(entry, inner, f"{where}[{index}]") for index, entry in enumerate(value))
+    if origin is Mapping:
+        if not isinstance(value, dict):
+            raise BundleError(f"{where} is {value!r}, expected keys and values.")
+        inner = typing.get_args(kind)[1]
+        return {key: _convert(entry, inner, f"{where}.{key}") for key, entry in value.items()}
+    if kind is Any:
+        return _check_figure(value, where)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not kind:
+        raise BundleError(f"{where} is {value!r}, expected a {_NAMES[kind]}.")
+    if kind is float and not math.isfinite(value):
+        raise BundleError(f"{where} is {value}, expected a finite number.")
+    return value
+
+
+_NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+
+
+def _convert_mapping(value: Any, kind: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise BundleError(f"{where or 'the file'} is {value!r}, expected keys and values.")
+    prefix = f"{where}." if where else ""
+    known = {field.name: field for field in fields(kind)}
+    if unknown := [name for name in value if name not in known]:
+        raise BundleError(
+            f"{prefix}{unknown[0]} is unknown. Known are {', '.join(known)}. A newer program may have written it."
+        )
+    required = [name for name, field in known.items() if field.default is field.default_factory is MISSING]
+    if missing := [name for name in required if name not in value]:
+        raise BundleError(f"{', '.join(prefix + name for name in missing)} is missing. Export the bundle again.")
+    hints = typing.get_type_hints(kind)
+    converted = {name: _convert(entry, hints[name], prefix + name) for name, entry in value.items()}
+    return kind(**converted)
+
+
+def _check_figure(value: Any, where: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _check_figure(entry, f"{where}.{key}") for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_check_figure(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
+    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    if not (is_number or value is None or isinstance(value, str)):
+        raise BundleError(f"{where} is {value!r}, expected a finite number or a text.")
+    return value
+
+
+def plain_description(description: BundleDescription) -> dict[str, Any]:
+    """Lists, dicts, numbers and texts only."""
+
+    def lists(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: lists(entry) for key, entry in value.items()}
+        return [lists(entry) for entry in value] if isinstance(value, (tuple, list)) else value
+
+    return lists(asdict(description))

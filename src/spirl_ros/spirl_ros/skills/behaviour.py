@@ -1,0 +1,188 @@
+"""What skills do in the simulated kitchen: through the exported bundle, skill executor and safety filter."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.kitchen_kinematics import KitchenKinematics
+from spirl_ros.deployment.bundle import Bundle
+from spirl_ros.tasks.environment_pool import EnvironmentPool
+from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
+from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.tasks.kitchen.subtasks import SUBTASKS
+from spirl_ros.tasks.skill_environment import SkillEnvironment
+
+ANY_SUBTASK = KitchenConfig(task="kitchen_all", count="any", terminate_on_complete=False)
+"""All seven subtasks count, and the episode always lasts its 280 steps."""
+
+ChooseLatent = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+"""From an observation (Do,) to a latent (Dz,)."""
+ChooseAction = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+"""From an observation (Do,) to an action (Da,)."""
+
+
+@dataclass(frozen=True)
+class BehaviourReport:
+    """What some episodes completed."""
+
+    episodes: int
+    completed_mean: float
+    """Subtasks completed per episode."""
+    completed_sem: float
+    """Standard error of that mean."""
+    per_subtask: Mapping[str, float]
+    """Share of the episodes that completed each."""
+    interventions_mean: float
+    """Commands per episode that the safety filter changed."""
+
+
+class SkillBehaviour:
+    """Runs episodes of a bundle, several at once. Results depend on the seed alone, not on the number of workers."""
+
+    def __init__(self, bundle: Bundle, workers: int = 1) -> None:
+        """Prepare; nothing is simulated yet."""
+        self.bundle, self.workers = bundle, workers
+
+    def prior_alone(self, episodes: int, seed: int, temperature: float = 1.0) -> BehaviourReport:
+        """Latents drawn from p(z|s) every H steps; `temperature` scales its standard deviation, 0 takes the mean."""
+        priors = [self.bundle.prior.copy() for _ in range(self.workers)]
+
+        def choose(worker: int) -> ChooseLatent:
+            def latent(observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+                mean, log_std, _ = priors[worker].distribution(observation)
+                return mean + temperature * np.exp(log_std) * generator.standard_normal(mean.shape)
+
+            return latent
+
+        return self._run_skills(choose, episodes, seed)
+
+    def random_latents(self, episodes: int, seed: int) -> BehaviourReport:
+        """Latents drawn from N(0, I), the latent space's own prior."""
+        size = self.bundle.description.latent_size
+        return self._run_skills(lambda _: lambda __, generator: generator.standard_normal(size), episodes, seed)
+
+    def actions(self, choose: ChooseAction, episodes: int, seed: int) -> BehaviourReport:
+        """Single actions from a policy without skills, for comparison. `choose` is called from several threads."""
+
+        def run(environment: SkillEnvironment, generator: np.random.Generator) -> None:
+            while not environment.environment.has_ended:
+                environment.step(choose(environment.observation, generator))
+
+        return self._run(lambda _: run, episodes, seed)
+
+    def replay(self, demonstrations: Sequence[Episode], latents: Sequence[np.ndarray]) -> BehaviourReport:
+        """Each demonstration's own latents (N, Dz), one every H steps, from its first state; then the last one once more.
+
+        The mean counts the demonstration's own subtasks.
+        """
+        config = KitchenConfig(task="kitchen_all", count="any", terminate_on_complete=False, max_steps=10_000)
+
+        def replay_one(environment: SkillEnvironment, index: int) -> set[str]:
+            environment.reset(_seed(demonstrations[index]))
+            for latent in (*latents[index], latents[index][-1]):
+                environment.execute(latent)
+            return set(environment.environment.progress.completed_at_step) & set(demonstrations[index].metadata.task)
+
+        return self._report(self._map(config, replay_one, len(demonstrations)))
+
+    def tool_errors_m(
+        self, demonstrations: Sequence[Episode], encode: Callable[[Episode, int], np.ndarray], starts: int, seed: int
+    ) -> np.ndarray:
+        """How far the tool ends from the demonstration's after one skill that starts at the demonstration's own state.
+
+        Args:
+            demonstrations: recorded in this simulator without injected noise.
+            encode: latent (Dz,) of a demonstration's window that starts at a control step.
+            starts: random windows per demonstration.
+            seed: decides which.
+
+        Returns:
+            Distances [m], (N x starts,).
+        """
+        horizon = self.bundle.description.skill_horizon
+        config = KitchenConfig(task="kitchen_all", count="any", terminate_on_complete=False, max_steps=10_000)
+
+        def errors(environment: SkillEnvironment, index: int) -> list[float]:
+            episode = demonstrations[index]
+            kinematics = KitchenKinematics(environment.environment.scene)
+            generator = np.random.default_rng((seed, index))
+            chosen = set(generator.integers(episode.steps - horizon + 1, size=starts).tolist())
+            moments = {}
+            environment.environment.reset(_seed(episode))
+            for step in range(max(chosen)):
+                if step in chosen:
+                    moments[step] = environment.environment.save()
+                environment.environment.step(episode.executed_actions[step])
+            moments[max(chosen)] = environment.environment.save()
+            distances = []
+            for step, moment in moments.items():
+                environment.restore(moment)
+                environment.execute(encode(episode, step))
+                reached = kinematics.forward(environment.observation[:7]).position
+                wanted = kinematics.forward(episode.observations[step + horizon][:7]).position
+                distances.append(float(np.linalg.norm(reached - wanted)))
+            return distances
+
+        per_episode = self._map_raw(config, errors, len(demonstrations))
+        return np.concatenate([np.array(distances) for distances in per_episode])
+
+    def _run_skills(self, choose: Callable[[int], ChooseLatent], episodes: int, seed: int) -> BehaviourReport:
+        def make(worker: int):
+            choose_latent = choose(worker)
+
+            def run(environment: SkillEnvironment, generator: np.random.Generator) -> None:
+                while not environment.environment.has_ended:
+                    environment.execute(choose_latent(environment.observation, generator))
+
+            return run
+
+        return self._run(make, episodes, seed)
+
+    def _run(self, make_run, episodes: int, seed: int) -> BehaviourReport:
+        runs = [make_run(worker) for worker in range(self.workers)]
+
+        def one(environment: SkillEnvironment, index: int) -> set[str]:
+            environment.reset(seed + index)
+            runs[index % self.workers](environment, np.random.default_rng((seed, index)))
+            return set(environment.environment.progress.completed_at_step)
+
+        return self._report(self._map(ANY_SUBTASK, one, episodes))
+
+    def _map(self, config: KitchenConfig, one, count: int) -> list[tuple[set[str], int]]:
+        def with_interventions(environment: SkillEnvironment, index: int) -> tuple[set[str], int]:
+            return one(environment, index), environment.interventions
+
+        return self._map_raw(config, with_interventions, count)
+
+    def _map_raw(self, config: KitchenConfig, one, count: int) -> list:
+        """Call `one(environment, index)` for each index; index i runs in worker i % workers."""
+        results: list = [None] * count
+        with EnvironmentPool(lambda: self._environment(config), self.workers, self.workers) as pool:
+
+            def work(worker: int) -> None:
+                for index in range(worker, count, self.workers):
+                    results[index] = one(pool.environments[worker], index)
+
+            pool.map(work)
+        return results
+
+    def _environment(self, config: KitchenConfig) -> SkillEnvironment:
+        return SkillEnvironment(KitchenEnvironment(config, load_kitchen_scene()), self.bundle.executor())
+
+    @staticmethod
+    def _report(results: Sequence[tuple[set[str], int]]) -> BehaviourReport:
+        counts = np.array([len(completed) for completed, _ in results])
+        return BehaviourReport(
+            episodes=len(results),
+            completed_mean=float(counts.mean()),
+            completed_sem=float(counts.std(ddof=1) / len(counts) ** 0.5) if len(counts) > 1 else 0.0,
+            per_subtask={name: float(np.mean([name in completed for completed, _ in results])) for name in SUBTASKS},
+            interventions_mean=float(np.mean([interventions for _, interventions in results])),
+        )
+
+
+def _seed(episode: Episode) -> int:
+    assert episode.metadata.seed is not None, "only simulated demonstrations can be replayed"
+    return episode.metadata.seed

@@ -1,0 +1,140 @@
+"""What a skill model looks like and how it is trained."""
+
+from dataclasses import dataclass
+
+from spirl_ros.errors import ConfigError
+from spirl_ros.skills.networks import NORMALISATIONS
+
+DECODERS = ("closed_loop", "open_loop")
+ENCODERS = ("mlp", "lstm")
+PRIOR_LOSSES = ("nll", "kl")
+
+
+@dataclass(frozen=True)
+class SkillModelConfig:
+    """Architecture. The defaults are ours; `official_model` is that of Pertsch et al.'s kitchen experiments."""
+
+    decoder: str = "closed_loop"
+    """`closed_loop`: p(a|z,s), one action per observation; `open_loop`: H actions from z alone."""
+    skill_horizon: int = 10
+    """Control steps H that one skill lasts."""
+    latent_size: int = 10
+    """Values Dz of a latent."""
+    encoder: str = "mlp"
+    """`mlp` over the whole window, or `lstm` as in the official code."""
+    encoder_hidden: int = 256
+    """Width of the encoder."""
+    encoder_layers: int = 3
+    """Hidden layers of the MLP encoder."""
+    decoder_hidden: int = 256
+    """Width of the decoder."""
+    decoder_layers: int = 3
+    """Hidden layers of the closed-loop decoder."""
+    prior_hidden: int = 128
+    """Width of the skill prior."""
+    prior_layers: int = 4
+    """Hidden layers of the skill prior."""
+    prior_dropout: float = 0.1
+    """Share of the prior's hidden values that is set to 0 in training (the official code has none): the prior sees one
+    latent per window and overfits long before the decoder does."""
+    prior_components: int = 1
+    """Gaussians that the skill prior mixes; 1 is a plain Gaussian, as in the paper."""
+    normalisation: str = "batch"
+    """Between the layers of decoder and prior: `none`, `batch` or `layer`."""
+    standardise: bool = True
+    """Standardise observations by the training data (the official code does not)."""
+    phase_input: bool = False
+    """Let the closed-loop decoder know how much of the skill has passed, t/H (the official code does not). Demonstrations
+    are reproduced more exactly; the prior alone gets on no better."""
+
+    def __post_init__(self) -> None:
+        """Check names and sizes."""
+        for name, known in (
+            ("decoder", DECODERS),
+            ("encoder", ENCODERS),
+            ("normalisation", NORMALISATIONS),
+        ):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} is '{getattr(self, name)}', expected one of {', '.join(known)}.")
+        for name in (
+            *("skill_horizon", "latent_size", "encoder_hidden", "encoder_layers", "decoder_hidden", "decoder_layers"),
+            *("prior_hidden", "prior_layers", "prior_components"),
+        ):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1.")
+        if not 0.0 <= self.prior_dropout < 1.0:
+            raise ConfigError(f"prior_dropout is {self.prior_dropout}, expected 0 or more and less than 1.")
+
+
+@dataclass(frozen=True)
+class SkillTrainingConfig:
+    """How the skill model is fitted."""
+
+    steps: int = 6000
+    """Gradient steps."""
+    batch_size: int = 256
+    """Windows per gradient step."""
+    decoded_steps: int = 4
+    """Control steps of each window that a closed-loop decoder is trained on, drawn anew each time; 0 for all H.
+
+    The decoder sees one control step at a time, so a part of many windows tells more than all of a few.
+    """
+    unknown_phases: float = 0.2
+    """Share of the windows in training whose phase is withheld, so that the decoder also works for callers without it."""
+    learning_rate: float = 2e-3
+    """Of AdamW at the beginning; it falls to 0 along a cosine."""
+    weight_decay: float = 1e-4
+    """Of AdamW."""
+    gradient_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+    beta: float = 3e-3
+    """Weight of KL(q || N(0, I)), a mean over latent dimensions; the reconstruction is a mean over H and Da."""
+    target_kl: float = 0.0
+    """When above 0, beta is adjusted until KL(q || N(0, I)) is this many nats."""
+    prior_loss: str = "nll"
+    """`nll` of detached posterior samples (official code), or `kl` of the detached posterior (paper, equation 1)."""
+    averaging: float = 0.999
+    """Decay of the moving average of all weights that is evaluated and exported; 0 for the last weights."""
+    validation_share: float = 0.05
+    """Share of the episodes that is held out."""
+    validation_every: int = 500
+    """Gradient steps between two looks at the held-out episodes, each followed by a checkpoint."""
+    seed: int = 0
+    """Decides weights, batches, noise and the split."""
+    threads: int = 1
+    """Of torch; another number can change the last bits of the result."""
+    device: str = "cpu"
+    """`cpu`, or a GPU that torch knows, such as `cuda`."""
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if self.prior_loss not in PRIOR_LOSSES:
+            raise ConfigError(f"prior_loss is '{self.prior_loss}', expected one of {', '.join(PRIOR_LOSSES)}.")
+        for name in ("steps", "batch_size", "validation_every", "threads"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1.")
+        for name in ("learning_rate", "gradient_norm"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected more than 0.")
+        for name in ("decoded_steps", "weight_decay", "beta", "target_kl"):
+            if not getattr(self, name) >= 0.0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 or more.")
+        for name in ("averaging", "unknown_phases"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 or more and less than 1.")
+
+
+def official_model(decoder: str = "closed_loop") -> SkillModelConfig:
+    """The architecture of the official kitchen experiments (clvrai/spirl e74ad23), without their constant goal input."""
+    return SkillModelConfig(
+        decoder=decoder,
+        encoder="lstm",
+        encoder_hidden=128,
+        decoder_hidden=128,
+        decoder_layers=6,
+        prior_hidden=128,
+        prior_layers=7,
+        prior_dropout=0.0,
+        normalisation="batch",
+        standardise=False,
+    )

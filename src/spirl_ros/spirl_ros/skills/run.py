@@ -1,0 +1,98 @@
+"""The folder of one skill training: configuration, metrics, checkpoints."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from spirl_ros.errors import ConfigError, TrainingError
+from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
+from spirl_ros.skills.skill_model import SkillModel
+from spirl_ros.training_folder import BEST_FILE, CONFIG_FILE, TrainingFolder
+
+_WHAT, _COMMAND = "skill training", "spirl skills train"
+
+
+@dataclass(frozen=True)
+class DatasetReference:
+    """Which dataset a model was trained on."""
+
+    folder: str
+    task: str
+    digest: str
+    episodes: int
+    control_rate_hz: float
+    observation_names: tuple[str, ...]
+    joint_names: tuple[str, ...]
+    joint_units: tuple[str, ...]
+    action_scale: float
+
+
+@dataclass(frozen=True)
+class SkillRunConfig:
+    """Everything that a training depends on; stands in config.yaml beside its results."""
+
+    model: SkillModelConfig
+    training: SkillTrainingConfig
+    dataset: DatasetReference
+    commit: str = ""
+    command: str = ""
+
+
+class SkillRun(TrainingFolder):
+    """A skill training's folder and its configuration."""
+
+    def __init__(self, folder: Path, config: SkillRunConfig) -> None:
+        """Use `create` or `open`."""
+        super().__init__(folder)
+        self.config = config
+
+    @classmethod
+    def create(cls, folder: Path, config: SkillRunConfig) -> "SkillRun":
+        """Begin a new folder.
+
+        Raises:
+            ConfigError: it exists already.
+        """
+        run = cls(folder, config)
+        run.begin(dataclasses.asdict(config))
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> "SkillRun":
+        """Open an existing folder.
+
+        Raises:
+            ConfigError: it is none, or its configuration cannot be read.
+        """
+        values = TrainingFolder(folder).read_config(_WHAT, _COMMAND)
+        try:
+            dataset = {**values["dataset"]}
+            for name in ("observation_names", "joint_names", "joint_units"):
+                dataset[name] = tuple(dataset[name])
+            config = SkillRunConfig(
+                model=SkillModelConfig(**values["model"]),
+                training=SkillTrainingConfig(**values["training"]),
+                dataset=DatasetReference(**dataset),
+                commit=values["commit"],
+                command=values["command"],
+            )
+        except (KeyError, TypeError) as error:
+            path = folder / CONFIG_FILE
+            raise ConfigError(f"{path} cannot be used: {error}. Expected what {_COMMAND} wrote.") from error
+        return cls(folder, config)
+
+    def load_best_model(self) -> SkillModel:
+        """The best model so far, in evaluation mode, on the CPU.
+
+        Raises:
+            TrainingError: there is none yet, or the file cannot be read.
+        """
+        dataset = self.config.dataset
+        weights = self.load_best("validation")
+        model = SkillModel(self.config.model, len(dataset.observation_names), len(dataset.joint_names))
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            path = self.folder / BEST_FILE
+            raise TrainingError(f"{path} does not fit {CONFIG_FILE} beside it: {error}.") from error
+        return model.eval().requires_grad_(False)

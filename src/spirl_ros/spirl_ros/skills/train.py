@@ -1,0 +1,93 @@
+"""One training from a dataset to a run folder: what consumes the training's reports."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.demonstrations.skill_windows import split_episodes
+from spirl_ros.errors import ConfigError
+from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
+from spirl_ros.skills.run import DatasetReference, SkillRun
+from spirl_ros.skills.training import SkillTraining, StepReport
+
+_METRICS_EVERY = 50
+"""Gradient steps between two lines of the metrics."""
+
+
+def train(run: SkillRun, dataset: Dataset, on_report: Callable[[StepReport], None] = lambda report: None) -> float:
+    """Train until the configured number of steps, going on from the last checkpoint where there is one.
+
+    A checkpoint is written after each validation, and on KeyboardInterrupt, which is passed on.
+
+    Args:
+        run: where results go.
+        dataset: the same as the run was created with.
+        on_report: called after each gradient step and validation.
+
+    Returns:
+        The lowest validation loss.
+    """
+    from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+    torch.set_num_threads(run.config.training.threads)
+    training = SkillTraining(dataset.episodes, run.config.model, run.config.training)
+    run.restore_checkpoint(training.restore)
+    run.keep_metrics_until(training.step)
+    with SummaryWriter(run.folder, purge_step=training.step + 1) as writer:
+        try:
+            for report in training.run():
+                if report.is_validation or report.step % _METRICS_EVERY == 0:
+                    _record(run, writer, report)
+                if report.is_best:
+                    run.save_best(training.averaged_model.state_dict())
+                if report.is_validation:
+                    run.save_checkpoint(training.state())
+                on_report(report)
+        except KeyboardInterrupt:
+            run.save_checkpoint(training.state())
+            raise
+    return training.best_loss
+
+
+def dataset_reference(folder: Path, dataset: Dataset, digest: str) -> DatasetReference:
+    """What a run remembers of its dataset."""
+    first = dataset.episodes[0].metadata
+    return DatasetReference(
+        folder=str(folder),
+        task=dataset.task,
+        digest=digest,
+        episodes=len(dataset.episodes),
+        control_rate_hz=first.control_rate_hz,
+        observation_names=first.observation_names,
+        joint_names=first.joint_names,
+        joint_units=first.joint_units,
+        action_scale=first.action_scale,
+    )
+
+
+def check_dataset(dataset: Dataset, model: SkillModelConfig, training: SkillTrainingConfig) -> None:
+    """Refuse, before anything is written, a dataset that cannot be trained on.
+
+    Raises:
+        ConfigError: a skill is longer than an episode, or there are too few episodes for the split.
+    """
+    shortest = min(range(len(dataset.episodes)), key=lambda index: dataset.episodes[index].steps)
+    steps = dataset.episodes[shortest].steps
+    if model.skill_horizon > steps:
+        raise ConfigError(
+            f"skill_horizon is {model.skill_horizon}, but episode {shortest} has only {steps} control steps. Lower the "
+            "horizon, or leave such episodes out of the dataset."
+        )
+    split_episodes(dataset.episodes, training.validation_share, np.random.default_rng(training.seed))
+
+
+def _record(run: SkillRun, writer, report: StepReport) -> None:
+    part = "validation" if report.is_validation else "training"
+    values = {name: getattr(report, name) for name in ("reconstruction", "kl", "prior")}
+    run.append_metrics({"step": report.step, "part": part, "beta": report.beta, **values})
+    for name, value in values.items():
+        writer.add_scalar(f"{part}/{name}", value, report.step)
+    writer.add_scalar(f"{part}/beta", report.beta, report.step)

@@ -1,0 +1,233 @@
+"""Fits the skill model to demonstrations. A generator: logging, saving and stopping are its consumers' business."""
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.skill_windows import SkillWindows, WindowBatch, split_episodes
+from spirl_ros.errors import ConfigError, TrainingError
+from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
+from spirl_ros.skills.skill_model import SkillLosses, SkillModel
+
+VALIDATION_WINDOWS = 4096
+"""At most so many held-out windows are looked at, the same ones every time."""
+
+
+class StepReport(NamedTuple):
+    """Losses of one gradient step, or of the held-out episodes."""
+
+    step: int
+    """Gradient steps done."""
+    reconstruction: float
+    """Half the squared error of an action value, mean."""
+    kl: float
+    """KL(q || N(0, I)) in nats."""
+    prior: float
+    """The skill prior's loss in nats."""
+    beta: float
+    """Weight of the KL at this step."""
+    is_validation: bool
+    """On the held-out episodes, with averaged weights."""
+    is_best: bool = False
+    """The lowest reconstruction and KL, weighted as in training, up to here."""
+
+
+@dataclass
+class SkillTraining:
+    """Everything that training changes, and one method that trains.
+
+    `state` and `restore` make a continued training give the same numbers to the last bit, given the same
+    episodes, configuration, machine and threads.
+    """
+
+    model_config: SkillModelConfig
+    training_config: SkillTrainingConfig
+
+    def __init__(
+        self, episodes: Sequence[Episode], model_config: SkillModelConfig, training_config: SkillTrainingConfig
+    ) -> None:
+        """Split the episodes and initialise the model.
+
+        Raises:
+            ConfigError: settings that contradict each other, or too few episodes for the split.
+            DatasetError: no episode is as long as a skill.
+        """
+        if training_config.prior_loss == "kl" and model_config.prior_components > 1:
+            raise ConfigError(
+                f"prior_loss is 'kl' and prior_components is {model_config.prior_components}, but KL to a mixture has "
+                "no closed form. Take prior_loss nll."
+            )
+        self.model_config, self.training_config = model_config, training_config
+        self.device = _device(training_config.device)
+        self.generator = np.random.default_rng(training_config.seed)
+        torch.manual_seed(training_config.seed)  # initial weights and dropout
+        training_episodes, held_out = split_episodes(episodes, training_config.validation_share, self.generator)
+        horizon = model_config.skill_horizon
+        self.windows = SkillWindows(training_episodes, horizon)
+        self._validation = self._validation_batch(SkillWindows(held_out, horizon)) if held_out else None
+        observations = np.concatenate([episode.observations for episode in training_episodes])
+        self.model = SkillModel(
+            model_config,
+            observations.shape[1],
+            training_episodes[0].actions.shape[1],
+            observations.mean(axis=0),
+            observations.std(axis=0),
+        ).to(self.device)
+        self.averaged_model = copy.deepcopy(self.model).requires_grad_(False)
+        self.noise = torch.Generator(self.device).manual_seed(training_config.seed)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=training_config.learning_rate,
+            weight_decay=training_config.weight_decay,
+            foreach=True,
+        )
+        self.log_beta = math.log(max(training_config.beta, 1e-12))
+        self.step = 0
+        self.best_loss = math.inf
+
+    def run(self) -> Iterator[StepReport]:
+        """Train up to `training_config.steps`, reporting each step and each validation.
+
+        Raises:
+            TrainingError: a loss is not finite. The model is as it was before that step.
+        """
+        config = self.training_config
+        self.model.train()
+        while self.step < config.steps:
+            yield self._train_step()
+            if self.step % config.validation_every == 0 or self.step == config.steps:
+                yield self.validate()
+
+    def validate(self) -> StepReport:
+        """Losses of the averaged model on the held-out windows; when nothing is held out, NaN and always the best."""
+        beta = math.exp(self.log_beta)
+        if self._validation is None:
+            nan = math.nan
+            return StepReport(self.step, nan, nan, nan, beta, is_validation=True, is_best=True)
+        observations, actions = self._validation
+        self.averaged_model.eval()
+        with torch.no_grad():
+            noise = torch.Generator(self.device).manual_seed(0)
+            losses, _ = self.averaged_model.losses(
+                observations, actions, self.training_config.prior_loss, generator=noise
+            )
+        # The prior's loss is left out: its scale changes with the latent space, so that an early model would look best.
+        loss = float(losses.reconstruction + beta * losses.kl / self.model_config.latent_size)
+        is_best = loss < self.best_loss
+        self.best_loss = min(loss, self.best_loss)
+        return self._report(losses, is_validation=True, is_best=is_best)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that decides how training goes on, in types that `torch.load(weights_only=True)` accepts."""
+        return {
+            "model": self.model.state_dict(),
+            "averaged_model": self.averaged_model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "noise": self.noise.get_state(),
+            "dropout": torch.get_rng_state() if self.device.type == "cpu" else torch.cuda.get_rng_state(self.device),
+            "generator": self.generator.bit_generator.state,
+            "log_beta": self.log_beta,
+            "step": self.step,
+            "best_loss": self.best_loss,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a state of a training with the same episodes and configuration."""
+        self.model.load_state_dict(state["model"])
+        self.averaged_model.load_state_dict(state["averaged_model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.noise.set_state(state["noise"])
+        if self.device.type == "cpu":
+            torch.set_rng_state(state["dropout"])
+        else:
+            torch.cuda.set_rng_state(state["dropout"], self.device)
+        self.generator.bit_generator.state = state["generator"]
+        self.log_beta, self.step, self.best_loss = state["log_beta"], state["step"], state["best_loss"]
+
+    def _train_step(self) -> StepReport:
+        config = self.training_config
+        observations, actions = self._to_tensors(self.windows.draw(config.batch_size, self.generator))
+        losses, _ = self.model.losses(
+            observations,
+            actions,
+            config.prior_loss,
+            self._decoded_steps(len(actions)),
+            self._is_phase_known(len(actions)),
+            self.noise,
+        )
+        total = self._total(losses)
+        if not torch.isfinite(total):
+            parts = ", ".join(f"{name} {float(value.detach()):.4g}" for name, value in losses._asdict().items())
+            raise TrainingError(
+                f"the loss of batch {self.step + 1} is {float(total.detach())}: {parts}. The last checkpoint is kept. "
+                "Lower the learning rate, or look for outliers in the dataset: spirl demos info."
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_norm)
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * self.step / config.steps))
+        self.optimiser.step()
+        self.step += 1
+        self._average()
+        if config.target_kl > 0.0:
+            excess = float(losses.kl.detach()) / config.target_kl - 1.0
+            self.log_beta += 1e-2 * max(-1.0, min(1.0, excess))
+        return self._report(losses)
+
+    def _total(self, losses: SkillLosses) -> Tensor:
+        """One number to minimise. Scales as in the official code: KL is a mean over the latent's dimensions."""
+        beta = math.exp(self.log_beta)
+        return losses.reconstruction + beta * losses.kl / self.model_config.latent_size + losses.prior
+
+    def _decoded_steps(self, batch: int) -> Tensor | None:
+        count, horizon = self.training_config.decoded_steps, self.model_config.skill_horizon
+        if self.model_config.decoder != "closed_loop" or count in (0, horizon):
+            return None
+        return torch.from_numpy(self.generator.integers(horizon, size=(batch, count))).to(self.device)
+
+    def _is_phase_known(self, batch: int) -> Tensor | None:
+        share = self.training_config.unknown_phases
+        if not self.model_config.phase_input or share == 0.0:
+            return None
+        return torch.from_numpy(self.generator.random(batch) >= share).to(self.device)
+
+    def _average(self) -> None:
+        """Move the averaged weights towards the present ones; quickly at first, so that early ones are forgotten."""
+        decay = min(self.training_config.averaging, self.step / (self.step + 10.0))
+        with torch.no_grad():
+            for averaged, present in zip(self.averaged_model.parameters(), self.model.parameters(), strict=True):
+                averaged.lerp_(present, 1.0 - decay)
+            for buffer, newest in zip(self.averaged_model.buffers(), self.model.buffers(), strict=True):
+                buffer.copy_(newest)
+
+    def _report(self, losses: SkillLosses, is_validation: bool = False, is_best: bool = False) -> StepReport:
+        reconstruction, kl, prior = (float(value.detach()) for value in losses)
+        return StepReport(self.step, reconstruction, kl, prior, math.exp(self.log_beta), is_validation, is_best)
+
+    def _validation_batch(self, windows: SkillWindows) -> tuple[Tensor, Tensor]:
+        count = min(windows.count, VALIDATION_WINDOWS)
+        return self._to_tensors(windows.draw(count, np.random.default_rng(0)))
+
+    def _to_tensors(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+        """Observations that the actions were chosen on (B, H, Do), and actions (B, H, Da)."""
+        observations = torch.from_numpy(batch.observations[:, :-1]).to(self.device)
+        return observations, torch.from_numpy(batch.actions).to(self.device)
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name, proven by a trial."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device is '{name}', which does not work here: {reason}. Take cpu.") from error
+    return device

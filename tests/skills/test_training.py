@@ -1,0 +1,179 @@
+"""Training of the skill model: it learns, continues bit for bit, and stops when it goes wrong."""
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.errors import ConfigError, TrainingError
+from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
+from spirl_ros.skills.presets import PRESETS, resolve
+from spirl_ros.skills.run import SkillRun, SkillRunConfig
+from spirl_ros.skills.train import check_dataset, dataset_reference, train
+from spirl_ros.skills.training import SkillTraining
+from tests.demonstrations.small_dataset import METADATA, make_episode
+
+MODEL = SkillModelConfig(
+    skill_horizon=4, latent_size=3, encoder_hidden=16, decoder_hidden=16, prior_hidden=16, prior_layers=2
+)
+TRAINING = SkillTrainingConfig(steps=30, batch_size=16, validation_every=10, validation_share=0.25)
+
+
+def episodes(count: int = 4, steps: int = 20):
+    return [make_episode(steps, seed) for seed in range(count)]
+
+
+def learnable_episodes():
+    """Actions that follow from the observation: (first, second) is minus (first, second) of it."""
+    found = []
+    for seed in range(8):
+        episode = make_episode(30, seed)
+        observations = np.tanh(episode.observations)
+        found.append(make_episode(30, seed, observations=observations, actions=-observations[:-1, :2]))
+    return found
+
+
+def test_training_lowers_the_loss():
+    config = replace(TRAINING, steps=300, validation_every=50, learning_rate=5e-3, averaging=0.9)
+    reports = [r for r in SkillTraining(learnable_episodes(), MODEL, config).run() if r.is_validation]
+    assert reports[-1].reconstruction < 0.3 * reports[0].reconstruction
+    assert [r.step for r in reports] == [50, 100, 150, 200, 250, 300]
+
+
+def test_held_out_episodes_are_not_trained_on():
+    training = SkillTraining(episodes(4), MODEL, TRAINING)
+    assert training.windows.count == 3 * 17  # 3 of 4 episodes, 20 - 4 + 1 windows each
+
+
+@pytest.mark.parametrize("change", [{}, {"target_kl": 2.0}, {"decoded_steps": 0}])
+def test_restored_training_continues_bit_for_bit(change):
+    config = replace(TRAINING, **change)
+    uninterrupted = SkillTraining(episodes(), MODEL, config)
+    for _ in uninterrupted.run():
+        pass
+    interrupted = SkillTraining(episodes(), MODEL, config)
+    list(islice(interrupted.run(), 17))
+    state = interrupted.state()
+    restored = SkillTraining(episodes(), MODEL, config)
+    restored.restore(state)
+    for _ in restored.run():
+        pass
+    for name in ("model", "averaged_model"):
+        expected, found = getattr(uninterrupted, name).state_dict(), getattr(restored, name).state_dict()
+        assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert restored.best_loss == uninterrupted.best_loss
+
+
+def test_target_kl_raises_beta_while_the_kl_is_too_large():
+    config = replace(TRAINING, target_kl=1e-3, beta=1e-4)
+    reports = list(SkillTraining(episodes(), MODEL, config).run())
+    assert reports[-1].beta > reports[0].beta >= 1e-4
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_names_the_batch():
+    training = SkillTraining(episodes(), MODEL, TRAINING)
+    list(islice(training.run(), 5))
+    with torch.no_grad():
+        next(training.model.encoder.parameters()).fill_(torch.nan)
+    with pytest.raises(TrainingError, match=r"batch 6 is nan.*last checkpoint is kept"):
+        next(training.run())
+
+
+def test_kl_to_a_mixture_is_refused():
+    with pytest.raises(ConfigError, match="no closed form"):
+        SkillTraining(episodes(), replace(MODEL, prior_components=2), replace(TRAINING, prior_loss="kl"))
+
+
+def test_too_few_episodes_for_the_split_are_refused():
+    with pytest.raises(ConfigError, match="at least 2"):
+        SkillTraining(episodes(1), MODEL, TRAINING)
+
+
+def test_skill_longer_than_an_episode_is_refused():
+    dataset = Dataset((make_episode(20), make_episode(3, 1)), "kitchen")
+    with pytest.raises(ConfigError, match="skill_horizon is 4, but episode 1 has only 3"):
+        check_dataset(dataset, MODEL, TRAINING)
+
+
+def test_unknown_device_is_refused():
+    with pytest.raises(ConfigError, match="device is 'abacus'"):
+        SkillTraining(episodes(), MODEL, replace(TRAINING, device="abacus"))
+
+
+def new_run(folder, training: SkillTrainingConfig = TRAINING) -> tuple[SkillRun, Dataset]:
+    dataset = Dataset(tuple(episodes()), "kitchen")
+    config = SkillRunConfig(
+        MODEL, training, dataset_reference(folder, dataset, "d1g35t"), "c0mm1t", "spirl skills train"
+    )
+    return SkillRun.create(folder, config), dataset
+
+
+def test_run_folder_keeps_configuration_model_and_metrics(tmp_path):
+    run, dataset = new_run(tmp_path / "run")
+    train(run, dataset)
+    reopened = SkillRun.open(tmp_path / "run")
+    assert reopened.config == run.config
+    assert reopened.config.dataset.observation_names == METADATA.observation_names
+    assert [v["step"] for v in reopened.metrics() if v["part"] == "validation"] == [10, 20, 30]
+    assert not reopened.load_best_model().training
+    assert not list((tmp_path / "run").glob(".*"))
+
+
+def test_interrupted_run_gives_the_same_model_as_an_uninterrupted_one(tmp_path):
+    def interrupt(report):
+        if report.step == 17:
+            raise KeyboardInterrupt
+
+    whole, dataset = new_run(tmp_path / "whole")
+    train(whole, dataset)
+    broken, _ = new_run(tmp_path / "broken")
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, dataset, interrupt)
+    train(broken, dataset)
+    expected, found = whole.load_best_model().state_dict(), broken.load_best_model().state_dict()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert broken.metrics() == whole.metrics()
+
+
+def test_damaged_checkpoint_is_named(tmp_path):
+    run, dataset = new_run(tmp_path / "run")
+    train(run, dataset)
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"PK\x03\x04 not much")
+    with pytest.raises(TrainingError, match=r"checkpoint.pt cannot be read"):
+        run.load_checkpoint()
+
+
+def test_existing_run_is_not_overwritten(tmp_path):
+    new_run(tmp_path / "run")
+    with pytest.raises(ConfigError, match="--resume"):
+        new_run(tmp_path / "run")
+
+
+def test_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="is no skill training"):
+        SkillRun.open(tmp_path)
+
+
+def test_preset_with_changes():
+    model, training = resolve("quick", "open_loop", ["latent_size=12", "beta=1e-4", "standardise=false"])
+    assert (model.decoder, model.latent_size, model.standardise) == ("open_loop", 12, False)
+    assert training.beta == 1e-4
+    assert training.batch_size == PRESETS["quick"][1].batch_size
+
+
+@pytest.mark.parametrize(
+    ("preset", "change", "message"),
+    [
+        ("slow", "seed=1", "preset is 'slow', expected one of quick"),
+        ("quick", "seed", "expected NAME=VALUE"),
+        ("quick", "seeds=1", "'seeds' is unknown. Known: decoder"),
+        ("quick", "latent_size=ten", "latent_size is 'ten', expected a value such as"),
+        ("quick", "latent_size=0", "latent_size is 0, expected at least 1"),
+    ],
+)
+def test_impossible_settings_are_refused(preset, change, message):
+    with pytest.raises(ConfigError, match=message):
+        resolve(preset, None, [change])
