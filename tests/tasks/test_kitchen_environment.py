@@ -98,6 +98,16 @@ def test_completing_the_task_terminates_and_pays_once() -> None:
     assert environment.progress.completed_in_order == 2
 
 
+def test_episode_begins_at_rest_at_other_positions_when_asked(environment: KitchenEnvironment) -> None:
+    positions = INITIAL_POSITIONS.copy()
+    positions[0] += 0.2
+    # Noise on the first joint is at most 0.001 rad; the initial state is 0.2 rad away.
+    assert environment.reset(0, positions)[0] == pytest.approx(positions[0], abs=0.002)
+    assert environment.simulation.data.ctrl[0] == positions[0]
+    assert (environment.simulation.data.qvel == 0.0).all()
+    assert environment.reset(0)[0] == pytest.approx(INITIAL_POSITIONS[0], abs=0.002)
+
+
 @pytest.mark.parametrize("bad", [np.zeros(8), np.full(9, np.nan), np.array([np.inf] + [0.0] * 8), np.zeros((1, 9))])
 def test_bad_action_is_refused_and_changes_nothing(environment: KitchenEnvironment, bad: np.ndarray) -> None:
     environment.reset(0)

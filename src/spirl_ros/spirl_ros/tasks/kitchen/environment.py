@@ -7,7 +7,7 @@ import numpy as np
 
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.errors import CommandError, ConfigError
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, KitchenScene, load_kitchen_scene
+from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, INITIAL_POSITIONS, KitchenScene, load_kitchen_scene
 from spirl_ros.tasks.kitchen.simulation import KitchenSimulation, Measurement, MeasurementNoise, SimulationState
 from spirl_ros.tasks.kitchen.subtasks import SubtaskDetector, target_subtasks
 from spirl_ros.tasks.progress import SubtaskProgress
@@ -93,12 +93,12 @@ class KitchenEnvironment:
         self.targets = target_subtasks(task)
         self.config = replace(self.config, task=task)
 
-    def reset(self, seed: int) -> np.ndarray:
-        """Begin an episode and return its first observation (30,)."""
+    def reset(self, seed: int, positions: np.ndarray = INITIAL_POSITIONS) -> np.ndarray:
+        """Begin an episode, usually from the initial positions (30,), and return its first observation (30,)."""
         self.seed = seed
         self.step_count = 0
         self.progress = SubtaskProgress(self.targets, self.config.count)
-        self.simulation.reset(seed)
+        self.simulation.reset(seed, positions)
         self.measurement = self.simulation.measure()
         return self.measurement.observation()
 

@@ -65,7 +65,7 @@ def load_kitchen_scene(*, with_visuals: bool = False) -> KitchenScene:
     Raises:
         SceneError: the package or the file is not there.
     """
-    folder = _kitchen_folder()
+    folder = kitchen_folder()
     spec = mujoco.MjSpec.from_file(str(folder / "kitchen_assets" / "kitchen_env_model.xml"))
     spec.compiler.discardvisual = not with_visuals
     model = spec.compile()
@@ -86,7 +86,7 @@ def load_kitchen_scene(*, with_visuals: bool = False) -> KitchenScene:
     )
 
 
-def _kitchen_folder() -> Path:
+def kitchen_folder() -> Path:
     """Folder of the kitchen's files, found without importing the package (that would register all its environments)."""
     package = importlib.util.find_spec("gymnasium_robotics")
     if package is None or package.origin is None:

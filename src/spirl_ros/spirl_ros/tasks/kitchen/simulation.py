@@ -71,12 +71,12 @@ class KitchenSimulation:
         )
         self.reset(seed=0)
 
-    def reset(self, seed: int) -> None:
-        """Put arm and scene into the initial state and seed the measurement noise."""
+    def reset(self, seed: int, positions: np.ndarray = INITIAL_POSITIONS) -> None:
+        """Put arm and scene at rest into the initial state, or at other positions (30,), and seed the measurement noise."""
         mujoco.mj_resetData(self.scene.model, self.data)
-        self.data.qpos[:] = INITIAL_POSITIONS
+        self.data.qpos[:] = positions
         self.data.ctrl[:] = np.clip(
-            INITIAL_POSITIONS[: self.scene.joint_count], self.scene.position_lower, self.scene.position_upper
+            positions[: self.scene.joint_count], self.scene.position_lower, self.scene.position_upper
         )
         mujoco.mj_forward(self.scene.model, self.data)
         self._generator = np.random.default_rng(seed)

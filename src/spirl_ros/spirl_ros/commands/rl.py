@@ -1,0 +1,259 @@
+"""`spirl rl`: learn a task from skills, and see how well it is done."""
+
+import argparse
+import json
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spirl_ros.commands import rl_reproduce
+from spirl_ros.commands.exit_codes import INTERRUPTED
+from spirl_ros.commands.rl_seeds import train_seeds
+from spirl_ros.commands.run_origin import check_same_dataset, current_commit
+from spirl_ros.errors import ConfigError
+
+
+def add_parser(subparsers) -> None:
+    """Add the command and its subcommands."""
+    parser = subparsers.add_parser(
+        "rl",
+        help="learn a task from skills, and evaluate policies",
+        description="Reinforcement learning over skills, and evaluation of what it learned.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_eval(commands)
+    rl_reproduce.add_parser(commands)
+
+
+def _add_train(commands) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="learn a high-level policy for a task",
+        description="Learn which skills solve a task, with prior-regularised SAC, in the simulated kitchen. Methods: spirl "
+        "(skills and their prior), random-start (the same from a policy that knows nothing), ssp (skills without a prior), flat-prior, bc-sac and sac (single actions). Writes "
+        "config.yaml, best.pt, checkpoint.pt, metrics.jsonl, the skills as a bundle and TensorBoard events to OUT. Ctrl-C "
+        "saves a checkpoint; --resume goes on from it with the same numbers as without interruption.",
+        epilog="example: spirl rl train --skills runs/skills --task kitchen --out runs/rl --preset best",
+    )
+    parser.add_argument("--skills", type=Path, metavar="RUN", help="folder of spirl skills train")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where the skills' dataset is now, when it was moved")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this run")
+    parser.add_argument("--preset", default="best", help="best: learns fastest; paper: as Pertsch et al.")
+    parser.add_argument("--task", help="a task's name or target subtasks in order, with commas (default: kitchen)")
+    parser.add_argument("--method", help="spirl (default), random-start, ssp, flat-prior, bc-sac or sac")
+    parser.add_argument("--seed", type=int, help="seed of weights, batches and episodes (default 0)")
+    parser.add_argument("--seeds", metavar="N,N,…", help="several seeds, each in a folder of its own below OUT")
+    parser.add_argument("--jobs", type=int, default=1, help="seeds that learn side by side (default %(default)s)")
+    parser.add_argument("--steps", type=int, help="control steps (default: the preset's)")
+    parser.add_argument(
+        "--demos-in-replay",
+        action=argparse.BooleanOptionalAction,
+        help="learn from the demonstrations too (default: the preset's)",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="change any other setting"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in OUT")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.set_defaults(run=run_train)
+
+
+def run_train(parsed: argparse.Namespace) -> int:
+    """Learn, with a progress bar, and print what came out."""
+    from tqdm import tqdm
+
+    from spirl_ros.rl.run import RlRun
+    from spirl_ros.rl.train import train
+    from spirl_ros.rl.training import RlReport
+
+    if parsed.seeds is not None:
+        return train_seeds(parsed)
+    if parsed.resume:
+        run = RlRun.open(parsed.out)
+        _check_unchanged(run, parsed)
+    else:
+        run = _create_run(parsed)
+    evaluation: RlReport | None = None
+    seconds_between_prints = 0.2 if sys.stderr.isatty() else 10.0
+    first_update: int | None = None
+    with (
+        tqdm(total=run.config.training.steps, unit="step", mininterval=seconds_between_prints) as bar,
+        _interrupts_noted() as interrupts,
+    ):
+
+        def show(report: RlReport) -> None:
+            nonlocal evaluation, first_update
+            if report.is_evaluation:
+                evaluation = report
+            if first_update is None:
+                first_update = report.updates
+                if report.step and report.decisions > run.config.training.environments:
+                    bar.initial = bar.n = report.step  # done by an earlier call: no part of this one's rate
+            figures = {"recent": f"{report.recent:.2f}", "updates": str(report.updates)}
+            if evaluation is not None:
+                figures["mean action"] = f"{evaluation.ordered_mean:.2f}"
+            if report.info is not None:
+                figures |= {"divergence": f"{report.info.cost:.1f}", "temperature": f"{report.info.temperature:.4f}"}
+                figures["value"] = f"{report.info.value:.2f}"
+            elapsed = bar.format_dict["elapsed"]
+            if elapsed > 0.0:
+                figures["updates/s"] = f"{(report.updates - first_update) / elapsed:.1f}"
+            bar.set_postfix(figures, refresh=False)
+            bar.update(report.step - bar.n)
+            if interrupts:
+                raise KeyboardInterrupt
+
+        try:
+            best = train(run, show)
+        except KeyboardInterrupt:
+            bar.close()
+            print(f"Interrupted at step {bar.n}. Everything is kept in {parsed.out}; --resume goes on.")
+            return INTERRUPTED
+    figures = {"run": str(parsed.out), "steps": run.config.training.steps, "best_ordered_mean": best}
+    if evaluation is not None:
+        figures |= {"ordered_mean": evaluation.ordered_mean, "recent": evaluation.recent, "updates": evaluation.updates}
+    print(f"learned in {parsed.out}; best evaluation {best:.2f} subtasks in order")
+    print(f"next: spirl rl eval --run {parsed.out}")
+    if parsed.json:
+        print(json.dumps(figures))
+    return 0
+
+
+def _create_run(parsed: argparse.Namespace):
+    from spirl_ros.rl.config import METHODS
+    from spirl_ros.rl.presets import resolve
+    from spirl_ros.rl.run import RlRun, RlRunConfig, SkillsReference, weights_digest
+    from spirl_ros.skills.run import SkillRun
+    from spirl_ros.tasks.kitchen.subtasks import target_subtasks
+
+    if parsed.skills is None:
+        raise ConfigError("--skills is missing, expected a folder of spirl skills train.")
+    changes = list(parsed.changes)
+    for name in ("task", "method", "seed", "steps"):
+        if getattr(parsed, name) is not None:
+            changes.append(f"{name}={getattr(parsed, name)}")
+    if parsed.demos_in_replay is not None:
+        changes.append(f"demos_in_replay={str(parsed.demos_in_replay).lower()}")
+    learner, training = resolve(parsed.preset, changes)
+    target_subtasks(training.task)
+    skills = SkillRun.open(parsed.skills)
+    if METHODS[training.method].uses_skills and skills.config.model.prior_components > 1:
+        raise ConfigError(f"{parsed.skills} has a prior of several Gaussians. Train skills with prior_components 1.")
+    data = parsed.data or Path(skills.config.dataset.folder)
+    check_same_dataset(skills, data)
+    config = RlRunConfig(
+        learner=learner,
+        training=training,
+        skills=SkillsReference(str(parsed.skills.absolute()), weights_digest(skills), str(data.absolute())),
+        commit=current_commit(),
+        command=shlex.join(["spirl", *sys.argv[1:]]),
+    )
+    return RlRun.create(parsed.out, config)
+
+
+def _check_unchanged(run, parsed: argparse.Namespace) -> None:
+    """What decides the numbers cannot change in the middle."""
+    given = [name for name in ("skills", "data", "task", "method", "seed", "steps", "demos_in_replay")]
+    if parsed.changes or any(getattr(parsed, name) is not None for name in given):
+        raise ConfigError(
+            f"--resume goes on with {run.folder}/config.yaml. Leave other settings out, or start a new run."
+        )
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[list[int]]:
+    """Note Ctrl-C instead of stopping in the middle of a round; a second one stops at once."""
+    noted: list[int] = []
+
+    def note(number: int, frame) -> None:
+        if noted:
+            raise KeyboardInterrupt
+        noted.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _add_eval(commands) -> None:
+    parser = commands.add_parser(
+        "eval",
+        help="see how well a policy does its task",
+        description="Run episodes of a policy in the simulated kitchen, from its bundle, with the skill executor and the "
+        "safety filter of the robot.",
+        epilog="example: spirl rl eval --bundle models/kitchen --episodes 50 --seed 0 --json",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--bundle", type=Path, metavar="DIR", help="bundle with a policy")
+    source.add_argument("--run", type=Path, metavar="DIR", dest="run_folder", help="folder of spirl rl train")
+    parser.add_argument("--task", help="refuse a policy for another task (default: any)")
+    parser.add_argument("--episodes", type=int, default=50, help="episodes (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first episode (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="threads of simulation (default %(default)s)")
+    parser.add_argument(
+        "--sampled", action="store_true", help="draw latents from the policy instead of taking its mean"
+    )
+    parser.add_argument(
+        "--franka-kitchen",
+        action="store_true",
+        help="in gymnasium-robotics' own FrankaKitchen-v1, without our environment, executor and safety filter",
+    )
+    parser.add_argument(
+        "--video", type=Path, metavar="FILE", help="film the first episode: a name that ends with .gif or .mp4"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.set_defaults(run=run_eval)
+
+
+def run_eval(parsed: argparse.Namespace) -> int:
+    """Evaluate, and print the figures."""
+    from spirl_ros.deployment.bundle import load_bundle
+    from spirl_ros.rl.episode_film import film_episode
+    from spirl_ros.rl.evaluation import EvaluationSettings, evaluate_bundle
+    from spirl_ros.rl.franka_kitchen_evaluation import evaluate_in_franka_kitchen
+    from spirl_ros.tasks.kitchen.film import check_film_path, write_film
+
+    evaluate = evaluate_in_franka_kitchen if parsed.franka_kitchen else evaluate_bundle
+    settings = EvaluationSettings(parsed.task, parsed.episodes, parsed.seed, parsed.workers, parsed.sampled)
+    if parsed.video is not None:
+        if parsed.franka_kitchen:
+            raise ConfigError("--video films our kitchen, leave --franka-kitchen out.")
+        check_film_path(parsed.video)
+    with tempfile.TemporaryDirectory() as folder:
+        if parsed.bundle is not None:
+            bundle = load_bundle(parsed.bundle)
+        else:
+            bundle = _exported(parsed.run_folder, Path(folder) / "bundle")
+        figures = evaluate(bundle, settings)
+        if parsed.video is not None:
+            backend = write_film(film_episode(bundle, settings), parsed.video)
+            print(f"film of the first episode: {parsed.video}, drawn with {backend}")
+    print(f"in order {figures['ordered_mean']:.2f} ± {figures['ordered_sem']:.2f} subtasks, ", end="")
+    print(f"any order {figures['completed_subtasks_mean']:.2f} ± {figures['completed_subtasks_sem']:.2f}, ", end="")
+    print(f"{figures['episodes']} episodes, {figures['action']} action, {figures['env_steps_per_s']:.0f} steps/s")
+    for name, share in figures["per_subtask"].items():
+        print(f"  {name:16s} {share:.2f}")
+    if parsed.json:
+        print(json.dumps(figures))
+    return 0
+
+
+def _exported(run_folder: Path, folder: Path):
+    """A run's best policy as a bundle: what is evaluated is what runs on the robot."""
+    from spirl_ros.deployment.onnx_export import export_bundle
+    from spirl_ros.deployment.robot_facts import robot_facts
+    from spirl_ros.deployment.skill_bundle import dataset_observations
+    from spirl_ros.rl.policy_bundle import policy_bundle_contents
+    from spirl_ros.rl.run import RlRun
+
+    run = RlRun.open(run_folder)
+    skills = run.skills()
+    contents = policy_bundle_contents(run, skills, "evaluated", robot_facts("kitchen"), {})
+    return export_bundle(folder, contents, dataset_observations(skills, Path(run.config.skills.data)))

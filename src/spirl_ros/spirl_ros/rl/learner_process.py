@@ -1,0 +1,253 @@
+"""The learner as a process of its own: `python -m spirl_ros.rl.learner_process`, started by the trainer node.
+
+It learns while the arm acts and never delays it. It talks frames (rl/frames.py) on the socket that it inherits. When the other
+side is gone it saves a checkpoint and ends: a trainer that is killed loses nothing that the learner had received.
+"""
+
+import argparse
+import fcntl
+import os
+import shlex
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spirl_ros.commands.run_origin import current_commit
+from spirl_ros.demonstrations.storage import read_dataset
+from spirl_ros.errors import ConfigError, SpirlError, TrainingError, explain
+from spirl_ros.rl.config import METHODS
+from spirl_ros.rl.demonstration_replay import demonstration_replay
+from spirl_ros.rl.experience_learner import ExperienceLearner
+from spirl_ros.rl.frames import Frame, FrameSocket
+from spirl_ros.rl.learner_link import CHECKPOINT, EPISODE, FAILED, POLICY, READY, STATUS, STOP, TRANSITION
+from spirl_ros.rl.learner_setup import make_learner, skill_foundation
+from spirl_ros.rl.presets import resolve
+from spirl_ros.rl.replay import Replay
+from spirl_ros.rl.run import SKILLS_FOLDER, RlRun, RlRunConfig, SkillsReference, weights_digest
+from spirl_ros.rl.transition import SkillTransition
+from spirl_ros.skills.run import SkillRun
+from spirl_ros.tasks.kitchen.subtasks import target_subtasks
+from spirl_ros.training_folder import CONFIG_FILE
+
+METHOD = "spirl"
+"""The one that acts with skills and starts from their prior, which is what may move an arm from the first minute on."""
+STATUS_EVERY_S = 0.5
+"""How often the learner says how it goes, beside after every message [s]."""
+LOCK_PATIENCE_S = 60.0
+"""How long the learner before may take to save and end [s]."""
+_METRICS_EVERY_UPDATES = 100
+
+
+class LearnerProcess:
+    """Serves one trainer."""
+
+    def __init__(self, frames: FrameSocket, run: RlRun, learner: ExperienceLearner, checkpoint_every_s: float) -> None:
+        """Go on from the run's last checkpoint."""
+        self._frames, self._run, self._learner = frames, run, learner
+        self._checkpoint_every_s = checkpoint_every_s
+        run.restore_checkpoint(learner.restore)
+        run.keep_metrics_until(learner.step)
+        self._saved_s = time.monotonic()
+        self._has_saved = learner.decisions > 0 or learner.learner.updates > 0
+        self._told_s = -float("inf")
+        self._policy_is_wanted = True
+        self._pending: deque[Frame] = deque()
+
+    def serve(self) -> None:
+        """Learn until the trainer stops it or is gone; everything is saved then. Raises TrainingError."""
+        self._tell(READY)
+        while True:
+            is_idle = not self._pending and not self._learner.updates_due and not self._policy_is_wanted
+            received = self._frames.receive(STATUS_EVERY_S if is_idle else 0.0)
+            self._pending += received
+            if self._frames.is_closed or any(frame.kind == STOP for frame in received):
+                for frame in self._pending:
+                    self._take(frame)
+                self.save()
+                return
+            # One after the other: how the learner goes on must not depend on how fast they came.
+            if self._learner.updates_due:
+                self._learner.update()
+                self._record_update()
+            elif self._policy_is_wanted:
+                self._policy_is_wanted = False
+                self._tell(STATUS)
+                self._frames.send(POLICY, arrays=self._learner.policy_weights().to_arrays())
+            elif self._pending:
+                self._take(self._pending.popleft())
+            now_s = time.monotonic()
+            if now_s > self._saved_s + self._checkpoint_every_s:
+                self.save()
+            if now_s > self._told_s + STATUS_EVERY_S:
+                self._tell(STATUS)
+
+    def save(self) -> None:
+        """Write a checkpoint, and the policy when the last episodes were the best."""
+        learner = self._learner
+        if learner.is_best:
+            learner.best = learner.recent_mean
+            self._run.save_best(learner.learner.policy.state_dict())
+        self._run.save_checkpoint(learner.state())
+        self._saved_s, self._has_saved = time.monotonic(), True
+        self._tell(STATUS)
+
+    def _take(self, frame: Frame) -> None:
+        values, learner = frame.values, self._learner
+        if frame.kind == TRANSITION:
+            names = ("progress", "reward", "next_progress", "terminated", "truncated")
+            fields = {**frame.arrays, **{name: values[name] for name in names}}
+            learner.add(SkillTransition(**fields), values["steps"])
+        elif frame.kind == EPISODE:
+            learner.end_episode(values["completed_in_order"])
+            self._record("episode", reward=values["reward"], ordered=values["completed_in_order"])
+            self._policy_is_wanted = True
+        elif frame.kind == CHECKPOINT:
+            self.save()
+        elif frame.kind != STOP:
+            raise TrainingError(f"the trainer says {frame.kind}, which this learner does not know.")
+        self._tell(STATUS)
+
+    def _record_update(self) -> None:
+        info, updates = self._learner.info, self._learner.learner.updates
+        if info is not None and updates % _METRICS_EVERY_UPDATES == 0:
+            self._record("update", **info._asdict())
+
+    def _record(self, part: str, **figures: float) -> None:
+        learner = self._learner
+        counts = {"step": learner.step, "updates": learner.learner.updates, "decisions": learner.decisions}
+        self._run.append_metrics({**counts, "part": part, **figures})
+
+    def _tell(self, kind: str) -> None:
+        learner, run = self._learner, self._run
+        figures: dict[str, float] = {
+            "recent": learner.recent_mean,
+            "target_divergence": learner.learner.cost_target,
+            "checkpoint_age_s": time.monotonic() - self._saved_s if self._has_saved else float("nan"),
+        }
+        if learner.info is not None:
+            figures |= learner.info._asdict()
+        values: dict[str, Any] = {
+            "finished": learner.finished,
+            "step": learner.step,
+            "decisions": learner.decisions,
+            "episodes": learner.episodes,
+            "updates": learner.learner.updates,
+            "updates_due": learner.updates_due,
+            "figures": figures,
+        }
+        if kind == READY:
+            values |= {
+                "bundle": str((run.folder / SKILLS_FOLDER).absolute()),
+                "skill_horizon": run.skills().config.model.skill_horizon,
+                "task": run.config.training.task,
+                "seed": run.config.training.seed,
+                "subtasks": list(target_subtasks(run.config.training.task)),
+            }
+        self._frames.send(kind, values)
+        self._told_s = time.monotonic()
+
+
+def open_run(out: Path, skills: Path | None, data: Path | None, preset: str, changes: list[str]) -> RlRun:
+    """The run in a folder, or a new one there.
+
+    Raises:
+        SpirlError: it cannot be used, or a new one cannot be begun.
+    """
+    if (out / CONFIG_FILE).is_file():
+        run = RlRun.open(out)
+        if skills is not None and Path(run.config.skills.folder) != skills.absolute():
+            raise ConfigError(
+                f"{out} learns with the skills in {run.config.skills.folder}. Choose another folder for {skills}."
+            )
+    else:
+        if skills is None:
+            raise ConfigError(f"{out} holds no run to go on with, and skills is empty: a folder of spirl skills train.")
+        learner, training = resolve(preset, changes)
+        trained = SkillRun.open(skills)
+        source = Path(trained.config.dataset.folder) if data is None else data
+        reference = SkillsReference(str(skills.absolute()), weights_digest(trained), str(source.absolute()))
+        command = shlex.join([*sys.argv])
+        run = RlRun.create(out, RlRunConfig(learner, training, reference, current_commit(), command))
+    if run.config.training.method != METHOD:
+        raise ConfigError(f"{out} learns with method {run.config.training.method}, expected {METHOD} on an arm.")
+    return run
+
+
+def make_experience_learner(run: RlRun) -> ExperienceLearner:
+    """The run's learner at its beginning."""
+    config, method = run.config.training, METHODS[run.config.training.method]
+    targets = target_subtasks(config.task)
+    model = run.skills().load_best_model()
+    torch.manual_seed(config.seed)  # initial weights
+    foundation = skill_foundation(model, config, ())
+    learner = make_learner(run.config.learner, config, foundation, len(targets))
+    demonstrations = None
+    if config.demos_in_replay:
+        episodes = read_dataset(Path(run.config.skills.data)).episodes
+        demonstrations = demonstration_replay(
+            episodes,
+            targets,
+            model if method.uses_skills else None,
+            learner.policy.latent_limit,
+            config.demonstration_stride,
+            config.seed,
+        )
+    replay = Replay(
+        min(config.replay_size, config.steps + foundation.skill_horizon),
+        foundation.observation_size,
+        foundation.latent_size,
+    )
+    return ExperienceLearner(config, learner, replay, demonstrations)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the process."""
+    parser = argparse.ArgumentParser(prog="learner_process", description=__doc__)
+    parser.add_argument("--socket", type=int, required=True, help="number of the inherited socket")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run, new or to go on with")
+    parser.add_argument("--skills", type=Path, help="folder of spirl skills train, for a new run")
+    parser.add_argument("--data", type=Path, help="where its dataset is now")
+    parser.add_argument("--preset", default="best")
+    parser.add_argument("--set", dest="changes", action="append", default=[])
+    parser.add_argument("--checkpoint-every", type=float, default=300.0, help="seconds")
+    parsed = parser.parse_args(arguments)
+    # Whoever acts decides when to end: by a message, or by being gone.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    frames = FrameSocket(socket.socket(fileno=parsed.socket))
+    try:
+        parsed.out.mkdir(parents=True, exist_ok=True)
+        _take_lock(parsed.out)
+        run = open_run(parsed.out, parsed.skills, parsed.data, parsed.preset, parsed.changes)
+        torch.set_num_threads(run.config.training.threads)
+        LearnerProcess(frames, run, make_experience_learner(run), parsed.checkpoint_every).serve()
+    except (SpirlError, ModuleNotFoundError) as error:
+        reason = explain(error) or str(error)
+        print(f"learner: {reason}", file=sys.stderr, flush=True)
+        frames.send(FAILED, {"reason": reason})
+        return 2
+    return 0
+
+
+def _take_lock(out: Path) -> None:
+    """One learner for a folder. The one before may still be saving: the kernel frees its lock when it ends."""
+    folder = os.open(out, os.O_RDONLY)  # never closed: the lock is held as long as the process lives
+    end_s = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if time.monotonic() > end_s:
+                raise ConfigError(f"another learner works in {out}. End it, or choose another folder.") from error
+            time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

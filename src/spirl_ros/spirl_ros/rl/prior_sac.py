@@ -1,0 +1,251 @@
+"""Prior-regularised soft actor-critic: Pertsch et al. 2020, Algorithm 1.
+
+Losses are functions; `PriorSac` keeps what they change. In plain SAC the same losses weigh log pi instead of the divergence
+from a prior.
+"""
+
+import copy
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from spirl_ros.errors import TrainingError
+from spirl_ros.rl.config import LearnerConfig
+from spirl_ros.rl.critic import TwinCritic, move_towards
+from spirl_ros.rl.high_level_policy import HighLevelPolicy
+from spirl_ros.rl.temperature import temperature_loss
+from spirl_ros.rl.transition import SkillTransition
+from spirl_ros.skills.gaussian import Gaussian, divergence, negative_log_likelihood
+
+
+class UpdateInfo(NamedTuple):
+    """What one update saw."""
+
+    cost: float
+    """Mean divergence from the prior in nats, or mean log pi(z|s) in plain SAC."""
+    temperature: float
+    """Alpha before the update."""
+    value: float
+    """Mean of the critics on the batch."""
+    critic_loss: float
+    policy_loss: float
+
+
+def prior_divergence(policy: Gaussian, prior: Gaussian, samples: int, noise: torch.Generator | None = None) -> Tensor:
+    """KL(policy || prior) in nats (B,), between the Gaussians before any limit on the latent.
+
+    Args:
+        policy: pi(u|s), (B, Dz).
+        prior: p(u|s), the same shape.
+        samples: 0 for the closed form, otherwise a mean over so many samples of the policy.
+        noise: source of those samples.
+    """
+    if samples == 0:
+        return divergence(policy, prior).sum(-1)
+    many = Gaussian(*(part.expand(samples, *part.shape) for part in policy))
+    drawn = many.sample(noise)  # (S, B, Dz)
+    return (negative_log_likelihood(prior, drawn) - negative_log_likelihood(policy, drawn)).mean(0)
+
+
+def log_likelihood(policy: Gaussian, u: Tensor, latent_limit: float | None) -> Tensor:
+    """Log pi(z|s) (B,) of the latent z = limit * tanh(u / limit) that is executed for a sample u (B, Dz)."""
+    found = -negative_log_likelihood(policy, u)
+    if latent_limit is None:
+        return found
+    # log(1 - tanh(x)^2), in the form that does not lose digits for large x
+    x = u / latent_limit
+    return found - (2.0 * (math.log(2.0) - x - functional.softplus(-2.0 * x))).sum(-1)
+
+
+def policy_loss(values: Tensor, cost: Tensor, alpha: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    """-(min Q - alpha * cost), mean over the batch (equation 7).
+
+    Args:
+        values: both critics' at the policy's own latents (2, B).
+        cost: divergence from the prior, or log pi(z|s) (B,).
+        alpha: temperature; no gradient flows into it.
+    """
+    return (alpha.detach() * cost - values.amin(0)).mean(), {"cost": cost.detach().mean()}
+
+
+def critic_target(
+    batch: SkillTransition,
+    next_values: Tensor,
+    next_cost: Tensor,
+    alpha: Tensor,
+    discount: float,
+    remaining: Tensor | None = None,
+) -> Tensor:
+    """R + discount * (min Q' - alpha * cost') (B,), without the second part where the task ended (equation 6).
+
+    Time running out is no end of the task: what follows still counts.
+
+    Args:
+        batch: transitions.
+        next_values: both target critics' at the policy's latents for the next observations (2, B).
+        next_cost: divergence or log pi(z|s) there (B,).
+        alpha: temperature.
+        discount: per decision.
+        remaining: the most reward that can follow (B,). Next values are kept between 0, which following the prior gives
+            at least because it costs nothing, and this. None for no bounds.
+    """
+    value = next_values.amin(0) - alpha * next_cost
+    if remaining is not None:
+        value = value.clamp(min=0.0).minimum(remaining)
+    return batch.reward + discount * (~batch.terminated) * value
+
+
+def critic_loss(values: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    """Half the squared error, mean over the batch, sum of both critics; values (2, B), target (B,)."""
+    loss = 0.5 * (values - target.detach()).square().mean(1).sum()
+    return loss, {"value": values.detach().mean(), "critic_loss": loss.detach()}
+
+
+class PriorSac:
+    """Policy, critics, temperature and their optimiser. `state` and `restore` are exact to the last bit."""
+
+    def __init__(
+        self,
+        config: LearnerConfig,
+        standardise: torch.nn.Module,
+        policy: HighLevelPolicy,
+        prior: HighLevelPolicy | None,
+        observation_size: int,
+        latent_size: int,
+        subtasks: int,
+        discount: float,
+        seed: int,
+    ) -> None:
+        """Build the critics.
+
+        Args:
+            config: settings.
+            standardise: from raw observations (B, Do) to what every network sees.
+            policy: learns.
+            prior: what the policy is held near; None for plain SAC.
+            observation_size: Do.
+            latent_size: Dz.
+            subtasks: K, target subtasks of the task, each worth a reward of 1.
+            discount: per decision.
+            seed: of the noise.
+        """
+        self.config, self.standardise, self.policy = config, standardise, policy
+        self.prior = None if prior is None else prior.requires_grad_(False)
+        self.subtasks, self.discount = subtasks, discount
+        self.cost_target = config.target_divergence if prior is not None else float(latent_size)
+        size = observation_size + subtasks + 1 + latent_size
+        self.critic = TwinCritic(size, config.critic_hidden, config.critic_layers, config.critic_layer_norm)
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.log_alpha = torch.tensor(math.log(config.initial_temperature), requires_grad=True)
+        self.noise = torch.Generator().manual_seed(seed)
+        groups = [
+            {"params": list(policy.parameters()), "lr": config.learning_rate},
+            {"params": list(self.critic.parameters()), "lr": config.learning_rate},
+            {"params": [self.log_alpha], "lr": config.temperature_learning_rate},
+        ]
+        self.optimiser = torch.optim.Adam(groups, fused=True)
+        self.updates = 0
+
+    def choose(self, observations: Tensor, progress: Tensor) -> tuple[Gaussian, Tensor]:
+        """The policy's Gaussian (B, Dz) at raw observations (B, Do) and progress (B,), and the latents for its mean."""
+        with torch.no_grad():
+            gaussian = self.policy(self.standardise(observations), self._one_hot(progress))
+            return gaussian, self.policy.limit(gaussian.mean)
+
+    def update(self, batch: SkillTransition, policy_learning_rate: float) -> UpdateInfo:
+        """One gradient step on everything.
+
+        Raises:
+            TrainingError: a loss is not finite. Nothing was changed but the source of noise.
+        """
+        count = len(batch.reward)
+        observations = self.standardise(torch.cat((batch.observation, batch.next_observation)))
+        progress = self._one_hot(torch.cat((batch.progress, batch.next_progress)))
+        now, later = observations.split(count)
+        progress_now, progress_later = progress.split(count)
+        prior_now, prior_later = self._prior(observations, progress, count)
+        alpha = self.log_alpha.detach().exp()
+
+        latent, cost = self._act(now, progress_now, prior_now)
+        with torch.no_grad():
+            next_latent, next_cost = self._act(later, progress_later, prior_later)
+            next_values = self.target_critic(torch.cat((later, progress_later, next_latent), dim=1))
+            remaining = (self.subtasks - batch.next_progress).float() if self.config.clamp_targets else None
+            next_cost = next_cost.clamp(max=self.config.max_divergence)
+            target = critic_target(batch, next_values, next_cost, alpha, self.discount, remaining)
+        values = self.critic(torch.cat((now, progress_now, latent), dim=1), is_frozen=True)
+        loss_of_policy, policy_info = policy_loss(values, cost, alpha)
+        values = self.critic(torch.cat((now, progress_now, batch.latent), dim=1))
+        loss_of_critic, critic_info = critic_loss(values, target)
+        loss_of_alpha, alpha_info = temperature_loss(self.log_alpha, cost, self.cost_target)
+        # Each part reaches only its own parameters, so one backward pass serves all three.
+        total = loss_of_policy + loss_of_critic + loss_of_alpha
+        info = UpdateInfo(
+            cost=float(policy_info["cost"]),
+            temperature=float(alpha_info["temperature"]),
+            value=float(critic_info["value"]),
+            critic_loss=float(critic_info["critic_loss"]),
+            policy_loss=float(loss_of_policy.detach()),
+        )
+        if not torch.isfinite(total):
+            parts = ", ".join(f"{name} {value:.4g}" for name, value in info._asdict().items())
+            raise TrainingError(
+                f"the loss of update {self.updates + 1} is {float(total.detach())}: {parts}. The last checkpoint is kept. "
+                "Go on from it with --resume, or start again with a lower learning_rate."
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        self.optimiser.param_groups[0]["lr"] = policy_learning_rate
+        self.optimiser.step()
+        move_towards(self.target_critic, self.critic, self.config.tau)
+        self.updates += 1
+        return info
+
+    def state(self) -> dict[str, Any]:
+        """A copy of everything that decides how learning goes on."""
+        state = {
+            "policy": self.policy.state_dict(),
+            "critic": self.critic.state_dict(),
+            "target_critic": self.target_critic.state_dict(),
+            "log_alpha": self.log_alpha.detach(),
+            "optimiser": self.optimiser.state_dict(),
+            "noise": self.noise.get_state(),
+            "updates": self.updates,
+        }
+        return copy.deepcopy(state)  # the parts are views of what goes on learning
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a state of a learner of the same sizes."""
+        self.policy.load_state_dict(state["policy"])
+        self.critic.load_state_dict(state["critic"])
+        self.target_critic.load_state_dict(state["target_critic"])
+        with torch.no_grad():
+            self.log_alpha.copy_(state["log_alpha"])
+        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+        self.noise.set_state(state["noise"])
+        self.updates = state["updates"]
+
+    def _act(self, observation: Tensor, progress: Tensor, prior: Gaussian | None) -> tuple[Tensor, Tensor]:
+        """Latents drawn from the policy (B, Dz), and what alpha weighs there (B,)."""
+        gaussian = self.policy(observation, progress)
+        u = gaussian.sample(self.noise)
+        if prior is None:
+            cost = log_likelihood(gaussian, u, self.policy.latent_limit)
+        else:
+            cost = prior_divergence(gaussian, prior, self.config.divergence_samples, self.noise)
+        return self.policy.limit(u), cost
+
+    def _prior(self, observations: Tensor, progress: Tensor, count: int) -> tuple[Gaussian | None, Gaussian | None]:
+        """The prior at the observations before and after, from one pass."""
+        if self.prior is None:
+            return None, None
+        with torch.no_grad():
+            both = self.prior(observations, progress)
+        now, later = zip(*(part.split(count) for part in both), strict=True)
+        return Gaussian(*now), Gaussian(*later)
+
+    def _one_hot(self, progress: Tensor) -> Tensor:
+        return functional.one_hot(progress, self.subtasks + 1).float()

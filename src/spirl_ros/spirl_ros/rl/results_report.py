@@ -1,0 +1,141 @@
+"""Tables and curves of a reproduction, as Markdown beside a PNG."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from spirl_ros.plotting import write_figures
+from spirl_ros.rl.learning_curve import LearningCurve, mean_and_spread, read_learning_curve
+from spirl_ros.rl.reproduction import ABLATIONS, METHODS, TASKS, Reproduction, Variant
+from spirl_ros.rl.run import RlRun
+from spirl_ros.training_folder import METRICS_FILE
+
+CURVES = "learning_curves"
+_THRESHOLDS = (2.5, 3.0, 3.5)
+_PAPER_ROWS = (
+    ("SPiRL, closed loop", "2.45 at 0.2 M, 2.6 at 0.32 M, 2.95 at 1.3 M"),
+    ("SPiRL, open loop", "1.4 at 0.4 M, 2.7 at 1.3 M"),
+    ("flat prior", "1.1 at 1.3 M"),
+    ("skill space without prior (SSP)", "0.9 at 1.3 M"),
+    ("behavioural cloning, then SAC", "0.6 at 1.3 M"),
+    ("SAC", "0.2 at 1.3 M"),
+)
+"""Read off figure 4 of Pertsch et al. 2020, and figure 10 for the closed loop."""
+_SET_UP = """In the paper the demonstrations are a person's (D4RL's kitchen-mixed) and the observation has the constant goal, too. Ours are
+a scripted operator's; like D4RL's, none completes the four target subtasks together. *In order* is what is rewarded: a subtask
+counts once all before it are done. *Any order* counts every target subtask. An evaluation takes the mean action, training episodes
+sample. Figures are means ± standard deviations over seeds; minutes are wall-clock time with the seeds of a row side by side."""
+
+
+def write_report(reproduction: Reproduction, path: Path) -> list[Path]:
+    """Write what is there so far: `path`, and the curves beside it.
+
+    Raises:
+        PlotError: the disk refuses.
+    """
+    found = {variant.name: _curves(reproduction, variant) for variant in reproduction.variants}
+    groups = (("Methods", METHODS), ("Ablations of our recipe", ABLATIONS), ("Other target tasks, same skills", TASKS))
+    lines = ["# Results in the kitchen", "", f"Made by `spirl rl reproduce kitchen`. {_SET_UP}", ""]
+    figures: dict[str, Callable[[], Figure]] = {}
+    for title, variants in groups:
+        shown = [(variant, found[variant.name]) for variant in variants if found.get(variant.name)]
+        if not shown:
+            continue
+        lines += [f"## {title}", "", *_table(shown), ""]
+        if variants is METHODS:
+            figures[CURVES] = lambda shown=shown: draw_learning_curves(shown)
+            lines += [f"![learning curves]({CURVES}.png)", "", *_paper_table(), ""]
+    lines += ["## What was run", "", *_commands(reproduction, found), ""]
+    pictures = write_figures(figures, path.parent)
+    temporary = path.with_suffix(".writing")
+    temporary.write_text("\n".join(lines), encoding="utf-8")
+    temporary.rename(path)
+    return [path, *pictures]
+
+
+def draw_learning_curves(variants: Sequence[tuple[Variant, Sequence[LearningCurve]]]) -> Figure:
+    """Subtasks completed in order over control steps, mean of 20 episodes; a band of one standard deviation over seeds."""
+    figure = Figure(figsize=(8.0, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for variant, curves in variants:
+        means = [(curve.steps[len(curve.steps) - len(curve.recent()) :], curve.recent()) for curve in curves]
+        means = [(steps, values) for steps, values in means if len(values)]
+        if not means:
+            continue
+        first, last = max(steps[0] for steps, _ in means), min(steps[-1] for steps, _ in means)
+        grid = np.linspace(first, last, 300)
+        values = np.array([np.interp(grid, steps, recent) for steps, recent in means])
+        mean, spread = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(len(grid))
+        (line,) = axes.plot(grid / 1000.0, mean, label=f"{variant.title} ({len(values)} seeds)", linewidth=1.4)
+        axes.fill_between(
+            grid / 1000.0, mean - spread, mean + spread, color=line.get_color(), alpha=0.18, linewidth=0.0
+        )
+    axes.set(
+        xlabel="thousand control steps",
+        ylabel="target subtasks in order",
+        ylim=(-0.05, 4.05),
+        title="Learning the kitchen's target task: training episodes, mean of 20 and of seeds",
+    )
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _curves(reproduction: Reproduction, variant: Variant) -> list[LearningCurve]:
+    paths = [run / METRICS_FILE for run in reproduction.runs(variant)]
+    curves = [read_learning_curve(path) for path in paths if path.is_file()]
+    return [curve for curve in curves if len(curve.steps)]
+
+
+def _table(shown: Sequence[tuple[Variant, Sequence[LearningCurve]]]) -> list[str]:
+    thresholds = " | ".join(f"steps to {value}" for value in _THRESHOLDS)
+    lines = [
+        f"| | seeds | steps | in order, last 20 | any order, last 20 | best evaluation | {thresholds} | minutes to 3.5 | "
+        "last 50 below best 50 |",
+        "|---" * (9 + len(_THRESHOLDS)) + "|",
+    ]
+    for variant, curves in shown:
+        reached = [[curve.reaches(value)[0] / 1000.0 for curve in curves] for value in _THRESHOLDS]
+        cells = [
+            variant.title,
+            str(len(curves)),
+            _step_range([curve.steps[-1] for curve in curves]),
+            mean_and_spread([curve.last()[0] for curve in curves]),
+            mean_and_spread([curve.last()[1] for curve in curves]),
+            mean_and_spread([curve.evaluations[:, 1].max(initial=0.0) for curve in curves]),
+            *(_thousands(steps) for steps in reached),
+            mean_and_spread([curve.reaches(3.5)[1] / 60.0 for curve in curves]),
+            mean_and_spread([curve.drop() for curve in curves]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _step_range(last_steps: Sequence[float]) -> str:
+    """How far the seeds are, which is not the same while some of them still learn."""
+    shortest, longest = (f"{step / 1000.0:.0f}" for step in (min(last_steps), max(last_steps)))
+    return f"{shortest} k" if shortest == longest else f"{shortest} to {longest} k"
+
+
+def _thousands(values: Sequence[float]) -> str:
+    text = mean_and_spread(values)
+    return text if not np.isfinite(values).all() else f"{text} k"
+
+
+def _paper_table() -> list[str]:
+    lines = ["| in the paper (subtasks at environment steps) | |", "|---|---|"]
+    return lines + [f"| {name} | {values} |" for name, values in _PAPER_ROWS]
+
+
+def _commands(reproduction: Reproduction, found: dict[str, list[LearningCurve]]) -> list[str]:
+    """The exact commands of the first seeds, and on what."""
+    lines = []
+    for variant in reproduction.variants:
+        if not found[variant.name]:
+            continue
+        run = RlRun.open(next(run for run in reproduction.runs(variant) if (run / METRICS_FILE).is_file()))
+        options = " ".join(variant.options)
+        skills = run.config.skills.weights_digest[:12]
+        lines.append(f"- {variant.title}: `spirl rl train {options}`, commit {run.config.commit[:10]}, skills {skills}")
+    return lines

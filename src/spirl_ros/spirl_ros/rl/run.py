@@ -1,0 +1,121 @@
+"""The folder of one reinforcement learning run: what it started from, its settings and its results."""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from spirl_ros.deployment.bundle import Bundle, load_bundle
+from spirl_ros.deployment.onnx_export import export_bundle
+from spirl_ros.deployment.robot_facts import robot_facts
+from spirl_ros.deployment.skill_bundle import dataset_observations, skill_bundle_contents
+from spirl_ros.errors import ConfigError
+from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
+from spirl_ros.skills.run import SkillRun
+from spirl_ros.training_folder import BEST_FILE, CONFIG_FILE, TrainingFolder
+
+SKILLS_FOLDER = "skills"
+"""In the run's folder: the bundle whose decoder acted, exported when the run began."""
+_WHAT, _COMMAND = "reinforcement learning run", "spirl rl train"
+
+
+@dataclass(frozen=True)
+class SkillsReference:
+    """Which skills are used."""
+
+    folder: str
+    """Folder of spirl skills train."""
+    weights_digest: str
+    """SHA-256 of its best weights."""
+    data: str
+    """Folder of the demonstrations."""
+
+
+@dataclass(frozen=True)
+class RlRunConfig:
+    """Everything that a run depends on; stands in config.yaml beside its results."""
+
+    learner: LearnerConfig
+    training: RlTrainingConfig
+    skills: SkillsReference
+    commit: str = ""
+    command: str = ""
+
+
+class RlRun(TrainingFolder):
+    """A run's folder and its configuration."""
+
+    def __init__(self, folder: Path, config: RlRunConfig) -> None:
+        """Use `create` or `open`."""
+        super().__init__(folder)
+        self.config = config
+
+    @classmethod
+    def create(cls, folder: Path, config: RlRunConfig) -> "RlRun":
+        """Begin a new folder and put the skills into it as a bundle.
+
+        Raises:
+            ConfigError: it exists already.
+            BundleError: the skills cannot be exported, or the demonstrations are others than theirs.
+        """
+        run = cls(folder, config)
+        run.begin(dataclasses.asdict(config))
+        skills = SkillRun.open(Path(config.skills.folder))
+        contents = skill_bundle_contents(skills, "skills", robot_facts("kitchen"), {})
+        export_bundle(folder / SKILLS_FOLDER, contents, dataset_observations(skills, Path(config.skills.data)))
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> "RlRun":
+        """Open an existing folder.
+
+        Raises:
+            ConfigError: it is none, or its configuration cannot be read.
+        """
+        values = TrainingFolder(folder).read_config(_WHAT, _COMMAND)
+        try:
+            config = RlRunConfig(
+                learner=LearnerConfig(**values["learner"]),
+                training=RlTrainingConfig(**values["training"]),
+                skills=SkillsReference(**values["skills"]),
+                commit=values["commit"],
+                command=values["command"],
+            )
+        except (KeyError, TypeError) as error:
+            path = folder / CONFIG_FILE
+            raise ConfigError(f"{path} cannot be used: {error}. Expected what {_COMMAND} wrote.") from error
+        return cls(folder, config)
+
+    @property
+    def is_finished(self) -> bool:
+        """Did the last evaluation come after all steps, or end the run early."""
+        training = self.config.training
+        evaluations = [values for values in self.metrics() if values["part"] == "evaluation"]
+        if not evaluations:
+            return False
+        last = evaluations[-1]
+        return last["step"] >= training.steps or 0.0 < training.stop_at <= last["ordered"]
+
+    def skills(self) -> SkillRun:
+        """The skill training that this run builds on.
+
+        Raises:
+            ConfigError: it has other weights now.
+        """
+        expected = self.config.skills
+        skills = SkillRun.open(Path(expected.folder))
+        if weights_digest(skills) != expected.weights_digest:
+            raise ConfigError(
+                f"{expected.folder}/{BEST_FILE} has changed since {self.folder} began. Restore it, or start a new run."
+            )
+        return skills
+
+    def skill_bundle(self) -> Bundle:
+        """The skills as they act in this run."""
+        return load_bundle(self.folder / SKILLS_FOLDER, provider="cpu")
+
+
+def weights_digest(skills: SkillRun) -> str:
+    """SHA-256 of a skill training's best weights; TrainingError when there are none."""
+    skills.load_best("validation")
+    return hashlib.sha256((skills.folder / BEST_FILE).read_bytes()).hexdigest()

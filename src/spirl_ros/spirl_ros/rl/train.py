@@ -1,0 +1,116 @@
+"""One run from trained skills to a run folder: what consumes the training's reports."""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import torch
+
+from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.storage import read_dataset
+from spirl_ros.rl.config import METHODS
+from spirl_ros.rl.decision_environment import kitchen_actions, kitchen_skills
+from spirl_ros.rl.demonstration_replay import demonstration_replay
+from spirl_ros.rl.learner_setup import make_learner, skill_foundation
+from spirl_ros.rl.replay import Replay
+from spirl_ros.rl.run import RlRun
+from spirl_ros.rl.training import RlReport, RlTraining
+from spirl_ros.tasks.kitchen.environment import KitchenConfig
+from spirl_ros.tasks.kitchen.subtasks import target_subtasks
+
+_METRICS_EVERY = 10
+"""Reports between two lines about updates; every finished episode and every evaluation has its own."""
+
+
+def train(run: RlRun, on_report: Callable[[RlReport], None] = lambda report: None) -> float:
+    """Learn until the configured number of control steps, going on from the last checkpoint where there is one.
+
+    A checkpoint is written after each evaluation, and on KeyboardInterrupt from `on_report`, which is passed on. One that
+    arrives elsewhere finds a round half done, and is passed on without: the checkpoint before is the one to go on from.
+
+    Args:
+        run: where results go.
+        on_report: called after each round and evaluation.
+
+    Returns:
+        The best evaluation: target subtasks completed in order, mean of its episodes.
+    """
+    from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+    torch.set_num_threads(run.config.training.threads)
+    with closing(kitchen_training(run)) as training:
+        run.restore_checkpoint(training.restore)
+        run.keep_metrics_until(training.step)
+        earlier_s = max((values.get("seconds", 0.0) for values in run.metrics()), default=0.0)
+        began_s = time.monotonic() - earlier_s
+        with SummaryWriter(run.folder, purge_step=training.step + 1) as writer:
+            for count, report in enumerate(training.run()):
+                _record(run, writer, report, time.monotonic() - began_s, count % _METRICS_EVERY == 0)
+                if report.is_best:
+                    run.save_best(training.learner.policy.state_dict())
+                if report.is_evaluation:
+                    run.save_checkpoint(training.state())
+                try:
+                    on_report(report)
+                except KeyboardInterrupt:
+                    run.save_checkpoint(training.state())
+                    raise
+        return training.best
+
+
+def kitchen_training(run: RlRun) -> RlTraining:
+    """A run's training in the simulated kitchen, at its beginning."""
+    learner_config, config = run.config.learner, run.config.training
+    method, targets = METHODS[config.method], target_subtasks(config.task)
+    model = run.skills().load_best_model()
+    needs_episodes = config.demos_in_replay or (method.starts_from_prior and not method.uses_skills)
+    episodes: tuple[Episode, ...] = ()
+    if needs_episodes:
+        episodes = tuple(read_dataset(Path(run.config.skills.data)).episodes)
+    torch.manual_seed(config.seed)  # initial weights
+    foundation = skill_foundation(model, config, episodes)
+    learner = make_learner(learner_config, config, foundation, len(targets))
+    demonstrations = None
+    if config.demos_in_replay:
+        demonstrations = demonstration_replay(
+            episodes,
+            targets,
+            model if method.uses_skills else None,
+            learner.policy.latent_limit,
+            config.demonstration_stride,
+            config.seed,
+        )
+    bundle, kitchen = run.skill_bundle(), KitchenConfig(task=config.task, count=config.count)
+    make = kitchen_skills if method.uses_skills else kitchen_actions
+    # No more room than the steps can fill: a decision takes at least one.
+    replay = Replay(
+        min(config.replay_size, config.steps + config.environments * foundation.skill_horizon),
+        foundation.observation_size,
+        foundation.latent_size,
+    )
+    return RlTraining(config, learner, replay, demonstrations, lambda: make(bundle, kitchen))
+
+
+def _record(run: RlRun, writer, report: RlReport, seconds: float, with_update: bool) -> None:
+    counts = {"step": report.step, "updates": report.updates, "seconds": round(seconds, 1)}
+    part = "evaluation" if report.is_evaluation else "episode"
+    if report.is_evaluation:
+        figures = {
+            "ordered": report.ordered_mean,
+            "completed": sum(episode.completed for episode in report.episodes) / len(report.episodes),
+        }
+        run.append_metrics({**counts, "part": part, **figures, "is_best": report.is_best})
+        for name, value in figures.items():
+            writer.add_scalar(f"{part}/{name}", value, report.step)
+    else:
+        for episode in report.episodes:
+            run.append_metrics({**counts, "part": part, **episode._asdict()})
+            writer.add_scalar("episode/ordered", episode.ordered, report.step)
+        if report.episodes and not math.isnan(report.recent):
+            writer.add_scalar("episode/recent", report.recent, report.step)
+    if with_update and report.info is not None and not report.is_evaluation:
+        run.append_metrics({**counts, "part": "update", **report.info._asdict()})
+        for name, value in report.info._asdict().items():
+            writer.add_scalar(f"update/{name}", value, report.step)

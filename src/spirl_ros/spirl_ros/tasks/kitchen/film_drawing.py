@@ -1,0 +1,104 @@
+"""Draws a film of the kitchen; a process of its own, started by film.py with MUJOCO_GL set."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from PIL import Image, ImageDraw
+
+from spirl_ros.tasks.kitchen.film import ffmpeg_program
+from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
+
+_CAMERA = {"lookat": (-0.2, 0.45, 1.85), "distance": 2.3, "azimuth": 72.0, "elevation": -28.0}
+_LEFT_OUT = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_SKYBOX)
+_COLOURS = 128
+"""Of a GIF's palette."""
+_MARGIN_PIXELS = 8
+
+
+def draw(positions: np.ndarray, captions: list[str], width: int, height: int) -> Iterator[Image.Image]:
+    """A picture per row of positions (N, 30), with its caption."""
+    model = load_kitchen_scene(with_visuals=True).model
+    model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
+    model.vis.global_.offheight = max(height, model.vis.global_.offheight)
+    # A program draws in place of a graphics card: smoothed edges, shadows and mirrors would take seconds per picture.
+    model.vis.quality.offsamples = 0
+    data = mujoco.MjData(model)
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+    for name, value in _CAMERA.items():
+        setattr(camera, name, value)
+    with mujoco.Renderer(model, height, width) as renderer:
+        for flag in _LEFT_OUT:
+            renderer.scene.flags[flag] = 0
+        for row, caption in zip(positions, captions, strict=True):
+            data.qpos[:] = row
+            mujoco.mj_forward(model, data)
+            renderer.update_scene(data, camera)
+            picture = Image.fromarray(renderer.render())
+            brush = ImageDraw.Draw(picture)
+            brush.multiline_text(
+                (_MARGIN_PIXELS, _MARGIN_PIXELS), caption, fill="white", stroke_width=2, stroke_fill="black"
+            )
+            yield picture
+
+
+def write_gif(pictures: Iterator[Image.Image], path: Path) -> None:
+    """Write pictures that repeat for ever. One palette for all: small, and without flicker."""
+    frames = list(pictures)
+    palette = frames[len(frames) // 2].quantize(_COLOURS)
+    quantized = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    period_ms = round(1000 * CONTROL_PERIOD_S)
+    quantized[0].save(
+        path, format="gif", save_all=True, append_images=quantized[1:], duration=period_ms, loop=0, optimize=True
+    )
+
+
+def write_mp4(pictures: Iterator[Image.Image], path: Path, width: int, height: int) -> None:
+    """Hand pictures to ffmpeg."""
+    program = ffmpeg_program()
+    assert program is not None
+    raw = [
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-s",
+        f"{width}x{height}",
+        "-r",
+        str(1.0 / CONTROL_PERIOD_S),
+        "-i",
+        "-",
+    ]
+    command = [program, "-y", "-loglevel", "error", *raw, "-pix_fmt", "yuv420p", "-f", "mp4", str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        for picture in pictures:
+            process.stdin.write(picture.tobytes())
+    if process.returncode != 0:
+        sys.exit(f"ffmpeg ended with {process.returncode}; see its message above.")
+
+
+def main() -> None:
+    """Draw FILM.npz into FILE of WIDTH x HEIGHT."""
+    film, path, width, height = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    with np.load(film, allow_pickle=False) as values:
+        pictures = draw(values["positions"], [str(caption) for caption in values["captions"]], width, height)
+        temporary = path.with_name(f".{path.name}.writing")
+        try:
+            if path.suffix == ".gif":
+                write_gif(pictures, temporary)
+            else:
+                write_mp4(pictures, temporary, width, height)
+            temporary.rename(path)
+        except OSError as error:
+            sys.exit(f"the disk refuses: {error}. Choose another folder.")
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

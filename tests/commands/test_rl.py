@@ -1,0 +1,141 @@
+"""`spirl rl` and `spirl export --policy` from tiny skills to an evaluated bundle, in the real simulator."""
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="learning needs torch")
+pytest.importorskip("onnx", reason="export needs onnx")
+
+from spirl_ros.commands.main import main  # noqa: E402 - after the check for torch
+from spirl_ros.rl.run import RlRun  # noqa: E402
+from spirl_ros.rl.train import train  # noqa: E402
+from spirl_ros.training_folder import CHECKPOINT_FILE  # noqa: E402
+from tests.commands.test_export import make_run  # noqa: E402
+
+TINY = ("batch_size=8", "critic_hidden=8", "critic_layers=1", "evaluation_episodes=1", "evaluate_every=300")
+TINY += ("warm_up_decisions=2", "offline_updates=5", "prior_steps=5", "environments=1")
+
+
+def arguments(skills, out, *more: str) -> list[str]:
+    changes = [part for change in TINY for part in ("--set", change)]
+    return ["rl", "train", "--skills", str(skills), "--out", str(out), "--steps", "40", *changes, *more]
+
+
+@pytest.fixture(scope="module")
+def skills(tmp_path_factory):
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    return make_run(tmp_path_factory.mktemp("skills")).folder
+
+
+def test_a_policy_is_trained_exported_and_evaluated(skills, tmp_path, capsys):
+    run = tmp_path / "rl"
+    assert main(arguments(skills, run, "--json")) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["run"] == str(run)
+    parts = [values["part"] for values in RlRun.open(run).metrics()]
+    assert parts[-1] == "evaluation"
+    bundle = tmp_path / "bundle"
+    assert main(["export", str(skills), "--policy", str(run), "--out", str(bundle)]) == 0
+    capsys.readouterr()
+    assert main(["rl", "eval", "--bundle", str(bundle), "--episodes", "1", "--workers", "1", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    keys = {"completed_subtasks_mean", "completed_subtasks_sem", "ordered_mean", "per_subtask", "episodes"}
+    assert keys | {"env_steps_per_s"} <= set(figures)
+    assert list(figures["per_subtask"]) == ["microwave", "kettle", "bottom_burner", "light_switch"]
+    assert main(["rl", "eval", "--bundle", str(bundle), "--task", "kettle"]) == 2
+    assert "task is kettle, but the policy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["ssp", "bc-sac"])
+def test_baselines_run(skills, tmp_path, method):
+    assert main(arguments(skills, tmp_path / method, "--method", method, "--set", "demos_in_replay=false")) == 0
+    steps = [v["step"] for v in RlRun.open(tmp_path / method).metrics() if v["part"] == "evaluation"]
+    assert len(steps) == 1 and 40 <= steps[0] < 50  # the last decision is carried out to its end
+
+
+def test_single_actions_are_no_bundle(skills, tmp_path, capsys):
+    assert main(arguments(skills, tmp_path / "flat", "--method", "flat-prior")) == 0
+    assert main(["export", str(skills), "--policy", str(tmp_path / "flat"), "--out", str(tmp_path / "out")]) == 2
+    assert "trained with flat-prior, which has no skills" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_resume_goes_on_where_an_interrupted_run_stopped(skills, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert main(arguments(skills, whole)) == 0
+    assert main(arguments(skills, broken, "--steps", "1")) == 0  # makes the folder
+    text = (broken / "config.yaml").read_text().replace("steps: 1\n", "steps: 40\n")
+    for path in broken.glob("*.pt"):
+        path.unlink()
+    (broken / "config.yaml").write_text(text)
+
+    def interrupt(report):
+        if report.step >= 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(RlRun.open(broken), interrupt)
+    assert main(["rl", "train", "--out", str(broken), "--resume"]) == 0
+    expected, found = (torch.load(folder / CHECKPOINT_FILE, weights_only=True) for folder in (whole, broken))
+    assert found["counts"] == expected["counts"]
+    for part in ("policy", "critic", "target_critic"):
+        for key, value in expected["learner"][part].items():
+            assert torch.equal(value, found["learner"][part][key])
+    np.testing.assert_array_equal(found["replay"]["columns"]["latent"], expected["replay"]["columns"]["latent"])
+    last = [{**RlRun.open(run).metrics()[-1], "seconds": 0.0} for run in (broken, whole)]
+    assert last[0] == last[1]
+
+
+def test_bad_input_is_one_line_with_the_next_step(skills, tmp_path, capsys):
+    out = tmp_path / "rl"
+    for more, message in (
+        (("--task", "toaster"), "'toaster' is neither a task nor a subtask"),
+        (("--method", "dqn"), "method is 'dqn', expected one of spirl"),
+        (("--preset", "worst"), "preset is 'worst'"),
+        (("--set", "alpha=1"), "'alpha' is unknown"),
+    ):
+        assert main(arguments(skills, out, *more)) == 2
+        assert message in capsys.readouterr().err
+        assert not out.exists()
+    assert main(["rl", "train", "--out", str(out)]) == 2
+    assert "--skills is missing" in capsys.readouterr().err
+    assert main(["rl", "eval", "--run", str(skills)]) == 2
+    assert "cannot be used" in capsys.readouterr().err
+    skill_bundle = tmp_path / "skills"
+    assert main(["export", str(skills), "--out", str(skill_bundle)]) == 0
+    assert main(["rl", "eval", "--bundle", str(skill_bundle)]) == 2
+    assert "holds skills alone, expected a policy" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_method_is_refused_and_left_alone(skills, tmp_path, capsys):
+    assert main(arguments(skills, tmp_path / "spirl")) == 0
+    assert main(arguments(skills, tmp_path / "ssp", "--method", "ssp", "--set", "demos_in_replay=false")) == 0
+    foreign = tmp_path / "spirl" / CHECKPOINT_FILE
+    foreign.write_bytes((tmp_path / "ssp" / CHECKPOINT_FILE).read_bytes())
+    before = foreign.read_bytes()
+    assert main(["rl", "train", "--out", str(tmp_path / "spirl"), "--resume"]) == 2
+    assert f"{foreign} does not fit config.yaml beside it" in capsys.readouterr().err
+    assert foreign.read_bytes() == before
+
+
+def test_several_seeds_learn_side_by_side_and_resume_leaves_finished_ones(skills, tmp_path, capfd):
+    out = tmp_path / "seeds"
+    assert main(arguments(skills, out, "--seeds", "0,3", "--jobs", "2")) == 0
+    told = capfd.readouterr().out
+    assert "seed 3 learns; its progress is in" in told
+    assert "seed_0: last 20 episodes" in told and "all: " in told
+    seeds = [RlRun.open(out / name).config.training.seed for name in ("seed_0", "seed_3")]
+    assert seeds == [0, 3]
+    before = [path.stat().st_mtime_ns for path in sorted(out.glob("*/metrics.jsonl"))]
+    assert main(["rl", "train", "--out", str(out), "--seeds", "0,3", "--resume"]) == 0
+    assert [path.stat().st_mtime_ns for path in sorted(out.glob("*/metrics.jsonl"))] == before
+
+
+def test_bad_seeds_are_refused(skills, tmp_path, capsys):
+    for seeds, expected in (("a", "expected whole numbers"), ("1,1", "expected different numbers")):
+        assert main(arguments(skills, tmp_path / "out", "--seeds", seeds)) == 2
+        assert expected in capsys.readouterr().err
+    assert main(arguments(skills, tmp_path / "out", "--seeds", "0,1", "--seed", "1")) == 2
+    assert "--seeds stands alone" in capsys.readouterr().err

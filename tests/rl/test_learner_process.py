@@ -1,0 +1,178 @@
+"""The learner as a real process: transitions in, policies out, checkpoints, and what a killed trainer leaves."""
+
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="learning needs torch")
+pytest.importorskip("onnxscript")
+pytest.importorskip("gymnasium_robotics")
+
+from spirl_ros.errors import SpirlError  # noqa: E402
+from spirl_ros.rl.experience_learner import ExperienceLearner, policy_weights  # noqa: E402
+from spirl_ros.rl.learner_link import LearnerLink, learner_arguments  # noqa: E402
+from spirl_ros.rl.learner_process import make_experience_learner, open_run  # noqa: E402
+from spirl_ros.rl.run import RlRun  # noqa: E402
+from spirl_ros.rl.transition import SkillTransition  # noqa: E402
+from tests.commands.test_export import make_run  # noqa: E402
+
+CHANGES = ["batch_size=8", "critic_hidden=8", "critic_layers=1", "warm_up_decisions=4", "steps=300"]
+CHANGES += ["demos_in_replay=false", "offline_updates=0", "updates_per_decision=2.0"]
+PATIENCE_S = 90.0
+
+pytestmark = pytest.mark.slow  # every process imports torch
+
+
+@pytest.fixture(scope="module")
+def skills(tmp_path_factory) -> Path:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    return make_run(tmp_path_factory.mktemp("skills")).folder
+
+
+def transition(number: int, ends: bool = False) -> SkillTransition:
+    generator = np.random.default_rng(number)
+    before, after = generator.normal(size=(2, 30)).astype(np.float32)
+    latent = generator.normal(size=2).astype(np.float32)
+    return SkillTransition(before, 0, latent, float(ends), after, int(ends), False, ends)
+
+
+def start(out: Path, skills: Path | str = "") -> LearnerLink:
+    link = LearnerLink(learner_arguments(out, str(skills), "", "best", CHANGES, 300.0))
+    wait_for(link, lambda: link.policy is not None, "a policy")
+    return link
+
+
+def wait_for(link: LearnerLink, condition, what: str) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end_s, f"waited for {what}"
+        assert not link.status.failure, link.status.failure
+        link.poll(0.1)
+
+
+def feed(link: LearnerLink, numbers: range) -> None:
+    """Transitions in episodes of five, waiting for the policy after each."""
+    for number in numbers:
+        ends = number % 5 == 4
+        link.add(transition(number, ends), steps=3)
+        if ends:
+            link.end_episode(int(ends), 1.0)
+            wait_for(link, lambda: link.policy is not None, "the next policy")
+
+
+def assert_same_learner(found: dict, expected: dict) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        if isinstance(value, dict):
+            assert_same_learner(found[name], value)
+        elif isinstance(value, torch.Tensor):
+            assert torch.equal(found[name], value), name
+        elif isinstance(value, list):
+            assert str(found[name]) == str(value), name
+        else:
+            assert found[name] == value, name
+
+
+def test_policy_of_the_other_process_is_the_learners_to_the_last_digits(skills, tmp_path) -> None:
+    run = open_run(tmp_path / "run", skills, None, "best", CHANGES)
+    learner = make_experience_learner(run)
+    for number in range(20):
+        learner.add(transition(number), steps=3)
+        while learner.updates_due:
+            learner.update()
+    weights = policy_weights(learner.learner)
+    observations, progress = np.random.default_rng(0).normal(size=(5, 30)).astype(np.float32), np.arange(5)
+    gaussian, _ = learner.learner.choose(torch.from_numpy(observations), torch.from_numpy(progress))
+    for row in range(5):
+        mean, log_std = weights.gaussian(observations[row], int(progress[row]))
+        np.testing.assert_allclose(mean, gaussian.mean[row], atol=1e-5)
+        np.testing.assert_allclose(log_std, gaussian.log_std[row], atol=1e-5)
+    assert not np.allclose(weights.gaussian(observations[0], 0)[0], weights.gaussian(observations[0], 3)[0])
+
+
+def test_interrupted_learner_goes_on_as_if_nothing_had_happened(skills, tmp_path) -> None:
+    whole = start(tmp_path / "whole", skills)
+    feed(whole, range(40))
+    assert whole.status.updates == 2 * (40 - 4)
+    assert whole.close(PATIENCE_S)
+    broken = start(tmp_path / "broken", skills)
+    feed(broken, range(20))
+    assert broken.close(PATIENCE_S)
+    again = start(tmp_path / "broken")
+    assert (again.status.decisions, again.status.step, again.status.episodes) == (20, 60, 4)
+    feed(again, range(20, 40))
+    assert again.close(PATIENCE_S)
+    assert_same_learner(*(checkpoint(tmp_path / name) for name in ("broken", "whole")))
+
+
+def test_what_a_killed_trainer_had_sent_is_saved(skills, tmp_path) -> None:
+    link = start(tmp_path / "run", skills)
+    feed(link, range(10))
+    for number in range(10, 13):
+        link.add(transition(number), steps=3)
+    link._frames.close()  # what the kernel does when the trainer is killed
+    assert link._process.wait(PATIENCE_S) == 0
+    assert checkpoint(tmp_path / "run")["counts"][1] == 13
+
+
+def test_killed_learner_is_noticed_and_its_last_checkpoint_stays(skills, tmp_path) -> None:
+    link = start(tmp_path / "run", skills)
+    feed(link, range(10))
+    link.ask_for_checkpoint()
+    wait_for(link, lambda: link.status.figures["checkpoint_age_s"] >= 0.0, "the checkpoint")
+    feed(link, range(10, 15))
+    link._process.send_signal(signal.SIGKILL)
+    end_s = time.monotonic() + PATIENCE_S
+    while not link.status.failure:
+        assert time.monotonic() < end_s
+        link.poll(0.1)
+    assert "has ended with -9" in link.status.failure
+    assert checkpoint(tmp_path / "run")["counts"][1] == 10
+
+
+def test_budget_ends_training_and_bad_input_is_told(skills, tmp_path) -> None:
+    link = start(tmp_path / "run", skills)
+    for number in range(100):
+        link.add(transition(number), steps=3)
+    wait_for(link, lambda: link.status.finished, "the end of the budget")
+    assert "budget of 300 control steps" in link.status.finished
+    assert link.close(PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("with_skills", "changes", "told"),
+    [(False, [], "skills is empty"), (True, ["method=ssp"], "expected spirl"), (True, ["stepps=3"], "stepps")],
+)
+def test_run_that_cannot_be_begun_is_told(skills, tmp_path, with_skills: bool, changes: list[str], told: str) -> None:
+    with pytest.raises(SpirlError, match=told):
+        open_run(tmp_path / "new", skills if with_skills else None, None, "best", changes)
+
+
+def test_process_tells_why_it_cannot_begin(tmp_path) -> None:
+    bad = LearnerLink(learner_arguments(tmp_path / "new", str(tmp_path), "", "best", [], 300.0))
+    end_s = time.monotonic() + PATIENCE_S
+    while not bad.status.failure:
+        assert time.monotonic() < end_s
+        bad.poll(0.1)
+    assert "no skill training" in bad.status.failure
+
+
+def checkpoint(folder: Path) -> dict:
+    state = RlRun.open(folder).load_checkpoint()
+    assert state is not None
+    return state
+
+
+def test_learner_of_another_run_cannot_take_this_checkpoint(skills, tmp_path) -> None:
+    run = open_run(tmp_path / "run", skills, None, "best", CHANGES)
+    learner: ExperienceLearner = make_experience_learner(run)
+    state = learner.state()
+    state["learner"]["updates"] = 7
+    learner.restore(state)
+    assert learner.learner.updates == 7
+    with pytest.raises(KeyError):
+        learner.restore({"learner": state["learner"]})

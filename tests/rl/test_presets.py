@@ -1,0 +1,37 @@
+"""Settings of reinforcement learning."""
+
+import pytest
+
+from spirl_ros.errors import ConfigError
+from spirl_ros.rl.presets import PRESETS, resolve
+
+
+def test_paper_learns_without_demonstrations_and_with_one_update_per_skill():
+    learner, training = resolve("paper", [])
+    assert not training.demos_in_replay
+    assert training.updates_per_decision == 1.0
+    assert learner.target_divergence == 5.0
+
+
+def test_changes_reach_the_learner_and_the_training():
+    learner, training = resolve("best", ["tau=1e-2", "method=ssp", "steps=5000"])
+    assert (learner.tau, training.method, training.steps) == (0.01, "ssp", 5000)
+    assert learner.batch_size == PRESETS["best"][0].batch_size
+
+
+@pytest.mark.parametrize(
+    ("preset", "change", "message"),
+    [
+        ("worst", "seed=1", "preset is 'worst', expected one of best"),
+        ("best", "alpha=1", "'alpha' is unknown. Known: batch_size"),
+        ("best", "method=dqn", "method is 'dqn', expected one of spirl, random-start, ssp"),
+        ("best", "count=both", "count is 'both', expected one of ordered, any"),
+        ("best", "skill_discount=0", "skill_discount is 0.0, expected more than 0"),
+        ("best", "learning_rate=.nan", "learning_rate is nan, expected more than 0"),
+        ("best", "environments=0", "environments is 0, expected at least 1"),
+        ("best", "demonstration_share=1.0", "demonstration_share is 1.0"),
+    ],
+)
+def test_impossible_settings_are_refused(preset, change, message):
+    with pytest.raises(ConfigError, match=message):
+        resolve(preset, [change])

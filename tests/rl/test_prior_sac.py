@@ -1,0 +1,201 @@
+"""Losses by numbers worked out by hand, and what one update may and may not change."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from spirl_ros.errors import TrainingError
+from spirl_ros.rl.config import LearnerConfig
+from spirl_ros.rl.high_level_policy import HighLevelPolicy, folded_copy, standard_normal_network
+from spirl_ros.rl.prior_sac import PriorSac, critic_loss, critic_target, log_likelihood, policy_loss, prior_divergence
+from spirl_ros.rl.temperature import temperature_loss
+from spirl_ros.rl.transition import SkillTransition
+from spirl_ros.skills.gaussian import Gaussian
+from spirl_ros.skills.networks import make_mlp
+
+CONFIG = LearnerConfig(batch_size=8, critic_hidden=16, critic_layers=2)
+
+
+def gaussian(mean: float, std: float) -> Gaussian:
+    return Gaussian(torch.full((1, 2), mean), torch.full((1, 2), math.log(std)))
+
+
+def batch(count: int = 8, terminated: bool = False, reward: float = 1.0) -> SkillTransition:
+    generator = torch.Generator().manual_seed(0)
+    return SkillTransition(
+        observation=torch.randn(count, 3, generator=generator),
+        progress=torch.arange(count) % 2,
+        latent=torch.randn(count, 2, generator=generator),
+        reward=torch.full((count,), reward),
+        next_observation=torch.randn(count, 3, generator=generator),
+        next_progress=torch.arange(count) % 2 + 1,
+        terminated=torch.full((count,), terminated),
+        truncated=torch.zeros(count, dtype=torch.bool),
+    )
+
+
+def learner(config: LearnerConfig = CONFIG, with_prior: bool = True, seed: int = 0) -> PriorSac:
+    torch.manual_seed(seed)
+    network = make_mlp(3, 4, 8, 3, "batch", dropout=0.1)
+    for layer in network:
+        if isinstance(layer, nn.BatchNorm1d):
+            assert layer.running_mean is not None and layer.running_var is not None
+            nn.init.uniform_(layer.running_mean, -1.0, 1.0)
+            nn.init.uniform_(layer.running_var, 0.5, 2.0)
+            nn.init.uniform_(layer.weight, 0.5, 2.0)
+    policy = HighLevelPolicy(folded_copy(network), 3, 3.0)
+    prior = HighLevelPolicy(folded_copy(network), 0, 3.0) if with_prior else None
+    return PriorSac(config, nn.Identity(), policy, prior, 3, 2, subtasks=2, discount=0.9, seed=seed)
+
+
+def test_divergence_in_closed_form():
+    # per dimension: log(1/0.5) + 0.5 (0.25 + 1^2 - 1) = 0.693147 + 0.125; two of them
+    found = prior_divergence(gaussian(1.0, 0.5), gaussian(0.0, 1.0), samples=0)
+    assert found.item() == pytest.approx(2 * (math.log(2.0) + 0.125), abs=1e-6)
+
+
+def test_sampled_divergence_agrees_with_the_closed_form():
+    noise = torch.Generator().manual_seed(0)
+    found = prior_divergence(gaussian(1.0, 0.5), gaussian(0.0, 1.0), samples=100_000, noise=noise)
+    assert found.item() == pytest.approx(2 * (math.log(2.0) + 0.125), abs=0.02)
+
+
+def test_log_likelihood_of_a_bounded_latent_is_a_density():
+    """Integrated over the latents that can be executed, it gives 1."""
+    u = torch.linspace(-12.0, 12.0, 20_001).unsqueeze(1)
+    z = 2.0 * torch.tanh(u / 2.0)
+    one = Gaussian(torch.full_like(u, 0.5), torch.full_like(u, math.log(1.5)))
+    density = log_likelihood(one, u, 2.0).exp()
+    assert torch.trapezoid(density.double(), z.squeeze(1).double()).item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_policy_loss_takes_the_smaller_critic_and_adds_the_weighted_cost():
+    # -(min(1, 2) - 0.5 * 4) = 1 and -(min(3, 0) - 0.5 * 2) = 1; mean 1
+    values, cost = torch.tensor([[1.0, 3.0], [2.0, 0.0]]), torch.tensor([4.0, 2.0])
+    loss, info = policy_loss(values, cost, torch.tensor(0.5))
+    assert loss.item() == pytest.approx(1.0)
+    assert info["cost"].item() == pytest.approx(3.0)
+
+
+def test_critic_loss_is_half_the_squared_error_of_both():
+    # 0.5 * mean(1, 4) + 0.5 * mean(0, 1) = 1.25 + 0.25
+    loss, info = critic_loss(torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.zeros(2))
+    assert loss.item() == pytest.approx(1.5)
+    assert info["value"].item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("terminated", "expected"), [(False, 1.0 + 0.9 * (2.0 - 0.5 * 1.0)), (True, 1.0)])
+def test_only_the_end_of_the_task_stops_bootstrapping(terminated, expected):
+    values, cost = torch.tensor([[3.0], [2.0]]), torch.tensor([1.0])
+    for truncated in (False, True):
+        one = batch(1, terminated)._replace(truncated=torch.tensor([truncated]))
+        found = critic_target(one, values, cost, torch.tensor(0.5), 0.9)
+        assert found.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("value", "cost", "bounded"), [(8.0, 0.0, 2.0), (1.0, 40.0, 0.0), (1.5, 1.0, 1.0)])
+def test_next_values_stay_between_nothing_and_the_reward_still_to_be_had(value, cost, bounded):
+    values = torch.tensor([[value], [9.0]])
+    found = critic_target(batch(1), values, torch.tensor([cost]), torch.tensor(0.5), 0.9, remaining=torch.tensor([2.0]))
+    assert found.item() == pytest.approx(1.0 + 0.9 * bounded)
+
+
+@pytest.mark.parametrize(("cost", "grows"), [(7.0, True), (3.0, False)])
+def test_temperature_grows_only_while_the_divergence_is_above_its_target(cost, grows):
+    log_alpha = torch.tensor(math.log(0.1), requires_grad=True)
+    loss, _ = temperature_loss(log_alpha, torch.tensor([cost]), target=5.0)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.1 * (5.0 - cost))
+    assert (-log_alpha.grad > 0.0) == grows  # type: ignore[operator]
+
+
+def test_divergence_from_the_prior_is_exactly_zero_at_the_start():
+    """Also with the progress input, whose weights start at 0."""
+    info = learner().update(batch(), 1e-3)
+    assert info.cost == 0.0
+
+
+def test_policy_starts_as_the_prior_in_evaluation_mode():
+    torch.manual_seed(0)
+    network = make_mlp(3, 4, 8, 3, "batch", dropout=0.5)
+    network.train()
+    for _ in range(20):
+        network(torch.randn(64, 3) * 3.0 + 1.0)  # running statistics that are not 0 and 1
+    network.eval()
+    observation = torch.randn(5, 3)
+    policy = HighLevelPolicy(folded_copy(network), 3, None)
+    mean, log_std = policy(observation, torch.eye(3)[[0, 1, 2, 0, 1]])
+    expected = network(observation)
+    torch.testing.assert_close(torch.cat((mean, log_std), dim=1), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_latent_limit_has_slope_one_at_zero_and_is_never_passed():
+    policy = HighLevelPolicy(standard_normal_network(3, 2, 8, 2), 0, 3.0)
+    assert policy.limit(torch.tensor(0.01)).item() == pytest.approx(0.01, rel=1e-4)
+    assert policy.limit(torch.tensor(50.0)).item() <= 3.0
+
+
+def test_policy_without_prior_starts_near_a_standard_normal():
+    torch.manual_seed(0)
+    mean, log_std = HighLevelPolicy(standard_normal_network(3, 2, 32, 3), 0, 3.0)(torch.randn(50, 3), torch.empty(0))
+    assert mean.abs().max() < 0.2 and log_std.abs().max() < 0.2
+
+
+def test_an_update_moves_the_policy_and_never_the_prior():
+    subject = learner()
+    before = {name: value.clone() for name, value in subject.prior.state_dict().items()}  # type: ignore[union-attr]
+    weights = [value.clone() for value in subject.policy.parameters()]
+    subject.update(batch(), 1e-3)
+    assert any(not torch.equal(a, b) for a, b in zip(weights, subject.policy.parameters(), strict=True))
+    assert all(torch.equal(before[name], value) for name, value in subject.prior.state_dict().items())  # type: ignore[union-attr]
+
+
+def test_a_frozen_critic_passes_gradients_on_but_takes_none():
+    subject, inputs = learner().critic, torch.randn(4, 8, requires_grad=True)
+    subject(inputs, is_frozen=True).sum().backward()
+    assert inputs.grad is not None and inputs.grad.abs().sum() > 0.0
+    assert all(value.grad is None for value in subject.parameters())
+
+
+def test_critics_learn_the_reward_of_what_ends_the_task():
+    subject = learner()
+    for _ in range(300):
+        info = subject.update(batch(terminated=True), 0.0)
+    assert info.value == pytest.approx(1.0, abs=0.1)
+
+
+def test_target_critics_move_a_share_of_the_way():
+    subject = learner(LearnerConfig(batch_size=8, critic_hidden=16, critic_layers=2, tau=0.25))
+    old = [value.clone() for value in subject.target_critic.parameters()]
+    subject.update(batch(), 1e-3)
+    for before, target, critic in zip(
+        old, subject.target_critic.parameters(), subject.critic.parameters(), strict=True
+    ):
+        torch.testing.assert_close(target, before + 0.25 * (critic - before))
+
+
+@pytest.mark.parametrize("with_prior", [True, False])
+def test_a_restored_learner_continues_bit_for_bit(with_prior):
+    original, restored = learner(with_prior=with_prior), learner(with_prior=with_prior, seed=7)
+    if with_prior:
+        restored.prior = original.prior
+    for _ in range(3):
+        original.update(batch(), 1e-3)
+    restored.restore(original.state())
+    for _ in range(3):
+        assert original.update(batch(), 1e-3) == restored.update(batch(), 1e-3)
+    for a, b in zip(original.policy.parameters(), restored.policy.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_loss_that_is_not_finite_stops_learning_and_changes_no_weight():
+    subject = learner()
+    subject.update(batch(), 1e-3)
+    before = [value.clone() for value in (*subject.policy.parameters(), *subject.critic.parameters())]
+    with pytest.raises(TrainingError, match=r"update 2 is nan.*last checkpoint is kept"):
+        subject.update(batch(reward=np.nan), 1e-3)
+    after = (*subject.policy.parameters(), *subject.critic.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))

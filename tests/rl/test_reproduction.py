@@ -1,0 +1,86 @@
+"""What a reproduction runs, and what it reports of runs that are there."""
+
+from dataclasses import asdict
+
+import pytest
+
+from spirl_ros.commands.main import main
+from spirl_ros.errors import ConfigError
+from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
+from spirl_ros.rl.presets import resolve
+from spirl_ros.rl.reproduction import VARIANTS, Reproduction, chosen_variants, quick_reproduction
+from spirl_ros.rl.results_report import write_report
+from spirl_ros.rl.run import RlRun, RlRunConfig, SkillsReference
+
+
+def test_a_new_folder_needs_everything_in_order(tmp_path):
+    commands = Reproduction(tmp_path, chosen_variants("best,spirl-open-loop"), seeds=(0, 1), jobs=2).commands()
+    assert [command[:2] for command in commands] == [
+        ["demos", "collect"],
+        ["skills", "train"],
+        ["skills", "train"],
+        ["rl", "train"],
+        ["rl", "train"],
+    ]
+    assert "closed_loop" in commands[1] and "open_loop" in commands[2]
+    assert commands[4][commands[4].index("--skills") + 1] == str(tmp_path / "skills_open_loop")
+    assert commands[3][commands[3].index("--seeds") + 1] == "0,1"
+
+
+def test_what_is_there_goes_on(tmp_path):
+    for name in ("data", "skills", "rl/best"):
+        (tmp_path / name).mkdir(parents=True)
+    commands = Reproduction(tmp_path, chosen_variants("best")).commands()
+    assert [command[:2] for command in commands] == [["skills", "train"], ["rl", "train"]]
+    assert all("--resume" in command for command in commands)
+
+
+def test_the_quick_one_learns_one_seed_until_it_is_good_enough(tmp_path):
+    learn = quick_reproduction(tmp_path).commands()[-1]
+    assert "stop_at=3.5" in learn
+    assert learn[learn.index("--seeds") + 1] == "0"
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=lambda variant: variant.name)
+def test_every_variant_is_a_setting_that_exists(variant):
+    options = list(variant.options)
+    preset = options[options.index("--preset") + 1]
+    changes = [options[i + 1] for i, part in enumerate(options) if part == "--set"]
+    changes += [f"{part[2:]}={options[i + 1]}" for i, part in enumerate(options) if part in ("--method", "--task")]
+    learner, training = resolve(preset, changes)
+    assert isinstance(learner, LearnerConfig) and isinstance(training, RlTrainingConfig)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ConfigError, match="there is no 'besst', expected some of best"):
+        chosen_variants("besst")
+
+
+def make_run(folder, ordered: list[int]) -> None:
+    config = RlRunConfig(LearnerConfig(), RlTrainingConfig(), SkillsReference("s", "0" * 64, "d"), commit="abc")
+    run = RlRun(folder, config)
+    run.begin(asdict(config))
+    for index, value in enumerate(ordered):
+        row = {"step": 200 * (index + 1), "seconds": 60.0 * (index + 1), "part": "episode"}
+        run.append_metrics({**row, "ordered": value, "completed": value})
+    run.append_metrics({"step": 200 * len(ordered), "seconds": 1.0, "part": "evaluation", "ordered": 3.7})
+
+
+def test_the_report_has_a_row_for_what_was_run_and_only_for_that(tmp_path, capsys):
+    make_run(tmp_path / "rl" / "best" / "seed_0", [0] * 20 + [4] * 60)
+    make_run(tmp_path / "rl" / "best" / "seed_1", [2] * 80)
+    paths = write_report(Reproduction(tmp_path, chosen_variants(None)), tmp_path / "results.md")
+    text = paths[0].read_text()
+    (row,) = [line for line in text.splitlines() if line.startswith("| our recipe")]
+    assert "| 2 | 16 k | 3.00 ± 1.41 |" in row
+    assert "not in every seed" in row  # seed 1 never reaches 2.5
+    assert "behavioural cloning, then SAC | 2" not in text
+    assert "commit abc" in text
+    assert paths[1].read_bytes().startswith(b"\x89PNG")
+    assert main(["rl", "reproduce", "kitchen", "--out", str(tmp_path), "--report-only", "--only", "best"]) == 0
+    assert str(tmp_path / "results.md") in capsys.readouterr().out
+
+
+def test_the_quick_one_takes_no_choice(tmp_path, capsys):
+    assert main(["rl", "reproduce", "kitchen", "--quick", "--only", "best", "--out", str(tmp_path)]) == 2
+    assert "--quick stands alone" in capsys.readouterr().err
