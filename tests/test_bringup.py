@@ -1,7 +1,14 @@
 import pytest
 
-from spirl_ros.bringup import BRINGUPS, KITCHEN_SIM
+from spirl_ros.bringup import BRINGUPS, KITCHEN_SIM, TELEOP, NodeDescription
 from spirl_ros.errors import ConfigError
+from spirl_ros.shipped import shipped
+from tests.deployment.small_bundle import write_bundle
+
+
+def nodes_of(**given: str) -> dict[str, NodeDescription]:
+    values = KITCHEN_SIM.check({"viewer": "none", **given})
+    return {node.name: node for node in KITCHEN_SIM.nodes(values)}
 
 
 def test_defaults_complete_what_is_given() -> None:
@@ -20,6 +27,9 @@ def test_defaults_complete_what_is_given() -> None:
         ({"seed": "-1"}, "whole number"),
         ({"task": "kettle,oven"}, "light_switch"),
         ({"params_file": "no/such.yaml"}, "no/such.yaml"),
+        ({"policy": "good"}, "learned, prior, scripted, none"),
+        ({"models": "no/such"}, "expected a folder that `spirl export` wrote"),
+        ({"task": "kettle,microwave"}, "trained for microwave,kettle,bottom_burner,light_switch"),
     ],
 )
 def test_bad_argument_is_named_with_what_is_allowed(given: dict[str, str], told: str) -> None:
@@ -29,9 +39,16 @@ def test_bad_argument_is_named_with_what_is_allowed(given: dict[str, str], told:
 
 def test_simulator_never_waits_for_its_own_clock() -> None:
     for value in ("true", "false"):
-        nodes = {node.name: node for node in KITCHEN_SIM.nodes(KITCHEN_SIM.check({"use_sim_time": value}))}
+        nodes = nodes_of(use_sim_time=value, policy="scripted")
         assert nodes["mujoco_sim"].parameters["use_sim_time"] is False
         assert nodes["scripted_operator"].parameters["use_sim_time"] is (value == "true")
+
+
+def test_skills_go_by_the_steady_clock() -> None:
+    """The simulator's clock would wake executor and policy a hundred times a second: twice the load of both."""
+    nodes = nodes_of(use_sim_time="true")
+    assert nodes["skill_executor"].parameters["use_sim_time"] is False
+    assert nodes["skill_policy"].parameters["use_sim_time"] is False
 
 
 def test_namespaced_graph_keeps_its_own_clock() -> None:
@@ -40,9 +57,81 @@ def test_namespaced_graph_keeps_its_own_clock() -> None:
         assert all(node.remappings == expected for node in nodes)
 
 
+def test_shipped_policy_acts_through_the_executor_with_the_same_bundle() -> None:
+    nodes = nodes_of(rate="lockstep", episodes="3", seed="7")
+    assert set(nodes) == {"mujoco_sim", "skill_executor", "skill_policy"}
+    executor, policy = nodes["skill_executor"].parameters, nodes["skill_policy"].parameters
+    assert executor["bundle"] == policy["bundle"] == str(shipped("models/kitchen"))
+    assert executor["rate"] == policy["rate"] == nodes["mujoco_sim"].parameters["rate"] == "lockstep"
+    assert (policy["start"], policy["episodes"], policy["seed"]) == ("at_once", 3, 7)
+    assert (policy["source"], policy["latent"]) == ("policy", "mean")
+
+
+def test_prior_scripted_operator_or_nobody_can_act_instead() -> None:
+    policy = nodes_of(policy="prior", task="kettle")["skill_policy"].parameters
+    assert (policy["source"], policy["latent"]) == ("prior", "sample")
+    assert set(nodes_of(policy="scripted", task="kettle", models="no/such")) == {"mujoco_sim", "scripted_operator"}
+    assert set(nodes_of(policy="none")) == {"mujoco_sim"}
+
+
+def test_bundle_without_a_policy_is_refused_before_anything_starts(tmp_path) -> None:
+    folder = tmp_path / "skills"
+    write_bundle(folder)
+    with pytest.raises(ConfigError, match="holds skills alone"):
+        nodes_of(models=str(folder))
+    policy = nodes_of(models=str(folder), policy="prior")["skill_policy"].parameters
+    assert policy["bundle"] == str(folder)
+
+
+def test_kitchen_is_recorded_where_a_folder_is_given(tmp_path) -> None:
+    nodes = nodes_of()
+    assert "recorder" not in nodes
+    assert nodes["skill_policy"].parameters["wait_for_recorder"] is False
+    for policy, name in (("learned", "skill_policy"), ("scripted", "scripted_operator")):
+        nodes = nodes_of(record=str(tmp_path), policy=policy)
+        assert nodes["recorder"].parameters["folder"] == str(tmp_path)
+        assert nodes["recorder"].parameters["start"] == "each_episode"
+        assert nodes["recorder"].parameters["operator_name"] == policy
+        assert nodes[name].parameters["wait_for_recorder"] is True
+
+
+def test_person_is_recorded_on_demand_unless_it_is_turned_off(tmp_path) -> None:
+    given = {"record": str(tmp_path), "operator_name": "ann", "max_steps": "300"}
+    nodes = {node.name: node for node in TELEOP.nodes(TELEOP.check(given))}
+    assert set(nodes) == {"mujoco_sim", "teleop", "recorder"}
+    assert nodes["recorder"].parameters["start"] == "manual"
+    assert nodes["teleop"].parameters["operator_name"] == "ann"
+    assert nodes["mujoco_sim"].parameters["max_steps"] == 300
+    assert {node.name for node in TELEOP.nodes(TELEOP.check({"record": "none"}))} == {"mujoco_sim", "teleop"}
+
+
 def test_every_argument_has_a_description_and_an_allowed_default() -> None:
     for bringup in BRINGUPS.values():
         bringup.check({})
         for argument in bringup.arguments:
             assert argument.description
             assert not argument.choices or argument.default in argument.choices
+
+
+@pytest.mark.parametrize(
+    ("viewer", "shown_by"),
+    [
+        ("web", {"monitor"}),
+        ("rviz", {"scene_markers"}),
+        ("both", {"monitor", "scene_markers"}),
+        ("none", set()),
+    ],
+)
+def test_viewer_starts_what_shows_the_scene(viewer: str, shown_by: set[str]) -> None:
+    nodes = {node.name: node for node in KITCHEN_SIM.nodes(KITCHEN_SIM.check({"viewer": viewer, "port": "9000"}))}
+    assert set(nodes) & {"monitor", "scene_markers"} == shown_by
+    # They need no simulated time, which would wake them a hundred times a second.
+    assert all(nodes[name].parameters["use_sim_time"] is False for name in shown_by)
+    if "monitor" in shown_by:
+        assert nodes["monitor"].parameters["port"] == 9000
+
+
+def test_markers_show_what_the_skills_of_the_acting_bundle_do() -> None:
+    for policy, has_bundle in (("learned", True), ("prior", True), ("scripted", False), ("none", False)):
+        nodes = {node.name: node for node in KITCHEN_SIM.nodes(KITCHEN_SIM.check({"viewer": "rviz", "policy": policy}))}
+        assert bool(nodes["scene_markers"].parameters["bundle"]) is has_bundle

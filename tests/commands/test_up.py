@@ -6,28 +6,34 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("spirl_msgs")
+pytest.importorskip("onnxruntime")
 
 ENDED_WITHIN_S = 5.0
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Of a graph of its own, which does not outlive a test that failed."""
+    environment = {
         **os.environ,
         "ROS_DOMAIN_ID": str(20 + (os.getpid() + time.monotonic_ns() // 1_000_000) % 80),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "PYTHONUNBUFFERED": "1",
         "SPIRL_TEST_GRAPH": str(tmp_path),
     }
+    yield environment
+    for number in processes_of(environment):
+        os.kill(number, signal.SIGKILL)
 
 
 def up(environment: dict[str, str], *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "spirl_ros.commands.main", "up", "kitchen_sim", *arguments]
+    command = [sys.executable, "-m", "spirl_ros.commands.main", "up", "kitchen_sim", "viewer:=none", *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -48,10 +54,12 @@ def processes_of(environment: dict[str, str]) -> dict[int, str]:
 
 def wait_for_line(process: subprocess.Popen, text: str) -> None:
     assert process.stdout is not None
+    said = []
     for line in process.stdout:
+        said.append(line)
         if text in line:
             return
-    pytest.fail(f"ended with {process.wait()} before saying '{text}'")
+    pytest.fail(f"ended with {process.wait()} before saying '{text}'; it said {''.join(said)}")
 
 
 def wait_until_gone(environment: dict[str, str], within_s: float) -> None:
@@ -61,8 +69,9 @@ def wait_until_gone(environment: dict[str, str], within_s: float) -> None:
         time.sleep(0.05)
 
 
-def test_episodes_run_to_their_end_and_the_exit_code_is_zero(environment) -> None:
-    process = up(environment, "rate:=lockstep", "episodes:=2", "seed:=5")
+@pytest.mark.parametrize("policy", ["learned", "prior", "scripted"])
+def test_episodes_run_to_their_end_and_the_exit_code_is_zero(environment, policy: str) -> None:
+    process = up(environment, "rate:=lockstep", "episodes:=2", "seed:=5", f"policy:={policy}")
     output, _ = process.communicate(timeout=60.0)
     assert process.returncode == 0
     assert "2 episodes: " in output and "subtasks in order on average" in output
@@ -73,7 +82,7 @@ def test_episodes_run_to_their_end_and_the_exit_code_is_zero(environment) -> Non
 def test_signal_ends_every_process_in_time(environment, number: signal.Signals) -> None:
     process = up(environment)
     wait_for_line(process, "done at step")
-    assert sorted(processes_of(environment).values()) == ["mujoco_sim", "scripted_operator"]
+    assert sorted(processes_of(environment).values()) == ["mujoco_sim", "skill_executor", "skill_policy"]
     begin_s = time.monotonic()
     process.send_signal(number)
     output, _ = process.communicate(timeout=20.0)
@@ -85,7 +94,7 @@ def test_signal_ends_every_process_in_time(environment, number: signal.Signals) 
 
 def test_node_that_crashes_at_start_ends_the_graph_with_its_code(environment, tmp_path: Path) -> None:
     params_file = tmp_path / "params.yaml"
-    params_file.write_text("scripted_operator: {ros__parameters: {pateince_s: 3.0}}")
+    params_file.write_text("skill_policy: {ros__parameters: {pateince_s: 3.0}}")
     process = up(environment, f"params_file:={params_file}")
     output, _ = process.communicate(timeout=20.0)
     assert process.returncode == 2
@@ -119,7 +128,7 @@ def test_hung_node_is_killed(environment) -> None:
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20.0)
     assert time.monotonic() - begin_s < ENDED_WITHIN_S
-    assert output.count("did not end; killed") == 2
+    assert output.count("did not end; killed") == 3
     assert not processes_of(environment)
 
 
@@ -128,6 +137,8 @@ def test_hung_node_is_killed(environment) -> None:
     [
         (["rat:=lockstep"], "Did you mean rate"),
         (["task:=homework"], "light_switch"),
+        (["task:=kettle"], "trained for microwave,kettle,bottom_burner,light_switch"),
+        (["models:=no/such"], "expected a folder that `spirl export` wrote"),
         (["lockstep"], "name:=value"),
     ],
 )

@@ -1,4 +1,4 @@
-"""launch_testing description: the kitchen in lockstep for one episode. Run by test_kitchen_sim_launch.py."""
+"""launch_testing description: the shipped policy in lockstep until a task is complete. Run by test_kitchen_sim_launch.py."""
 
 import unittest
 from pathlib import Path
@@ -23,7 +23,7 @@ LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "kitchen_sim.launch.py"
 def generate_test_description() -> LaunchDescription:
     graph = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(LAUNCH_FILE)),
-        launch_arguments={"rate": "lockstep", "task": "microwave,light_switch"}.items(),
+        launch_arguments={"rate": "lockstep", "viewer": "none"}.items(),
     )
     return LaunchDescription([graph, launch_testing.actions.ReadyToTest()])
 
@@ -49,7 +49,7 @@ class TestGraph(unittest.TestCase):
         while not any(status.terminated for status in statuses):
             self.assertLess(self.node.get_clock().now().nanoseconds, end_ns)
             executor.spin_once(timeout_sec=0.1)
-        self.assertEqual(list(statuses[-1].subtasks), ["microwave", "light_switch"])
+        self.assertEqual(list(statuses[-1].subtasks), ["microwave", "kettle", "bottom_burner", "light_switch"])
 
 
 @launch_testing.post_shutdown_test()

@@ -1,12 +1,15 @@
 """A client and real node processes, each test in a ROS domain of its own."""
 
+import fcntl
 import itertools
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,8 @@ from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402 - after the skip
 from rclpy.node import Node  # noqa: E402
 from rclpy.utilities import try_shutdown  # noqa: E402
+
+REPOSITORY = Path(__file__).parents[2]
 
 DEADLINE_S = 20.0
 """How long anything may take on a busy machine."""
@@ -59,15 +64,16 @@ class Client(Node):
 
 
 class NodeProcess:
-    """A node of ours as a process, with its output."""
+    """A node of ours, or a module of the tests with its arguments, as a process with its output."""
 
     def __init__(self, executable: str, environment: dict[str, str], *arguments: str, **parameters) -> None:
-        command = [sys.executable, "-m", f"spirl_ros.nodes.{executable}", "--ros-args", *arguments]
+        module = executable.split() if "." in executable else [f"spirl_ros.nodes.{executable}"]
+        command = [sys.executable, "-m", *module, "--ros-args", *arguments]
         for name, value in parameters.items():
             command += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
         self.command = command
         self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
     def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
@@ -96,14 +102,21 @@ for _ in range(os.getpid() % 80):
 
 
 @pytest.fixture
-def domain_environment() -> dict[str, str]:
-    """Environment of a ROS domain that no other test uses, on this machine alone."""
-    return {
-        **os.environ,
-        "ROS_DOMAIN_ID": str(next(_domain_ids)),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "PYTHONUNBUFFERED": "1",
-    }
+def domain_environment() -> Iterator[dict[str, str]]:
+    """Environment of a ROS domain that no other test uses, not of another run either, on this machine alone."""
+    for domain_id in _domain_ids:
+        with open(f"{tempfile.gettempdir()}/spirl_test_domain_{domain_id}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            yield {
+                **os.environ,
+                "ROS_DOMAIN_ID": str(domain_id),
+                "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+                "PYTHONUNBUFFERED": "1",
+            }
+            return
 
 
 @pytest.fixture

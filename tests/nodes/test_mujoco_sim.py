@@ -136,7 +136,7 @@ def test_bad_commands_are_refused_told_and_the_arm_holds(client, start_node, rat
     moved = [position + 0.3 for position in INITIAL_COMMAND]
     for bad in ([math.nan] * 9, [math.inf] + moved[1:], moved[:8], moved + [0.0], []):
         arm.positions.publish(Float64MultiArray(data=bad))
-        client.spin_for(0.05)
+        client.spin_for(0.2)  # the queue is one command deep
     other_names = [name.replace("panda0", "arm") for name in SCENE.joint_names]
     for bad in (
         trajectory(moved, 0.1, names=other_names),
@@ -146,7 +146,7 @@ def test_bad_commands_are_refused_told_and_the_arm_holds(client, start_node, rat
         JointTrajectory(joint_names=list(SCENE.joint_names)),
     ):
         arm.trajectories.publish(bad)
-        client.spin_for(0.05)
+        client.spin_for(0.2)  # the queue is one command deep
     client.wait_for(
         lambda: any(
             value.key == "refused commands" and value.value == "10"

@@ -8,8 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spirl_ros.arms.robot_configuration import ROBOTS
 from spirl_ros.errors import ConfigError
+from spirl_ros.kitchen_bringup import LEARNED, POLICIES, acting_parameters, check_policy
+from spirl_ros.real_arm_bringup import NO_SCENE, real_arm_parameters
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
+from spirl_ros.train_bringup import training_parameters
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Bringup:
                 raise ConfigError(f"argument {name} is '{value}', expected a whole number of 0 or more.")
         if "task" in values:
             target_subtasks(values["task"])
+        if "policy" in values:
+            check_policy(values)
         params_file = values.get("params_file", "")
         if params_file and not Path(params_file).is_file():
             raise ConfigError(f"argument params_file is '{params_file}', which is no file. Give a YAML parameter file.")
@@ -84,50 +90,224 @@ COMMON_ARGUMENTS = (
 )
 
 
+WEB, RVIZ, BOTH = "web", "rviz", "both"
+
+
 def _kitchen_sim_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
+    recorder = _recorder_node(values, values["record"], start="each_episode", operator_name=values["policy"])
+    return [
+        _simulator_node(values),
+        *_acting_nodes(values),
+        *([recorder] if values["record"] != "none" else []),
+        *_viewer_nodes(values, str(acting_parameters(values).get("skill_executor", {}).get("bundle", ""))),
+    ]
+
+
+def _viewer_nodes(values: Mapping[str, str], bundle: str = "") -> list[NodeDescription]:
+    """What shows the scene, and in RViz what the bundle's skills would do.
+
+    It looks at the steady clock only: the simulator's would wake it a hundred times a second. The arm works on without
+    it, so it is started again when it ends.
+    """
+    common = {"autostart": values["autostart"] == "true", "use_sim_time": False}
+    remappings = (("/clock", "clock"),) if values["namespace"] else ()
+    nodes = []
+    if values["viewer"] in (WEB, BOTH):
+        parameters = {"port": int(values["port"]), **common}
+        nodes.append(NodeDescription("monitor", "monitor", parameters, remappings, respawn=True))
+    if values["viewer"] in (RVIZ, BOTH):
+        parameters = {"rviz": True, "bundle": bundle, **common}
+        nodes.append(NodeDescription("scene_markers", "scene_markers", parameters, remappings, respawn=True))
+    return nodes
+
+
+def _acting_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
     # In a namespace the simulator's clock is its own: several graphs on one domain keep their times apart.
     remappings = (("/clock", "clock"),) if values["namespace"] else ()
-    autostart = values["autostart"] == "true"
+    parameters = acting_parameters(values)
+    return [NodeDescription(name, name, given, remappings) for name, given in parameters.items()]
+
+
+def _simulator_node(values: Mapping[str, str], **parameters: int) -> NodeDescription:
+    return NodeDescription(
+        executable="mujoco_sim",
+        name="mujoco_sim",
+        parameters={
+            "task": values["task"],
+            "rate": values["rate"],
+            "seed": int(values["seed"]),
+            "autostart": values["autostart"] == "true",
+            "use_sim_time": False,
+            **parameters,
+        },
+        remappings=(("/clock", "clock"),) if values["namespace"] else (),
+    )
+
+
+def _recorder_node(values: Mapping[str, str], folder: str, start: str, operator_name: str) -> NodeDescription:
+    return NodeDescription(
+        executable="recorder",
+        name="recorder",
+        parameters={
+            "folder": str(Path(folder).expanduser().absolute()),
+            "start": start,
+            "operator_name": operator_name,
+            "autostart": values["autostart"] == "true",
+            "use_sim_time": values["use_sim_time"] == "true",
+        },
+        remappings=(("/clock", "clock"),) if values["namespace"] else (),
+    )
+
+
+def _record_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
+    return [_recorder_node(values, values["folder"], values["start"], values["operator_name"])]
+
+
+def _teleop_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
+    teleop = NodeDescription(
+        executable="teleop",
+        name="teleop",
+        parameters={
+            "keyboard": values["keyboard"],
+            "gamepad": values["gamepad"],
+            "operator_name": values["operator_name"],
+            "autostart": values["autostart"] == "true",
+            "use_sim_time": values["use_sim_time"] == "true",
+        },
+        remappings=(("/clock", "clock"),) if values["namespace"] else (),
+    )
+    recorder = _recorder_node(values, values["record"], start="manual", operator_name=values["operator_name"])
     return [
-        NodeDescription(
-            executable="mujoco_sim",
-            name="mujoco_sim",
-            parameters={
-                "task": values["task"],
-                "rate": values["rate"],
-                "seed": int(values["seed"]),
-                "autostart": autostart,
-                "use_sim_time": False,
-            },
-            remappings=remappings,
-        ),
-        NodeDescription(
-            executable="scripted_operator",
-            name="scripted_operator",
-            parameters={
-                "episodes": int(values["episodes"]),
-                "seed": int(values["seed"]),
-                "autostart": autostart,
-                "use_sim_time": values["use_sim_time"] == "true",
-            },
-            remappings=remappings,
-        ),
+        _simulator_node(values, max_steps=int(values["max_steps"])),
+        teleop,
+        *([recorder] if values["record"] != "none" else []),
     ]
 
 
 KITCHEN_SIM = Bringup(
     name="kitchen_sim",
-    description="The simulated kitchen, and a scripted operator that works in it.",
+    description="The simulated kitchen, and a policy that works in it through the skill executor.",
     arguments=(
+        LaunchArgument("models", "kitchen", "folder of the bundle that acts, or the name of a shipped one"),
+        LaunchArgument(
+            "policy",
+            LEARNED,
+            "who acts: the bundle's policy, its skill prior, a scripted operator without skills, or nobody",
+            POLICIES,
+        ),
         LaunchArgument("task", "kitchen", "task by name, or target subtasks in order, separated by commas"),
         LaunchArgument("rate", "realtime", "realtime, or lockstep: as fast as it goes", ("realtime", "lockstep")),
         LaunchArgument("episodes", "0", "end after this many episodes; 0 goes on for ever", is_count=True),
         LaunchArgument("seed", "0", "seed of the first episode", is_count=True),
-        LaunchArgument("viewer", "none", "what shows the scene; more viewers come with later versions", ("none",)),
+        LaunchArgument("record", "none", "folder to record every episode to, or none"),
+        LaunchArgument(
+            "viewer", WEB, "what shows the scene: a web page, RViz, both or nothing", (WEB, RVIZ, BOTH, "none")
+        ),
+        LaunchArgument(
+            "port", "8080", "port of the web page on this machine; the next free one if taken", is_count=True
+        ),
         *COMMON_ARGUMENTS,
     ),
     nodes=_kitchen_sim_nodes,
 )
 
-BRINGUPS = {bringup.name: bringup for bringup in (KITCHEN_SIM,)}
+RECORD = Bringup(
+    name="record",
+    description="The recorder, beside whatever graph runs: one bag per episode.",
+    arguments=(
+        LaunchArgument("folder", "recordings", "folder that the episodes go to"),
+        LaunchArgument(
+            "start",
+            "manual",
+            "manual: by the services start_recording and stop_recording; each_episode: as the task status says",
+            ("manual", "each_episode"),
+        ),
+        LaunchArgument("operator_name", "", "who demonstrates, where start_recording does not say"),
+        *COMMON_ARGUMENTS,
+    ),
+    nodes=_record_nodes,
+)
+
+TELEOP = Bringup(
+    name="teleop",
+    description="The simulated kitchen, a person who works in it by keyboard, gamepad or twists, and the recorder.",
+    arguments=(
+        LaunchArgument("task", "kitchen", "task by name, or target subtasks in order, separated by commas"),
+        LaunchArgument(
+            "rate", "realtime", "realtime, or lockstep: one control step per command", ("realtime", "lockstep")
+        ),
+        LaunchArgument("seed", "0", "seed of the first episode", is_count=True),
+        LaunchArgument("max_steps", "1500", "control steps of 0.08 s until an episode's time is up", is_count=True),
+        LaunchArgument("record", "recordings", "folder that the recorder writes episodes to, or none"),
+        LaunchArgument("operator_name", "", "who demonstrates, stored with recordings"),
+        LaunchArgument("keyboard", "auto", "auto: keys of this terminal, if it is one", ("auto", "none")),
+        LaunchArgument("gamepad", "xbox", "layout of the gamepad on the topic joy", ("xbox", "dualshock")),
+        *COMMON_ARGUMENTS,
+    ),
+    nodes=_teleop_nodes,
+)
+
+
+def _real_arm_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
+    return [NodeDescription(name, name, parameters) for name, parameters in real_arm_parameters(values).items()]
+
+
+REAL_ARM = Bringup(
+    name="real_arm",
+    description="Skills on a real arm whose driver and controllers run already, or on a stand-in for it.",
+    arguments=(
+        LaunchArgument("robot", "ur5e", "the arm: a file of config/robots", ROBOTS),
+        LaunchArgument("robot_file", "", "configuration like config/robots/generic.yaml, read instead of the robot's"),
+        LaunchArgument("bundle", "", "folder of a bundle for this arm, as `spirl export` wrote it"),
+        LaunchArgument("speed", "0.1", "share of the speed that skills were learned at; the same motion, slower"),
+        LaunchArgument(
+            "scene_state_topic",
+            NO_SCENE,
+            "measured scene states, for bundles that observe more than the joints; or none",
+        ),
+        LaunchArgument(
+            "use_fake_hardware", "false", "start a stand-in for the arm; nothing real is moved then", ("true", "false")
+        ),
+        *(
+            LaunchArgument("use_sim_time", "false", "take time from a simulator's clock", ("true", "false"))
+            if argument.name == "use_sim_time"
+            else argument
+            for argument in COMMON_ARGUMENTS
+        ),
+    ),
+    nodes=_real_arm_nodes,
+)
+
+
+def _train_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
+    remappings = (("/clock", "clock"),) if values["namespace"] else ()
+    learning = [NodeDescription(name, name, given, remappings) for name, given in training_parameters(values).items()]
+    return [_simulator_node(values), *learning, *_viewer_nodes(values)]
+
+
+TRAIN = Bringup(
+    name="train",
+    description="Learn a task in the simulated kitchen through skill executor and safety filter; goes on where it stopped.",
+    arguments=(
+        LaunchArgument("out", "", "folder of the run; where it holds one already, that goes on"),
+        LaunchArgument("skills", "", "folder of spirl skills train, for a new run"),
+        LaunchArgument("data", "", "where the dataset of the skills is now, when it was moved"),
+        LaunchArgument("models", "kitchen", "bundle that the executor begins with, until it has the run's own skills"),
+        LaunchArgument("task", "kitchen", "task by name, or target subtasks in order, separated by commas"),
+        LaunchArgument("preset", "best", "settings of the learner to begin with, see spirl rl train"),
+        LaunchArgument("settings", "", "changes of them for a new run, such as 'steps=20000 stop_at=3.5'"),
+        LaunchArgument("rate", "lockstep", "lockstep: as fast as it goes, or realtime", ("lockstep", "realtime")),
+        LaunchArgument("seed", "0", "seed of a new run", is_count=True),
+        LaunchArgument(
+            "viewer", "none", "what shows the scene: a web page, RViz, both or nothing", (WEB, RVIZ, BOTH, "none")
+        ),
+        LaunchArgument(
+            "port", "8080", "port of the web page on this machine; the next free one if taken", is_count=True
+        ),
+        *COMMON_ARGUMENTS,
+    ),
+    nodes=_train_nodes,
+)
+
+BRINGUPS = {bringup.name: bringup for bringup in (KITCHEN_SIM, TELEOP, RECORD, REAL_ARM, TRAIN)}
 """Every graph by name."""

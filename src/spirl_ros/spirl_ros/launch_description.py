@@ -20,6 +20,7 @@ from launch_ros.actions import Node
 from launch import LaunchContext, LaunchDescription
 from spirl_ros.bringup import Bringup, NodeDescription
 from spirl_ros.supervisor import LAUNCHER_PID_VARIABLE, SIGKILL_AFTER_S, SIGTERM_AFTER_S
+from spirl_ros.teleoperation.terminal import terminal_environment
 
 
 def launch_description(bringup: Bringup) -> LaunchDescription:
@@ -39,7 +40,8 @@ def launch_description(bringup: Bringup) -> LaunchDescription:
 def _start_nodes(context: LaunchContext, bringup: Bringup) -> list[Action]:
     given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in bringup.arguments}
     values = bringup.check({**_arguments_of_command_line(context, bringup), **given})
-    actions: list[Action] = [SetEnvironmentVariable(LAUNCHER_PID_VARIABLE, str(os.getpid()))]
+    environment = {LAUNCHER_PID_VARIABLE: str(os.getpid()), **terminal_environment()}
+    actions: list[Action] = [SetEnvironmentVariable(name, value) for name, value in environment.items()]
     for description in bringup.nodes(values):
         node = _node(description, values)
         actions.append(node)

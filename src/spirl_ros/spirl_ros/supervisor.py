@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from spirl_ros.bringup import Bringup, NodeDescription
+from spirl_ros.teleoperation.terminal import terminal_environment
 
 SIGTERM_AFTER_S = 2.0
 """A process that has not ended this long after SIGINT gets SIGTERM [s]."""
@@ -103,6 +104,7 @@ class Supervisor:
                 "RCUTILS_CONSOLE_OUTPUT_FORMAT": "{severity} {message}",  # _forward puts the node's name in front.
                 **os.environ,
                 LAUNCHER_PID_VARIABLE: str(os.getpid()),
+                **terminal_environment(),
                 "PYTHONUNBUFFERED": "1",
             },
             stdin=subprocess.DEVNULL,

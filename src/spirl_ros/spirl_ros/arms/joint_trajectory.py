@@ -11,6 +11,9 @@ import numpy as np
 
 from spirl_ros.errors import CommandError
 
+_AT_REST = float(np.finfo(np.float32).eps)
+"""A last velocity above this is motion, as in the controller [rad/s, m/s]."""
+
 
 @dataclass(frozen=True)
 class JointTrajectory:
@@ -34,6 +37,8 @@ class JointTrajectory:
         velocities: Sequence[Sequence[float] | np.ndarray],
         arm_joint_names: Sequence[str],
         accelerations: Sequence[Sequence[float] | np.ndarray] = (),
+        *,
+        may_end_in_motion: bool = False,
     ) -> "JointTrajectory":
         """Check a trajectory as it arrives and put its joints into the arm's order.
 
@@ -44,6 +49,7 @@ class JointTrajectory:
             velocities: per point, one velocity per joint; or every point's empty.
             arm_joint_names: the arm's joints.
             accelerations: per point, one acceleration per joint; or every point's empty.
+            may_end_in_motion: the controller's `allow_nonzero_velocity_at_trajectory_end`.
 
         Raises:
             CommandError: says which rule was broken and by what.
@@ -69,10 +75,11 @@ class JointTrajectory:
             velocities=_points("velocities", velocities, len(times), order) if has_velocities else None,
             accelerations=_points("accelerations", accelerations, len(times), order) if has_accelerations else None,
         )
-        if trajectory.velocities is not None and np.abs(trajectory.velocities[-1]).max() > 1e-6:
+        last = np.zeros(1) if trajectory.velocities is None else trajectory.velocities[-1]
+        if np.abs(last).max() > _AT_REST and not may_end_in_motion:
             raise CommandError(
-                f"the last point's velocities are {trajectory.velocities[-1].tolist()}, expected zero: "
-                "end every trajectory at rest, so that an arm whose commander dies stops by itself."
+                f"the last point's velocities are {last.tolist()}, expected zero: end every trajectory at rest, so that "
+                "an arm whose commander dies stops by itself."
             )
         return trajectory
 
@@ -91,27 +98,43 @@ def _points(kind: str, points: Sequence[Sequence[float] | np.ndarray], count: in
 
 
 class TrajectoryFollower:
-    """Samples a trajectory that begins in the state that was desired when it arrived."""
+    """Samples a trajectory that begins in the state in which it arrived, whatever was followed before."""
 
-    def __init__(self, trajectory: JointTrajectory, start_s: float, position: np.ndarray, velocity: np.ndarray) -> None:
+    def __init__(
+        self,
+        trajectory: JointTrajectory,
+        start_s: float,
+        position: np.ndarray,
+        velocity: np.ndarray,
+        arrived_s: float | None = None,
+    ) -> None:
         """Begin a trajectory.
 
         Args:
             trajectory: what to follow.
             start_s: time on the arm's clock that counts as the trajectory's zero.
-            position: desired position (Da,) at the start.
-            velocity: desired velocity (Da,) at the start.
+            position: position (Da,) when it arrived.
+            velocity: velocity (Da,) when it arrived.
+            arrived_s: time on the arm's clock when it arrived, by default the start. The arm is on its way to the first
+                point from then on, also where the start is later. What was due before is left out: then the arm jumps
+                into the middle of the trajectory.
         """
         self._start_s = start_s
         self._times, self._positions = trajectory.times_s, trajectory.positions
         self._velocities, self._accelerations = trajectory.velocities, trajectory.accelerations
-        if trajectory.times_s[0] > 0:
-            self._times = np.concatenate(([0.0], self._times))
+        before_s = 0.0 if arrived_s is None else arrived_s - start_s
+        if trajectory.times_s[0] > before_s:
+            self._times = np.concatenate(([before_s], self._times))
             self._positions = np.vstack((position, self._positions))
             if self._velocities is not None:
                 self._velocities = np.vstack((velocity, self._velocities))
             if self._accelerations is not None:
                 self._accelerations = np.vstack((np.zeros_like(velocity), self._accelerations))
+
+    @property
+    def end_s(self) -> float:
+        """When its last point is due, on the arm's clock."""
+        return self._start_s + float(self._times[-1])
 
     def sample(self, now_s: float) -> tuple[np.ndarray, np.ndarray]:
         """Desired position and velocity (Da,) at a time; the first point before it begins, the last after its end.

@@ -102,7 +102,7 @@ class MujocoArm:
                 "Stamp it with the arm's clock, or with 0 to start at once."
             )
         position, velocity = self._desired()
-        self._follower = TrajectoryFollower(trajectory, start_s, position, velocity)
+        self._follower = TrajectoryFollower(trajectory, start_s, position, velocity, arrived_s=self.time_s)
 
     def advance(self, physics_steps: int) -> Tick:
         """Let time pass and read the sensors. A control step must not end in the middle of it."""

@@ -1,6 +1,5 @@
 """Environment steps per second of our kitchen beside gymnasium-robotics' FrankaKitchen-v1."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
@@ -9,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from spirl_ros.benchmarks.interleaved import Comparison, compare
-from spirl_ros.errors import SpirlError
 from spirl_ros.tasks.environment_pool import EnvironmentPool
 from spirl_ros.tasks.kitchen.environment import KitchenEnvironment
+from spirl_ros.tasks.kitchen.franka_kitchen import FRANKA_KITCHEN, make_franka_kitchen
 
-PEER = "FrankaKitchen-v1"
 STEPS_PER_EPISODE, STEPS_PER_ROUND = 140, 20
 
 
@@ -23,9 +21,8 @@ def compare_environments(rounds: int = 100, max_workers: int = 2) -> Comparison:
     A round is short, because the speed of a shared machine changes within a second. The peer is made by
     `gymnasium.make` as its documentation says and steps in one thread.
     """
-    warnings.filterwarnings("ignore", module="gymnasium")
     actions = np.random.default_rng(0).uniform(-1.0, 1.0, (STEPS_PER_EPISODE // STEPS_PER_ROUND, STEPS_PER_ROUND, 9))
-    peer = _make_peer()
+    peer = make_franka_kitchen()
 
     ours = KitchenEnvironment()
     pools = [
@@ -47,13 +44,13 @@ def compare_environments(rounds: int = 100, max_workers: int = 2) -> Comparison:
         return STEPS_PER_ROUND * len(pool.environments)
 
     contestants = {
-        PEER: partial(run_one, peer, _rounds(actions)),
+        FRANKA_KITCHEN: partial(run_one, peer, _rounds(actions)),
         "ours, 1 thread": partial(run_one, ours, _rounds(actions)),
     }
     for pool in pools:
         contestants[f"ours, {len(pool.environments)} threads"] = partial(run_pool, pool, _rounds(actions))
     versions = {package: version(package) for package in ("mujoco", "gymnasium-robotics", "numpy")}
-    return compare(contestants, peer=PEER, unit="environment steps/s", rounds=rounds, versions=versions)
+    return compare(contestants, peer=FRANKA_KITCHEN, unit="environment steps/s", rounds=rounds, versions=versions)
 
 
 def _rounds(actions: np.ndarray) -> Iterator[np.ndarray | None]:
@@ -71,17 +68,3 @@ def _next_round(rounds_of_episode: Iterator[np.ndarray | None], reset: Callable[
         actions = next(rounds_of_episode)
     assert actions is not None
     return actions
-
-
-def _make_peer():
-    import gymnasium
-    import gymnasium_robotics
-
-    gymnasium.register_envs(gymnasium_robotics)
-    try:
-        return gymnasium.make(PEER)
-    except AssertionError as error:
-        raise SpirlError(
-            f"{PEER} does not run with mujoco {version('mujoco')} (it does up to 3.9), so there is nothing to compare "
-            "with. Run this benchmark in the default environment: make setup."
-        ) from error

@@ -43,6 +43,10 @@ class PeriodicThread:
         self._ticks = self._missed = 0
         self._worst_lateness_s = 0.0
         self._reported_s = time.monotonic()
+        self.due_s = self._reported_s
+        """When the call under way was due, on the steady clock [s]; for `work`."""
+        self.missed = 0
+        """Calls left out right before the call under way; for `work`."""
 
     def start(self) -> None:
         """Begin calling."""
@@ -67,19 +71,19 @@ class PeriodicThread:
 
     def _run(self) -> None:
         try:
-            due_s = time.monotonic()
+            self.due_s = time.monotonic()
             while not self._stop.is_set():
                 self._work()
-                due_s += self._period_s
-                remaining_s = due_s - time.monotonic()
+                self.due_s += self._period_s
+                remaining_s = self.due_s - time.monotonic()
                 if remaining_s > 0:
                     time.sleep(remaining_s)
-                lateness_s = time.monotonic() - due_s
-                missed = max(0, int(lateness_s / self._period_s))
-                due_s += missed * self._period_s
+                lateness_s = time.monotonic() - self.due_s
+                self.missed = max(0, int(lateness_s / self._period_s))
+                self.due_s += self.missed * self._period_s
                 with self._lock:
                     self._ticks += 1
-                    self._missed += missed
+                    self._missed += self.missed
                     self._worst_lateness_s = max(self._worst_lateness_s, lateness_s)
         except Exception as error:  # A dead control thread must stop its owner, whatever killed it.
             self._on_error(error)

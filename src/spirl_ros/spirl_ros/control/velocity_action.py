@@ -30,3 +30,10 @@ class VelocityAction:
         velocity = np.minimum(np.maximum(action, -1.0), 1.0) * self.velocity_scale
         target = joint_positions + velocity * self.control_period_s
         return np.minimum(np.maximum(target, self.position_lower), self.position_upper)
+
+    def action(self, joint_command: np.ndarray, joint_positions: np.ndarray) -> np.ndarray:
+        """The action (Da,) that a joint command (Da,) amounts to at the measured joint positions (Da,).
+
+        Undoes `joint_command`, except where that clipped: then it is the smaller action with the same effect.
+        """
+        return (joint_command - joint_positions) / (self.velocity_scale * self.control_period_s)

@@ -19,6 +19,7 @@ from rclpy.utilities import try_shutdown
 
 from spirl_ros.errors import SpirlError
 from spirl_ros.nodes.parameters import declare_parameters
+from spirl_ros.nodes.udp_transport import use_udp
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -80,7 +81,7 @@ class ManagedNode(LifecycleNode):
         if self.exit_code is None:
             self.exit_code = exit_code
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """A background thread died: say so and end the process."""
         self.get_logger().fatal("".join(traceback.format_exception(error)))
         self.end(EXIT_FAULT)
@@ -161,6 +162,7 @@ def run(make_node: Callable[[], ManagedNode]) -> int:
     stop = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda signal_number, _: stop.append(signal_number))
+    use_udp(os.environ)
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     try:
         try:

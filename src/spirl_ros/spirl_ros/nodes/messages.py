@@ -2,19 +2,35 @@
 
 from array import array
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
+from builtin_interfaces.msg import Duration as DurationMessage
 from builtin_interfaces.msg import Time
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from geometry_msgs.msg import TwistStamped
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
+from trajectory_msgs.msg import JointTrajectoryPoint
 
-from spirl_msgs.msg import SceneState, TaskStatus
+from spirl_msgs.msg import RecordingStatus, SafetyStatus, SceneState, Skill, SkillStatus, TaskStatus
 from spirl_ros.arms.joint_trajectory import JointTrajectory
-from spirl_ros.arms.mujoco_arm import MujocoArm
-from spirl_ros.tasks.kitchen.environment import StepResult
-from spirl_ros.tasks.kitchen.simulation import Measurement
+from spirl_ros.control.control_loop import LoopState
+from spirl_ros.control.episode_moments import ExecutorMoment, TaskMoment
+from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
+from spirl_ros.control.skill_choice import POLICY, SkillChoice
+from spirl_ros.control.trajectory_knots import trajectory_knots
+from spirl_ros.errors import CommandError
+from spirl_ros.recording.recorder_status import FAILED, IDLE, RECORDING, RecorderStatus
+from spirl_ros.teleoperation.tool_velocity import ToolVelocity
+
+if TYPE_CHECKING:  # A robot has no simulator.
+    from spirl_ros.arms.mujoco_arm import MujocoArm
+    from spirl_ros.tasks.kitchen.environment import StepResult
+    from spirl_ros.tasks.kitchen.simulation import Measurement
 
 COMMAND_QOS = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE)
 """Commands: the newest one counts, and it must arrive."""
@@ -26,6 +42,24 @@ LATCHED_QOS = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 """Status: whoever joins late sees the last one."""
+
+
+LIVENESS_PERIODS = 2.5
+"""Control periods without a sign of life after which a subscriber that asks for it hears that the publisher is gone."""
+
+
+def watched(qos: QoSProfile, control_period_s: float) -> QoSProfile:
+    """The same with a deadline and a lease. Only publishing renews the lease: a hung loop does not look alive."""
+    longest = Duration(seconds=LIVENESS_PERIODS * control_period_s)
+    return QoSProfile(
+        depth=qos.depth,
+        history=qos.history,
+        reliability=qos.reliability,
+        durability=qos.durability,
+        deadline=longest,
+        liveliness=LivelinessPolicy.MANUAL_BY_TOPIC,
+        liveliness_lease_duration=longest,
+    )
 
 
 def to_stamp(time_ns: int) -> Time:
@@ -44,16 +78,18 @@ def _doubles(values: Iterable[float]) -> array:
     return array("d", np.asarray(values, dtype=np.float64).tobytes())
 
 
-def to_joint_state(measurement: Measurement, joint_names: tuple[str, ...], stamp: Time) -> JointState:
-    """Measured joint positions and velocities."""
+def to_joint_state(
+    positions: np.ndarray, velocities: np.ndarray, joint_names: tuple[str, ...], stamp: Time
+) -> JointState:
+    """Measured joint positions (Da,) [rad, m] and velocities (Da,) [rad/s, m/s]."""
     message = JointState(name=list(joint_names))
     message.header.stamp = stamp
-    message.position = _doubles(measurement.joint_positions)
-    message.velocity = _doubles(measurement.joint_velocities)
+    message.position = _doubles(positions)
+    message.velocity = _doubles(velocities)
     return message
 
 
-def to_scene_state(measurement: Measurement, scene_names: tuple[str, ...], stamp: Time, frame_id: str) -> SceneState:
+def to_scene_state(measurement: "Measurement", scene_names: tuple[str, ...], stamp: Time, frame_id: str) -> SceneState:
     """Measured scene positions."""
     message = SceneState(name=list(scene_names))
     message.header.stamp = stamp
@@ -62,7 +98,7 @@ def to_scene_state(measurement: Measurement, scene_names: tuple[str, ...], stamp
     return message
 
 
-def to_task_status(arm: MujocoArm, step: StepResult | None, stamp: Time) -> TaskStatus:
+def to_task_status(arm: "MujocoArm", step: "StepResult | None", stamp: Time) -> TaskStatus:
     """How far the simulated episode has come; `step` is None right after a reset."""
     environment, progress = arm.environment, arm.environment.progress
     message = TaskStatus(
@@ -85,6 +121,21 @@ def to_task_status(arm: MujocoArm, step: StepResult | None, stamp: Time) -> Task
     return message
 
 
+def to_recording_status(status: RecorderStatus, now_s: float) -> RecordingStatus:
+    """What the recorder is doing, without the stamp; `now_s` on the steady clock [s]."""
+    states = {IDLE: RecordingStatus.IDLE, RECORDING: RecordingStatus.RECORDING, FAILED: RecordingStatus.FAILED}
+    return RecordingStatus(
+        state=states[status.state],
+        reason=status.reason,
+        path="" if status.path is None else str(status.path),
+        messages=status.messages,
+        bytes=status.bytes,
+        duration_s=now_s - status.started_s if status.state == RECORDING else status.duration_s,
+        free_bytes=status.free_bytes,
+        episodes=status.episodes,
+    )
+
+
 def to_position_command(joint_command: np.ndarray) -> Float64MultiArray:
     """Position set-points in the controller's joint order."""
     message = Float64MultiArray()
@@ -92,9 +143,119 @@ def to_position_command(joint_command: np.ndarray) -> Float64MultiArray:
     return message
 
 
-def from_joint_trajectory(message: JointTrajectoryMessage, arm_joint_names: tuple[str, ...]) -> JointTrajectory:
+def to_trajectory_command(
+    command: FilteredCommand, limits: JointLimits, period_s: float, late_s: float = 0.0, start_ns: int = 0
+) -> JointTrajectoryMessage:
+    """A knot one period from now, and the way to rest from there if nothing follows.
+
+    All have velocities, so that the way through them is smooth.
+
+    Args:
+        command: what the safety filter let through.
+        limits: of the arm.
+        period_s: time between two commands [s].
+        late_s: how long after its due time this one leaves [s]. The knots come earlier by that, but at most by half a
+            period, so that the arm need not slow down and hurry to keep the delay.
+        start_ns: when it was due on the arm's clock [ns], for those who have the same clock: `late_s` is then 0, because
+            nothing shifts the motion, neither lateness nor the controller's own period. 0 is when the arm receives it.
+    """
+    knots = trajectory_knots(command.joint_positions, command.joint_velocities, limits, period_s)
+    late_s = min(max(late_s, 0.0), 0.5 * period_s)
+    points = []
+    for time_s, positions, velocities in zip(*knots, strict=True):
+        # Not rclpy's Duration: for so many points its conversion takes most of a millisecond.
+        seconds, nanoseconds = divmod(round((time_s - late_s) * 1e9), 1_000_000_000)
+        points.append(
+            JointTrajectoryPoint(
+                positions=_doubles(positions),
+                velocities=_doubles(velocities),
+                time_from_start=DurationMessage(sec=seconds, nanosec=nanoseconds),
+            )
+        )
+    message = JointTrajectoryMessage(joint_names=list(limits.joint_names), points=points)
+    message.header.stamp = to_stamp(start_ns)
+    return message
+
+
+def to_action(action: np.ndarray) -> Float64MultiArray:
+    """An operator's intended action (Da,) in [-1, 1]."""
+    message = Float64MultiArray()
+    message.data = _doubles(action)
+    return message
+
+
+def to_safety_status(command: FilteredCommand, joint_names: tuple[str, ...]) -> SafetyStatus:
+    """What the safety filter did to a command; stamp, count and age are left to the node."""
+    is_limited = [command.state is not SafetyState.PASSED] * len(joint_names)
+    if command.is_limited is not None:
+        is_limited = command.is_limited
+    return SafetyStatus(
+        state=int(command.state),
+        reason=command.reason,
+        limited_joint_names=[name for name, limited in zip(joint_names, is_limited, strict=True) if limited],
+    )
+
+
+def to_skill(choice: SkillChoice, skill_id: int, chosen_ns: int) -> Skill:
+    """A skill that was chosen on the observation of a time [ns]."""
+    message = Skill(
+        skill_id=skill_id,
+        latent=array("f", np.asarray(choice.latent, dtype=np.float32).tobytes()),
+        source=Skill.SOURCE_POLICY if choice.source == POLICY else Skill.SOURCE_PRIOR,
+        prior_divergence=choice.divergence,
+    )
+    message.header.stamp = to_stamp(chosen_ns)
+    return message
+
+
+def from_task_status(message: TaskStatus) -> TaskMoment:
+    """What the task says."""
+    return TaskMoment(
+        stamp_ns=stamp_ns(message.header.stamp),
+        episode=message.episode,
+        seed=message.seed,
+        subtasks=tuple(message.subtasks),
+        completed_in_order=message.completed_in_order,
+        completed_any_order=sum(message.is_completed),
+        completed=tuple(zip(message.completed, message.completed_at_step, strict=True)),
+        step=message.step,
+        has_ended=message.terminated or message.truncated,
+    )
+
+
+def from_skill_status(message: SkillStatus) -> ExecutorMoment:
+    """What the skill executor says."""
+    return ExecutorMoment(
+        stamp_ns=stamp_ns(message.header.stamp),
+        state=LoopState(message.state),
+        skill_id=message.skill_id,
+        step=message.step,
+        skill_horizon=message.skill_horizon,
+        bundle=message.bundle,
+        bundle_digest=message.bundle_digest,
+        reason=message.reason,
+    )
+
+
+def to_tool_velocity(message: TwistStamped, world_frame: str, tool_frame: str) -> ToolVelocity:
+    """A checked velocity of the tool; raises CommandError for another frame or values that are not finite."""
+    frame, twist = message.header.frame_id, message.twist
+    if frame not in ("", world_frame, tool_frame):
+        raise CommandError(f"frame_id is '{frame}', expected {world_frame} (or empty), or {tool_frame}.")
+    return ToolVelocity(
+        np.array([twist.linear.x, twist.linear.y, twist.linear.z]),
+        np.array([twist.angular.x, twist.angular.y, twist.angular.z]),
+        is_in_tool_frame=frame == tool_frame,
+    )
+
+
+def from_joint_trajectory(
+    message: JointTrajectoryMessage, arm_joint_names: tuple[str, ...], may_end_in_motion: bool = False
+) -> JointTrajectory:
     """A checked trajectory; raises CommandError."""
     points = message.points
+    if any(len(point.effort) > 0 for point in points):
+        raise CommandError("points have efforts, which an arm that is commanded by positions does not take.")
     return JointTrajectory.from_points(
         joint_names=list(message.joint_names),
         times_s=[point.time_from_start.sec + point.time_from_start.nanosec * 1e-9 for point in points],
@@ -102,4 +263,5 @@ def from_joint_trajectory(message: JointTrajectoryMessage, arm_joint_names: tupl
         velocities=[point.velocities for point in points],
         accelerations=[point.accelerations for point in points],
         arm_joint_names=arm_joint_names,
+        may_end_in_motion=may_end_in_motion,
     )

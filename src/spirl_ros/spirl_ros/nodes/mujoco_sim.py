@@ -17,6 +17,7 @@ from spirl_ros.arms.mujoco_arm import MujocoArm, Tick
 from spirl_ros.control.periodic_thread import PeriodicThread
 from spirl_ros.errors import CommandError, SpirlError
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.message_thread import MessageThread, Topic
 from spirl_ros.nodes.messages import (
     COMMAND_QOS,
     LATCHED_QOS,
@@ -69,8 +70,8 @@ class MujocoSimConfig:
 class MujocoSim(ManagedNode):
     """Carries commands to a MujocoArm and its state to topics.
 
-    In realtime a thread advances the simulation; in lockstep each command does. A lock keeps them and
-    the services apart. Commands are taken reliably and only the newest counts.
+    In realtime a thread advances the simulation; in lockstep each command does, in the thread that takes commands in. A
+    lock keeps them and the services apart. Commands are taken reliably and only the newest counts.
     """
 
     def __init__(self) -> None:
@@ -78,6 +79,7 @@ class MujocoSim(ManagedNode):
         super().__init__("mujoco_sim", MujocoSimConfig)
         self._lock = threading.RLock()
         self._thread: PeriodicThread | None = None
+        self._takes_commands = False
         self._refused_commands = 0
         self._last_refusal = ""
         self._reported_time_ns = 0
@@ -105,14 +107,19 @@ class MujocoSim(ManagedNode):
         self._joint_state_publisher = self.create_publisher(JointState, "joint_states", 10)
         self._scene_state_publisher = self.create_publisher(SceneState, "scene_state", 10)
         self._task_status_publisher = self.create_publisher(TaskStatus, "task_status", LATCHED_QOS)
-        self._subscriptions_of_arm = [
-            self.create_subscription(
-                Float64MultiArray, f"{config.position_controller}/commands", self._on_positions, COMMAND_QOS
-            ),
-            self.create_subscription(
-                JointTrajectory, f"{config.trajectory_controller}/joint_trajectory", self._on_trajectory, COMMAND_QOS
-            ),
-        ]
+        self._commands = MessageThread(
+            self,
+            [
+                Topic(Float64MultiArray, f"{config.position_controller}/commands", self._on_positions, COMMAND_QOS),
+                Topic(
+                    JointTrajectory,
+                    f"{config.trajectory_controller}/joint_trajectory",
+                    self._on_trajectory,
+                    COMMAND_QOS,
+                ),
+            ],
+            self.fail,
+        )
         self._services_of_arm = [
             self.create_service(ResetScene, "reset_scene", self._on_reset_scene),
             self.create_service(SetTask, "set_task", self._on_set_task),
@@ -122,20 +129,25 @@ class MujocoSim(ManagedNode):
         """Let time pass."""
         refuse_second_clock(self, self._clock_publisher.topic_name, self._config.discovery_s)
         with self._lock:
+            # From the first state on, every command counts.
+            self._takes_commands = True
+            self._commands.start()
             self._publish(Tick(self._arm.environment.measurement, None), is_reset=True)
+            if self._config.rate == "lockstep":
+                self._repeat_timer = self.create_timer(LOCKSTEP_REPEAT_S, self._repeat, clock=self.steady_clock)
         if self._config.rate == "realtime":
             period_s = self._physics_steps_per_tick * self._arm.environment.scene.model.opt.timestep
             self._thread = PeriodicThread("physics", period_s, self._on_tick, self.fail)
             self._thread.start()
-        else:
-            self._repeat_timer = self.create_timer(LOCKSTEP_REPEAT_S, self._repeat, clock=self.steady_clock)
         self.get_logger().info(
             f"task {self._config.task}, {self._config.rate}; waiting for commands on "
-            f"{', '.join(subscription.topic_name for subscription in self._subscriptions_of_arm)}"
+            f"{', '.join(self._commands.topic_names)}"
         )
 
     def deactivate(self) -> None:
         """Stop time."""
+        self._takes_commands = False
+        self._commands.stop()
         if self._thread is not None:
             self._thread.stop()
             self._thread = None
@@ -151,8 +163,7 @@ class MujocoSim(ManagedNode):
             self._task_status_publisher,
         ):
             self.destroy_publisher(publisher)
-        for subscription in self._subscriptions_of_arm:
-            self.destroy_subscription(subscription)
+        self._commands.close()
         for service in self._services_of_arm:
             self.destroy_service(service)
         self._graph_lock.release()
@@ -201,9 +212,9 @@ class MujocoSim(ManagedNode):
         self._command(command)
 
     def _command(self, command: Callable[[], None]) -> None:
-        if not self.is_active:
-            return
         with self._lock:
+            if not self._takes_commands:
+                return
             try:
                 command()
             except CommandError as error:
@@ -242,7 +253,9 @@ class MujocoSim(ManagedNode):
     def _publish(self, tick: Tick, is_reset: bool = False) -> None:
         """Publish the state; call with the lock held."""
         scene, stamp = self._arm.environment.scene, to_stamp(self._arm.time_ns)
-        self._joint_state = to_joint_state(tick.measurement, scene.joint_names, stamp)
+        self._joint_state = to_joint_state(
+            tick.measurement.joint_positions, tick.measurement.joint_velocities, scene.joint_names, stamp
+        )
         self._scene_state = to_scene_state(tick.measurement, scene.scene_names, stamp, self._config.frame_id)
         self._clock_publisher.publish(Clock(clock=stamp))
         self._joint_state_publisher.publish(self._joint_state)

@@ -78,7 +78,13 @@ def _expected(field: dataclasses.Field) -> str:
     metadata = field.metadata
     if metadata["choices"]:
         return f"one of {', '.join(metadata['choices'])}"
-    kind = {bool: "true or false", int: "an integer", float: "a number with a decimal point", str: "a text"}
+    kind = {
+        bool: "true or false",
+        int: "an integer",
+        float: "a number with a decimal point",
+        str: "a text",
+        tuple: "a list of texts",
+    }
     bounds = [
         f"{word} {bound}"
         for word, bound in (("at least", metadata["minimum"]), ("at most", metadata["maximum"]))

@@ -4,18 +4,20 @@ import math
 import sys
 from dataclasses import dataclass
 
+import numpy as np
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from spirl_msgs.msg import SceneState, TaskStatus
+from spirl_msgs.msg import RecordingStatus, SceneState, TaskStatus
 from spirl_msgs.srv import ResetScene
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.kitchen_operator import KitchenOperator
 from spirl_ros.errors import ObservationError
 from spirl_ros.nodes.managed_node import ERROR, EXIT_FAULT, OK, ManagedNode, run
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_position_command
+from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_action, to_position_command
 from spirl_ros.nodes.parameters import parameter, read_parameters
+from spirl_ros.tasks.episode_lines import EpisodeLines
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 
 CONTROL_PERIOD_NS = round(CONTROL_PERIOD_S * 1e9)
@@ -36,6 +38,7 @@ class ScriptedOperatorConfig:
     position_controller: str = parameter(
         "forward_position_controller", "position set-points are sent to <name>/commands"
     )
+    wait_for_recorder: bool = parameter(False, "begin when a recorder is there that follows the task's episodes")
 
 
 class ScriptedOperator(ManagedNode):
@@ -52,14 +55,17 @@ class ScriptedOperator(ManagedNode):
         self._operator = KitchenOperator(scene)
         self._assembler = ObservationAssembler(scene.joint_names, scene.scene_names)
         self._action_meaning = VelocityAction(scene.position_lower, scene.position_upper, CONTROL_PERIOD_S)
-        self._completed_counts: list[int] = []
+        self._lines = EpisodeLines()
+        self._has_recorder_status = False
         self._command_publisher = self.create_publisher(
             Float64MultiArray, f"{config.position_controller}/commands", COMMAND_QOS
         )
+        self._action_publisher = self.create_publisher(Float64MultiArray, "operator_action", COMMAND_QOS)
         self._subscriptions_of_operator = [
             self.create_subscription(JointState, "joint_states", self._on_joint_state, 10),
             self.create_subscription(SceneState, "scene_state", self._on_scene_state, 10),
             self.create_subscription(TaskStatus, "task_status", self._on_task_status, LATCHED_QOS),
+            self.create_subscription(RecordingStatus, "recording_status", self._on_recording_status, LATCHED_QOS),
         ]
         self._reset_client = self.create_client(ResetScene, "reset_scene")
 
@@ -81,6 +87,7 @@ class ScriptedOperator(ManagedNode):
     def cleanup(self) -> None:
         """Close the topics."""
         self.destroy_publisher(self._command_publisher)
+        self.destroy_publisher(self._action_publisher)
         for subscription in self._subscriptions_of_operator:
             self.destroy_subscription(subscription)
         self.destroy_client(self._reset_client)
@@ -92,7 +99,7 @@ class ScriptedOperator(ManagedNode):
         age_s = self._assembler.age_s(self.now_s())
         values: dict[str, object] = {
             "subtask": self._operator.current_subtask or "",
-            "finished episodes": len(self._completed_counts),
+            "finished episodes": self._lines.finished,
             "observation age [s]": age_s,
         }
         return (OK, "driving", values) if age_s < 1.0 else (ERROR, f"no observation for {age_s:.1f} s", values)
@@ -110,13 +117,23 @@ class ScriptedOperator(ManagedNode):
         elif self._episode is not None and now_s > self._followed_s + EPISODE_LOST_S:
             self.get_logger().warning("the episode is gone: simulator silent, restarted or reset; a new one begins")
             self._episode = None
-        if self._episode is None and now_s > self._asked_s + EPISODE_LOST_S and self._reset_client.service_is_ready():
+        is_time_to_ask = self._episode is None and now_s > self._asked_s + EPISODE_LOST_S
+        if is_time_to_ask and self._reset_client.service_is_ready() and self._is_recorder_ready():
             self._reset()
+
+    def _is_recorder_ready(self) -> bool:
+        """Is a recorder there, if it is to be waited for, that hears both the simulator and this node."""
+        if not self._config.wait_for_recorder:
+            return True
+        return self._has_recorder_status and self._action_publisher.get_subscription_count() > 0
+
+    def _on_recording_status(self, status: RecordingStatus) -> None:
+        self._has_recorder_status = True
 
     def _reset(self) -> None:
         self._asked_s = self.now_s()
         self._episode = self._next_action_ns = self._status = None
-        seed = self._config.seed + len(self._completed_counts)
+        seed = self._config.seed + self._lines.finished
         self._reset_client.call_async(ResetScene.Request(use_seed=True, seed=seed)).add_done_callback(self._on_reset)
 
     def _on_reset(self, future) -> None:
@@ -126,7 +143,7 @@ class ScriptedOperator(ManagedNode):
             return  # _watch asks again.
         self._heard_s = self._followed_s = self.now_s()
         self._episode = response.episode
-        self._reported = 0
+        self._lines.begin()
         self._follow_status()
 
     def _on_task_status(self, status: TaskStatus) -> None:
@@ -143,25 +160,19 @@ class ScriptedOperator(ManagedNode):
         if self._next_action_ns is None:
             self._operator.start(list(status.subtasks), seed=status.seed)
             self._next_action_ns = stamp_ns(status.header.stamp)
-        completions = list(zip(status.completed, status.completed_at_step, strict=True))
-        for subtask, step in completions[self._reported :]:
-            self.get_logger().info(f"episode {len(self._completed_counts) + 1}: {subtask} done at step {step}")
-        self._reported = len(completions)
+        for line in self._lines.completed(list(zip(status.completed, status.completed_at_step, strict=True))):
+            self.get_logger().info(line)
         if status.terminated or status.truncated:
             self._finish_episode(status)
         else:
             self._act_when_due()
 
     def _finish_episode(self, status: TaskStatus) -> None:
-        self._completed_counts.append(status.completed_in_order)
-        count, targets = len(self._completed_counts), len(status.subtasks)
-        self.get_logger().info(
-            f"episode {count}: {status.completed_in_order} of {targets} subtasks in order, "
-            f"{sum(status.is_completed)} in any, {status.step} steps"
-        )
-        if count == self._config.episodes:
-            mean = sum(self._completed_counts) / count
-            self.get_logger().info(f"{count} episodes: {mean:.2f} of {targets} subtasks in order on average")
+        targets = len(status.subtasks)
+        line = self._lines.end(status.completed_in_order, sum(status.is_completed), targets, status.step)
+        self.get_logger().info(line)
+        if self._lines.finished == self._config.episodes:
+            self.get_logger().info(self._lines.summary(targets))
             self.end(0)
         else:
             self._reset()
@@ -195,6 +206,8 @@ class ScriptedOperator(ManagedNode):
         action = self._operator.act(self._assembler.observation())
         joint_positions = self._assembler.joint_positions()
         command = joint_positions if action is None else self._action_meaning.joint_command(action, joint_positions)
+        intended = np.zeros_like(joint_positions) if action is None else self._operator.intended_action
+        self._action_publisher.publish(to_action(intended))
         self._command_publisher.publish(to_position_command(command))
 
 

@@ -1,4 +1,4 @@
-"""One simulator per graph: a lock for this machine, and an ear on the clock for the others."""
+"""One simulator per graph, one executor per arm: a lock for this machine, and an ear on a topic for the others."""
 
 import fcntl
 import os
@@ -14,22 +14,27 @@ from rosgraph_msgs.msg import Clock
 from spirl_ros.errors import ConfigError
 
 PROBE_S = 1.5
-"""How long to listen to another clock once one is seen [s]; one that is alive ticks at least twice a second."""
+"""How long to listen to another publisher once one is seen [s]; one that is alive is heard at least twice a second."""
 
 _NEXT_STEP = "Stop the other one, or give this one another namespace or ROS_DOMAIN_ID."
 
 
 class GraphLock:
-    """Held by the one simulator of a domain and namespace on this machine; the kernel frees it with the process."""
+    """Held by the one process of a kind in a domain on this machine; the kernel frees it with the process."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, what: str = "simulator", where: str = "") -> None:
         """Take the lock.
+
+        Args:
+            node: tells the domain and the namespace.
+            what: kind of process.
+            where: what there may be only one for; empty for the namespace.
 
         Raises:
             ConfigError: another process has it.
         """
-        domain, namespace = node.context.get_domain_id(), node.get_namespace()
-        name = re.sub(r"\W", "_", f"spirl_simulator_{os.getuid()}_{domain}_{namespace}")
+        domain, place = node.context.get_domain_id(), where or f"namespace {node.get_namespace()}"
+        name = re.sub(r"\W", "_", f"spirl_{what}_{os.getuid()}_{domain}_{place}")
         self._file = open(Path(tempfile.gettempdir()) / f"{name}.lock", "a+")  # noqa: SIM115 - open as long as held
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -38,8 +43,8 @@ class GraphLock:
             holder = self._file.read().strip() or "unknown"
             self._file.close()
             raise ConfigError(
-                f"a simulator already runs in ROS domain {domain}, namespace {namespace} (process {holder}): "
-                f"two would fight over the arm. {_NEXT_STEP}"
+                f"a {what} already runs in ROS domain {domain}, {place} (process {holder}): two would fight over the "
+                f"arm. {_NEXT_STEP}"
             ) from error
         self._file.truncate(0)
         self._file.write(str(os.getpid()))
@@ -51,13 +56,20 @@ class GraphLock:
 
 
 def refuse_second_clock(node: Node, topic: str, discovery_s: float) -> None:
-    """Raise ConfigError when another node ticks this clock, on this machine or another.
+    """Raise ConfigError when another node ticks this clock, see refuse_second_publisher."""
+    refuse_second_publisher(node, Clock, topic, "simulator", discovery_s)
+
+
+def refuse_second_publisher(node: Node, message_type: type, topic: str, what: str, discovery_s: float) -> None:
+    """Raise ConfigError when another node is heard on a topic, on this machine or another.
 
     A publisher in the ROS graph is not enough: a killed process stays there for 20 s. So this listens.
 
     Args:
-        node: the node that wants to tick it.
-        topic: full name of the clock's topic.
+        node: the node that wants to be the only one.
+        message_type: of the topic.
+        topic: full name; whoever is alive says something on it at least twice a second.
+        what: kind of node, for the message.
         discovery_s: how long to look for other publishers [s].
     """
 
@@ -68,21 +80,21 @@ def refuse_second_clock(node: Node, topic: str, discovery_s: float) -> None:
             names.remove(node.get_fully_qualified_name())
         return names
 
-    ticks: list[Clock] = []
+    heard: list = []
     probe = Node(
         f"{node.get_name()}_probe", namespace=node.get_namespace(), context=node.context, use_global_arguments=False
     )
-    probe.create_subscription(Clock, topic, ticks.append, 1)
+    probe.create_subscription(message_type, topic, heard.append, 1)
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(probe)
     begin_s = time.monotonic()
-    while not ticks and time.monotonic() < begin_s + (PROBE_S if others() else discovery_s):
+    while not heard and time.monotonic() < begin_s + (PROBE_S if others() else discovery_s):
         executor.spin_once(timeout_sec=0.05)
     names = ", ".join(others()) or "another node"
     executor.shutdown()
     probe.destroy_node()
-    if ticks:
-        raise ConfigError(f"{names} already publishes {topic}: two simulators would fight over the arm. {_NEXT_STEP}")
+    if heard:
+        raise ConfigError(f"{names} already publishes {topic}: two {what}s would fight over the arm. {_NEXT_STEP}")
 
 
 def _full_name(namespace: str, name: str) -> str:

@@ -1,0 +1,10 @@
+"""Learns a task in the simulated kitchen through the nodes of the robot; `… train.launch.py --show-args` lists all arguments."""
+
+from launch import LaunchDescription
+from spirl_ros.bringup import TRAIN
+from spirl_ros.launch_description import launch_description
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Called by ros2 launch."""
+    return launch_description(TRAIN)

@@ -1,0 +1,248 @@
+"""How well commands keep their time over ROS, how fast the graph goes in lockstep, and how fast faults stop the arm.
+
+Everything runs as it does for users: simulator, executor and a client in a process each, over DDS on this machine.
+"""
+
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from spirl_ros.deployment.bundle import load_bundle
+from spirl_ros.deployment.bundle_file import BUNDLE_FILE, format_description
+from spirl_ros.errors import SpirlError
+from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
+
+FAST_HZ = 100.0
+"""Control rate that timing is measured at; the kitchen's own is 12.5 Hz."""
+HOGS = 2
+_MANY_STEPS = 10_000_000
+_LONG_TASK = "hinge_cabinet,slide_cabinet,light_switch,top_burner,bottom_burner,kettle,microwave"
+"""Random skills complete the paper's four subtasks now and then, and a skill ends with its episode."""
+_TICKS_OF_DIAGNOSTICS = 1000
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How one executor kept its time, in its own words; of the last 1000 control steps."""
+
+    scheduling: str
+    latency_p50_ms: float
+    """From the beginning of a control step to its command sent."""
+    latency_p99_ms: float
+    lateness_p99_ms: float
+    """From when a control step was due to its beginning."""
+    load: float
+    """Of the machine meanwhile, over a minute."""
+
+
+@dataclass(frozen=True)
+class ControlFigures:
+    """The result."""
+
+    timings: dict[str, Timing]
+    executor_cpu_percent: float
+    """Of one core, at 12.5 Hz with all diagnostics and 100 states per second."""
+    lockstep_steps_per_s: dict[str, float]
+    in_process_steps_per_s: float
+    """What the environment alone does in this process, before and after."""
+    reactions_s: dict[str, list[float]]
+    """From the fault to the first status that tells of braking, as received by another process."""
+    machine: dict[str, object]
+
+    def as_dict(self) -> dict[str, object]:
+        """For `--json`."""
+        return asdict(self)
+
+    def table(self) -> str:
+        """Markdown tables with the machine below."""
+        lines = [
+            f"| control steps at {FAST_HZ:g} Hz | scheduling | tick to command p50 ms | p99 ms | jitter p99 ms | load |",
+            "|---|---|---|---|---|---|",
+        ]
+        for name, timing in self.timings.items():
+            lines.append(
+                f"| {name} | {timing.scheduling} | {timing.latency_p50_ms:.2f} | {timing.latency_p99_ms:.2f} "
+                f"| {timing.lateness_p99_ms:.2f} | {timing.load:.1f} |"
+            )
+        lines += [
+            "",
+            "| whole graph | |",
+            "|---|---|",
+            f"| executor at 12.5 Hz with diagnostics | {self.executor_cpu_percent:.1f} % of a core |",
+            *(
+                f"| lockstep, skills {name} | {rate:.0f} control steps/s |"
+                for name, rate in self.lockstep_steps_per_s.items()
+            ),
+            f"| the environment alone, in process | {self.in_process_steps_per_s:.0f} control steps/s |",
+            "",
+            "| reaction | times | median ms | p90 ms | most ms |",
+            "|---|---|---|---|---|",
+        ]
+        for name, times_s in self.reactions_s.items():
+            median, p90, most = np.percentile(times_s, (50, 90, 100)) * 1e3
+            lines.append(f"| {name} | {len(times_s)} | {median:.0f} | {p90:.0f} | {most:.0f} |")
+        machine = ", ".join(f"{key} {value}" for key, value in self.machine.items())
+        return "\n".join([*lines, "", machine])
+
+
+def measure_control(bundle: Path, rounds: int) -> ControlFigures:
+    """Run everything.
+
+    Args:
+        bundle: with skills for the kitchen.
+        rounds: of each fault, at most 100; also the number of skills in lockstep.
+
+    Raises:
+        SpirlError: the nodes do not start, or stop by themselves.
+    """
+    load_before = os.getloadavg()[0]
+    latent_size = load_bundle(bundle, "cpu").description.latent_size
+    in_process = [_environment_rate()]
+    with tempfile.TemporaryDirectory(prefix="spirl_bench_") as folder:
+        fast = _at_rate(bundle, Path(folder) / "fast", FAST_HZ)
+        timings = {
+            f"{asked}{beside}": _timing(fast, latent_size, priority, hogs)
+            for beside, hogs in (("", 0), (f", beside {HOGS} busy processes", HOGS))
+            for asked, priority in (("SCHED_FIFO asked for", 50), ("not asked for", 0))
+        }
+    lockstep, cpu_percent, reactions_s = {}, 0.0, {}
+    with _graph(bundle, "lockstep") as graph:
+        rates = graph.probe("lockstep", rounds, latent_size)
+        lockstep = {"by topic": rates["by_topic"], "by action": rates["by_action"]}
+    in_process.append(_environment_rate())
+    with _graph(bundle, "realtime", max_missed=100) as graph:
+        before_s, begin_s = graph.executor_cpu_s(), time.monotonic()
+        graph.probe("timing", 20, latent_size)
+        cpu_percent = (graph.executor_cpu_s() - before_s) / (time.monotonic() - begin_s) * 100.0
+        times_s = graph.probe("faults", min(rounds, 100), latent_size)
+        reactions_s = {
+            "simulator stopped: states stale, braking": times_s["stale_s"],
+            "service stop: braking": times_s["stop_s"],
+        }
+    machine = {
+        **{package: version(package) for package in ("mujoco", "onnxruntime", "ros-rclpy") if _is_installed(package)},
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "load before": round(load_before, 2),
+        "load after": round(os.getloadavg()[0], 2),
+    }
+    return ControlFigures(timings, cpu_percent, lockstep, float(np.mean(in_process)), reactions_s, machine)
+
+
+class _Graph:
+    """A simulator and an executor that run."""
+
+    def __init__(self, environment: dict[str, str], simulator: subprocess.Popen, executor: subprocess.Popen) -> None:
+        self._environment, self._simulator, self._executor = environment, simulator, executor
+
+    def probe(self, what: str, count: int, latent_size: int) -> dict:
+        """Measure with a client in a process of its own."""
+        command = [sys.executable, "-m", "spirl_ros.nodes.control_probe", what, str(count), str(latent_size)]
+        done = subprocess.run(
+            [*command, str(self._simulator.pid)], env=self._environment, capture_output=True, text=True
+        )
+        if done.returncode != 0:
+            ended = [process.args for process in (self._simulator, self._executor) if process.poll() is not None]
+            raise SpirlError(
+                f"control_probe {what} failed: {done.stderr.strip()}; ended by themselves: {ended or 'none'}"
+            )
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def executor_cpu_s(self) -> float:
+        """Processor time that the executor has used [s]."""
+        fields = Path(f"/proc/{self._executor.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def _graph(bundle: Path, rate: str, **parameters: object) -> Iterator[_Graph]:
+    """Start simulator and executor; both end with the block."""
+    environment = {
+        **os.environ,
+        "ROS_DOMAIN_ID": str(random.SystemRandom().randrange(20, 100)),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    }
+    of_both = {"rate": rate, "discovery_s": 0.0}
+    with ExitStack() as stack:
+        simulator = stack.enter_context(
+            _process(_node("mujoco_sim", {**of_both, "max_steps": _MANY_STEPS, "task": _LONG_TASK}), environment)
+        )
+        executor = stack.enter_context(
+            _process(_node("skill_executor", {**of_both, "bundle": bundle, **parameters}), environment)
+        )
+        yield _Graph(environment, simulator, executor)
+
+
+def _node(name: str, parameters: dict[str, object]) -> list[str]:
+    words = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
+    return [sys.executable, "-m", f"spirl_ros.nodes.{name}", "--ros-args", *words]
+
+
+@contextmanager
+def _process(command: Sequence[str], environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen]:
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _timing(bundle: Path, latent_size: int, priority: int, hogs: int) -> Timing:
+    with ExitStack() as stack:
+        graph = stack.enter_context(
+            _graph(bundle, "realtime", realtime_priority=priority, max_age_s=1.0, max_missed=100)
+        )
+        for _ in range(hogs):
+            stack.enter_context(_process([sys.executable, "-c", "while True: pass"]))
+        said = graph.probe("timing", round(1.5 * _TICKS_OF_DIAGNOSTICS / FAST_HZ), latent_size)
+    return Timing(
+        scheduling=said["scheduling"],
+        latency_p50_ms=float(said["tick to command p50 [ms]"]),
+        latency_p99_ms=float(said["tick to command p99 [ms]"]),
+        lateness_p99_ms=float(said["lateness p99 [ms]"]),
+        load=round(os.getloadavg()[0], 2),
+    )
+
+
+def _at_rate(bundle: Path, folder: Path, rate_hz: float) -> Path:
+    """The same networks, with another control rate written beside them."""
+    folder.mkdir()
+    description = load_bundle(bundle, "cpu").description
+    for file in description.files:
+        (folder / file).symlink_to((bundle / file).resolve())
+    (folder / BUNDLE_FILE).write_text(format_description(replace(description, control_rate_hz=rate_hz)))
+    return folder
+
+
+def _environment_rate(steps: int = 200) -> float:
+    """Control steps per second of the environment with random actions [1/s]."""
+    environment = KitchenEnvironment(KitchenConfig("kitchen", max_steps=_MANY_STEPS))
+    environment.reset(seed=0)
+    actions = np.random.default_rng(0).uniform(-0.5, 0.5, (steps, 9))
+    begin_s = time.monotonic()
+    for action in actions:
+        environment.step(action)
+    return steps / (time.monotonic() - begin_s)
+
+
+def _is_installed(package: str) -> bool:
+    from importlib.metadata import PackageNotFoundError
+
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True

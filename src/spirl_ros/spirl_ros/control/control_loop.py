@@ -1,0 +1,313 @@
+"""The control loop: measurements in, safe joint commands out, one call of `step` per control period."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from spirl_ros.control.commanded_motion import CommandedMotion
+from spirl_ros.control.latest_observation import LatestObservation
+from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
+from spirl_ros.control.skill_model import SkillModel
+from spirl_ros.control.skill_sequence import Outcome, SkillReport, SkillRequest, SkillSequence
+from spirl_ros.control.velocity_action import VelocityAction
+from spirl_ros.errors import CommandError, ObservationError, SkillError
+
+
+class LoopState(IntEnum):
+    """What the loop is doing; the numbers are those of spirl_msgs/SkillStatus."""
+
+    IDLE = 0
+    EXECUTING = 1
+    BRAKING = 2
+    LATCHED = 3
+
+
+class Tick(NamedTuple):
+    """What came out of one step."""
+
+    command: FilteredCommand | None
+    """To be sent now; None when the arm is at rest and stays there."""
+    state: LoopState
+    reason: str
+    """Why the arm is braking or latched, or why there is no first command yet; else empty."""
+    reports: tuple[SkillReport, ...] = ()
+    """Skills that have ended since the last step, in their order."""
+
+
+class ControlLoop:
+    """Observation, skill executor, action, safety filter, in this order; and when the arm has to stop.
+
+    Every `step` is one control period, and a command it returns must be sent. Between skills the arm comes to rest and
+    the loop falls silent. After a fault or `stop` it stays at rest until `reset`, and then until the next skill: nothing
+    begins by itself. The loop has no clock and no thread. Not thread-safe.
+    """
+
+    def __init__(
+        self,
+        model: SkillModel,
+        max_age_s: float,
+        generator: np.random.Generator,
+        *,
+        time_waits: bool = False,
+        has_braking_tail: bool = False,
+        max_missed: int = 2,
+    ) -> None:
+        """Begin without measurements; the first fresh one begins motion control, at the measured positions.
+
+        Args:
+            model: the skills.
+            max_age_s: older measurements are refused [s].
+            generator: draws latents from the prior.
+            time_waits: lockstep. The arm's time stands still until a command comes, so nothing is sent that no skill
+                and no braking asks for: neither the measured positions at the beginning nor a rest after a skill.
+            has_braking_tail: an arm that gets no command in time brakes by itself, as with trajectory_knots, instead of
+                holding the last set-point.
+            max_missed: a skill goes on after at most so many control periods in a row without a command.
+
+        Raises:
+            BundleError: the observation does not begin with the joints.
+        """
+        model.check_layout()
+        self._max_age_s, self._generator, self._time_waits = max_age_s, generator, time_waits
+        self._has_braking_tail, self._max_missed = has_braking_tail, max_missed
+        self._observation = LatestObservation(model.limits.joint_names, model.scene_names)
+        self._skills = SkillSequence(model)
+        self._motion = CommandedMotion(model.limits, model.control_period_s, max_age_s)
+        limits = model.limits
+        self._action = VelocityAction(
+            limits.position_lower, limits.position_upper, model.control_period_s, model.velocity_scale
+        )
+
+    @property
+    def skills(self) -> SkillSequence:
+        """The skill under way or the last one, to look at."""
+        return self._skills
+
+    @property
+    def state(self) -> LoopState:
+        """What the loop is doing."""
+        if self._motion.is_at_rest_for_good:
+            return LoopState.LATCHED
+        if self._motion.brake_reason:
+            return LoopState.BRAKING
+        return LoopState.IDLE if self._skills.current is None else LoopState.EXECUTING
+
+    @property
+    def is_busy(self) -> bool:
+        """Is a skill under way or waiting, or the arm on its way to rest."""
+        is_moving = self.is_moving and not self._time_waits
+        has_skill = self._skills.current is not None or self._skills.waiting is not None
+        return has_skill or is_moving or self.state is LoopState.BRAKING
+
+    @property
+    def is_moving(self) -> bool:
+        """Did the last command ask for motion."""
+        return self._motion.is_moving
+
+    @property
+    def last_command(self) -> FilteredCommand | None:
+        """What was sent last, as the safety filter sees it now; None before the first."""
+        return self._motion.last
+
+    @property
+    def interventions(self) -> int:
+        """Commands changed or refused since the beginning."""
+        return self._motion.interventions
+
+    @property
+    def measured_ns(self) -> int:
+        """Stamp of the newest whole observation [ns]; -1 before the first."""
+        return self._observation.measured_ns
+
+    def age_s(self, now_s: float) -> float:
+        """Age of the newest whole observation [s]; infinite before the first."""
+        return self._observation.age_s(now_s)
+
+    def update_joint_state(
+        self, names: Sequence[str], positions: Sequence[float], stamp_ns: int, received_s: float
+    ) -> None:
+        """Take in measured joint positions, see LatestObservation.
+
+        Raises:
+            ObservationError: it cannot be used, or it was measured before the last one while the arm is busy.
+        """
+        may_go_back = not self.is_busy
+        if self._observation.update_joint_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
+            self.begin_episode("the arm's time went back")
+
+    def update_scene_state(
+        self, names: Sequence[str], positions: Sequence[float], stamp_ns: int, received_s: float
+    ) -> None:
+        """Take in measured scene positions; errors as for joint states. Nothing happens when skills need none."""
+        may_go_back = not self.is_busy
+        if self._observation.update_scene_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
+            self.begin_episode("the arm's time went back")
+
+    def check(self, request: SkillRequest, now_s: float) -> None:
+        """Can this skill be executed as things stand.
+
+        Raises:
+            SkillError: a latent of a wrong size or not finite, a stopped arm, or no fresh observation.
+        """
+        latent, model = request.latent, self._skills.model
+        if latent is not None:
+            if latent.shape != (model.latent_size,):
+                raise SkillError(
+                    f"latent has shape {latent.shape}, expected ({model.latent_size},) as in bundle '{model.name}', or "
+                    "no values to draw one from the skill prior."
+                )
+            if not np.isfinite(latent).all():
+                raise SkillError(f"latent is {latent}, expected finite numbers only.")
+        if self.state >= LoopState.BRAKING:
+            raise SkillError(
+                f"the arm is {self.state.name.lower()}: {self._motion.brake_reason}. Wait for rest, and release a "
+                "latch with reset."
+            )
+        if not self._is_fresh(now_s):
+            raise SkillError(
+                f"the observation is {self.age_s(now_s):.3f} s old, expected at most {self._max_age_s:.3f} s. "
+                "Is the arm running, and do its states have every value of the bundle?"
+            )
+
+    def execute(self, request: SkillRequest, now_s: float, *, replace: bool = False) -> None:
+        """Begin a skill with the next step, or when the one under way has ended.
+
+        Args:
+            request: the skill. It takes the place of one that is waiting.
+            now_s: time on the caller's steady clock [s].
+            replace: end the one under way, without braking in between.
+
+        Raises:
+            SkillError: see `check`; nothing is changed.
+        """
+        self.check(request, now_s)
+        self._skills.put(request, replace=replace)
+
+    def cancel(self, reason: str) -> None:
+        """End the skill under way: brake to rest, then be ready for the next. Nothing happens when there is none."""
+        self._skills.drop_waiting(Outcome.CANCELED, reason)
+        if self._skills.current is not None and not self._motion.brake_reason:
+            self._motion.brake_for(reason, Outcome.CANCELED, with_release=True)
+
+    def stop(self, reason: str) -> None:
+        """Brake to rest and stay there until `reset`, whatever is under way."""
+        self._skills.drop_waiting(Outcome.STOPPED, reason)
+        if self._motion.last is not None and not self._motion.has_to_latch:
+            self._motion.brake_for(reason, Outcome.STOPPED, with_release=False)
+
+    def reset(self, now_s: float) -> None:
+        """Release the latch, on somebody's explicit demand. The arm stays where it is measured.
+
+        Raises:
+            CommandError: there is no latch, the arm still moves, or there is no fresh observation inside the limits.
+        """
+        if self.state is not LoopState.LATCHED:
+            raise CommandError(f"there is no latch to release: the arm is {self.state.name.lower()}.")
+        if not self._is_fresh(now_s):
+            raise CommandError(
+                f"the latch stays: the observation is {self.age_s(now_s):.3f} s old, expected at most "
+                f"{self._max_age_s:.3f} s. Bring the arm's states back first."
+            )
+        self._motion.reset(self._observation.joint_positions)
+
+    def begin_episode(self, reason: str) -> None:
+        """The scene was put back: the arm stands elsewhere now. Ends what is under way; a latch stays."""
+        self._skills.drop_waiting(Outcome.STOPPED, reason)
+        self._skills.end(Outcome.STOPPED, reason)
+        if not self._motion.has_to_latch:
+            self._motion.forget()
+
+    def add_step_result(self, reward: float, terminated: bool, truncated: bool) -> None:
+        """Take in what the task said about a control step; the end of the episode ends the skill with the next step."""
+        self._skills.add_step_result(reward, terminated, truncated)
+
+    def swap(self, model: SkillModel) -> bool:
+        """Use other skills from the next skill on; returns whether that is at once.
+
+        Raises:
+            BundleError: they are for another arm, or have other limits or another period.
+        """
+        model.check_may_follow(self._skills.model)
+        return self._skills.swap(model)
+
+    def step(self, now_s: float, missed: int = 0) -> Tick:
+        """One control period.
+
+        Args:
+            now_s: time on the steady clock that measurements are received by [s].
+            missed: periods left out since the last call. More than `max_missed` stop a skill for good.
+        """
+        skills, motion = self._skills, self._motion
+        if missed and self._has_braking_tail:
+            motion.miss(missed)
+        if missed > self._max_missed and skills.current is not None:
+            self.stop(f"{missed} control periods were missed")
+        if not motion.brake_reason:
+            skills.end_if_done()  # Its last command has been carried out by now.
+        if motion.last is None:
+            reason = self._begin(now_s)
+            if reason or not self._time_waits:
+                return self._tick(None if reason else motion.last, reason)
+        if motion.brake_reason:
+            return self._brake()
+        if skills.current is None and skills.waiting is not None:
+            if self._is_fresh(now_s):
+                skills.begin(self._observation.values, self._generator)
+            else:
+                # It must not begin by itself when the states come back.
+                skills.drop_waiting(Outcome.STOPPED, f"the observation is {self.age_s(now_s):.3f} s old")
+        if skills.current is not None:
+            return self._execute(now_s)
+        if motion.is_moving and not self._time_waits:
+            return self._tick(motion.stay())  # The next skill did not come in time.
+        return self._tick(None)
+
+    def _begin(self, now_s: float) -> str:
+        """Take over the arm at its measured positions; returns why not, or nothing."""
+        if not self._is_fresh(now_s):
+            return f"waiting for the arm's state: the observation is {self.age_s(now_s):.3f} s old"
+        try:
+            self._motion.begin(self._observation.joint_positions)
+        except CommandError as error:
+            return str(error)
+        return ""
+
+    def _execute(self, now_s: float) -> Tick:
+        assert self._motion.last is not None
+        age_s, fault = self.age_s(now_s), ""
+        wanted: np.ndarray | None = self._motion.last.joint_positions
+        if age_s <= self._max_age_s:
+            try:
+                action = self._skills.decode(self._observation.values)
+                wanted = self._action.joint_command(action, self._observation.joint_positions)
+            except (SkillError, ObservationError) as error:
+                wanted, fault = None, str(error)
+        filtered = self._motion.send(wanted, age_s)
+        self._skills.interventions += bool(filtered.interventions)
+        if filtered.state >= SafetyState.BRAKING:
+            reason = fault or filtered.reason
+            self._motion.brake_for(reason, Outcome.STOPPED, with_release=False)
+            self._skills.drop_waiting(Outcome.STOPPED, reason)
+            self._end_at_rest(filtered)
+        return self._tick(filtered, fault or (filtered.reason if filtered.state >= SafetyState.HOLDING else ""))
+
+    def _brake(self) -> Tick:
+        reason = self._motion.brake_reason
+        if self._motion.is_at_rest_for_good:
+            return self._tick(None, reason)
+        filtered = self._motion.brake()
+        self._end_at_rest(filtered)
+        return self._tick(filtered, reason)
+
+    def _end_at_rest(self, filtered: FilteredCommand) -> None:
+        if filtered.state is SafetyState.LATCHED:
+            self._skills.end(self._motion.brake_outcome, self._motion.brake_reason)
+            self._motion.release()
+
+    def _is_fresh(self, now_s: float) -> bool:
+        return self.age_s(now_s) <= self._max_age_s
+
+    def _tick(self, command: FilteredCommand | None, reason: str = "") -> Tick:
+        return Tick(command, self.state, reason, self._skills.take_reports())

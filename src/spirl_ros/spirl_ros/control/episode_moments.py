@@ -1,0 +1,51 @@
+"""What the nodes of a graph say at a control step, and how an episode ended; without ROS."""
+
+from typing import NamedTuple
+
+from spirl_ros.control.control_loop import LoopState
+
+
+class TaskMoment(NamedTuple):
+    """What the task says after a control step."""
+
+    stamp_ns: int
+    episode: int
+    seed: int
+    subtasks: tuple[str, ...]
+    """The K targets, in order."""
+    completed_in_order: int
+    """Targets, 0 to K."""
+    completed_any_order: int
+    """Targets, 0 to K."""
+    completed: tuple[tuple[str, int], ...]
+    """Every completed subtask and its control step, first one first."""
+    step: int
+    """Control steps since the reset."""
+    has_ended: bool
+    """The task is complete or time ran out."""
+
+
+class ExecutorMoment(NamedTuple):
+    """What the skill executor says at a control step."""
+
+    stamp_ns: int
+    """Of the state that it acted on."""
+    state: LoopState
+    skill_id: int
+    """Of the skill under way, or of the last one."""
+    step: int
+    """Control steps of that skill sent, 0 to H."""
+    skill_horizon: int
+    bundle: str
+    bundle_digest: str
+    """Empty when the executor does not tell."""
+    reason: str
+    """Why it brakes or is latched, or what it waits for."""
+
+
+class EpisodeResult(NamedTuple):
+    """How an episode went."""
+
+    completed_in_order: int
+    completed_any_order: int
+    steps: int

@@ -1,0 +1,265 @@
+"""A run of episodes: when to reset the scene, when to choose a skill, and when to give up. Time is an argument."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from spirl_ros.control.control_loop import LoopState
+from spirl_ros.control.episode_moments import EpisodeResult, ExecutorMoment, TaskMoment
+from spirl_ros.control.skill_handover import SkillHandover
+
+
+@dataclass(frozen=True)
+class EpisodeRunConfig:
+    """What is run, and with which skills."""
+
+    episodes: int
+    """How many; 0 goes on for ever."""
+    skill_horizon: int
+    """H, control steps of a skill."""
+    control_period_s: float
+    """Time between two control steps [s]."""
+    bundle: str
+    """Name of the bundle that skills are chosen with; the executor has to have the same."""
+    bundle_digest: str
+    """Its identity, compared where the executor tells it."""
+    subtasks: tuple[str, ...] | None = None
+    """Target subtasks that the task must have; None for any."""
+    time_waits: bool = False
+    """Lockstep: simulated time stands still until a command comes."""
+    lead_s: float = 0.05
+    """How long before the end of a skill the next one is chosen, where time does not wait [s]."""
+    patience_s: float = 3.0
+    """How long anything may stand still in an episode [s]."""
+    start_s: float = 20.0
+    """How long arm and executor may take to be there [s]."""
+    max_steps: int = 0
+    """Control steps of an episode without a task. 0: there is a task, whose scene is reset and which says when to end."""
+
+
+class Wish(Enum):
+    """What has to be done now."""
+
+    NOTHING = auto()
+    RESET = auto()
+    """Reset the scene, then tell `reset_answered`, or `fail`."""
+    CHOOSE = auto()
+    """Choose a skill on the newest observation and send it, then tell `skill_sent`, or `fail`."""
+
+
+class _Phase(Enum):
+    WAITING, RESETTING, ACTING, OVER = auto(), auto(), auto(), auto()
+
+
+class EpisodeRun:
+    """Follows what task, executor and observations say and tells what to do next. It waits for nothing for ever.
+
+    After everything that was told, at `due_s`, and a few times a second, `next` has to be asked. Not thread-safe. Times
+    are on the steady clock [s].
+    """
+
+    def __init__(self, config: EpisodeRunConfig, now_s: float) -> None:
+        """Begin by waiting for the executor and for an observation."""
+        self.config = config
+        self.results: list[EpisodeResult] = []
+        """Of the episodes that have ended."""
+        self.failure = ""
+        """Why it ended before its last episode did."""
+        self.has_acted = False
+        """Did an episode begin."""
+        self.handover = SkillHandover(config.skill_horizon, config.control_period_s, config.lead_s, config.time_waits)
+        self._phase, self._since_s = _Phase.WAITING, now_s
+        self._executor: ExecutorMoment | None = None
+        self._executor_s = self._executor_moved_s = now_s
+        self._observed_ns, self._observed_s = -1, now_s
+        self._task: TaskMoment | None = None
+        self._task_moved_s = now_s
+        self._episode: int | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Has the first episode not begun yet."""
+        return self._phase is _Phase.WAITING
+
+    @property
+    def is_acting(self) -> bool:
+        """Is an episode under way."""
+        return self._phase is _Phase.ACTING
+
+    @property
+    def is_over(self) -> bool:
+        """Have all episodes ended, or did it fail."""
+        return self._phase is _Phase.OVER
+
+    @property
+    def task(self) -> TaskMoment | None:
+        """The newest word of the task; None before the first, or without one."""
+        return self._task
+
+    @property
+    def last_skill_id(self) -> int:
+        """The highest number that a skill is known to have had."""
+        return max(self.handover.skill_id or 0, 0 if self._executor is None else self._executor.skill_id)
+
+    @property
+    def due_s(self) -> float | None:
+        """When `next` will wish for a skill, if nothing else happens before; None when that is not known."""
+        return self.handover.due_s if self.is_acting else None
+
+    def observed(self, stamp_ns: int, now_s: float) -> None:
+        """A whole observation was received."""
+        self._observed_ns, self._observed_s = stamp_ns, now_s
+
+    def task_told(self, task: TaskMoment, now_s: float) -> None:
+        """A task status was received."""
+        if self._task is None or task.stamp_ns != self._task.stamp_ns:
+            self._task_moved_s = now_s
+        self._task = task
+
+    def executor_told(self, executor: ExecutorMoment, now_s: float) -> None:
+        """A skill status was received."""
+        before, self._executor, self._executor_s = self._executor, executor, now_s
+        if before is None or (executor.skill_id, executor.step) != (before.skill_id, before.step):
+            self._executor_moved_s = now_s
+        self.handover.executor_told(executor, now_s)
+
+    def reset_answered(self, episode: int, now_s: float) -> None:
+        """The scene was reset; the task's first word on that episode may have come before."""
+        self._episode, self._since_s = episode, now_s
+
+    def skill_sent(self, skill_id: int) -> None:
+        """A skill that was chosen on the newest observation was sent."""
+        self.handover.sent(skill_id, self._observed_ns)
+
+    def fail(self, reason: str) -> None:
+        """End the run; a skill under way ends by itself."""
+        if not self.is_over:
+            self._phase, self.failure = _Phase.OVER, reason
+
+    def task_refusal(self, subtasks: tuple[str, ...]) -> str:
+        """Why a task with these target subtasks cannot be done, or nothing."""
+        expected = self.config.subtasks
+        if expected is None or subtasks == expected:
+            return ""
+        return (
+            f"the task is {','.join(subtasks)}, but the policy was trained for {','.join(expected)}. "
+            "Choose that task, load a bundle for this one, or let the prior choose."
+        )
+
+    def next(self, now_s: float, lacking: str = "") -> Wish:
+        """What has to be done now.
+
+        Args:
+            now_s: time.
+            lacking: what else has to be there before the first episode, in words; empty when nothing is.
+        """
+        if self._phase is _Phase.WAITING:
+            return self._wait(now_s, lacking)
+        if self._phase is _Phase.RESETTING:
+            return self._await_reset(now_s)
+        return self._act(now_s) if self._phase is _Phase.ACTING else Wish.NOTHING
+
+    def _wait(self, now_s: float, lacking: str) -> Wish:
+        executor = self._executor
+        if executor is None:
+            lacking = "a skill executor that says what it does on skill_status"
+        elif fault := self._fault(executor):
+            return self._give_up(fault)
+        elif executor.state is not LoopState.IDLE:
+            lacking = f"the skill executor to be idle; it is {executor.state.name.lower()}"
+        elif self._observed_ns < 0:
+            lacking = "joint states, and scene states of the same moment if the bundle needs them"
+        elif executor.reason:
+            lacking = f"a ready skill executor; it says: {executor.reason}"
+        if not lacking:
+            return self._begin_episode(now_s)
+        if now_s > self._since_s + self.config.start_s:
+            return self._give_up(f"waited {self.config.start_s:g} s for {lacking}")
+        return Wish.NOTHING
+
+    def _begin_episode(self, now_s: float) -> Wish:
+        self._since_s, self._episode = now_s, None
+        if not self.config.max_steps:
+            self._phase = _Phase.RESETTING
+            return Wish.RESET
+        return self._enter_episode(now_s)
+
+    def _await_reset(self, now_s: float) -> Wish:
+        task, patience_s = self._task, self.config.patience_s
+        if self._episode is not None and task is not None and task.episode == self._episode:
+            refusal = self.task_refusal(task.subtasks)
+            return self._give_up(refusal) if refusal else self._enter_episode(now_s)
+        if now_s > self._since_s + patience_s:
+            what = "no answer to a reset of the scene" if self._episode is None else "no status of the episode"
+            return self._give_up(f"{what} for {patience_s:g} s. Is the simulator running?")
+        return Wish.NOTHING
+
+    def _enter_episode(self, now_s: float) -> Wish:
+        self._phase, self.has_acted = _Phase.ACTING, True
+        self._executor_s = self._executor_moved_s = self._observed_s = self._task_moved_s = now_s
+        self.handover.begin_episode(0 if self._task is None else self._task.stamp_ns)
+        return self._act(now_s)
+
+    def _act(self, now_s: float) -> Wish:
+        executor, task = self._executor, self._task
+        assert executor is not None
+        if self.config.max_steps:
+            if self.handover.steps >= self.config.max_steps:
+                return self._end_episode(EpisodeResult(0, 0, self.handover.steps), now_s)
+        else:
+            assert task is not None
+            if task.episode != self._episode:
+                return self._begin_episode(now_s)  # Somebody else reset the scene: this episode is lost.
+            if task.has_ended:
+                result = EpisodeResult(task.completed_in_order, task.completed_any_order, task.step)
+                return self._end_episode(result, now_s)
+        if reason := self._fault(executor) or self._halt(executor, now_s):
+            return self._give_up(reason)
+        task_ns = None if task is None else task.stamp_ns
+        is_due = self.handover.is_due(self._observed_ns, task_ns, now_s)
+        return Wish.CHOOSE if is_due else Wish.NOTHING
+
+    def _end_episode(self, result: EpisodeResult, now_s: float) -> Wish:
+        self.results.append(result)
+        if len(self.results) == self.config.episodes:
+            self._phase = _Phase.OVER
+            return Wish.NOTHING
+        return self._begin_episode(now_s)
+
+    def _give_up(self, reason: str) -> Wish:
+        self.fail(reason)
+        return Wish.NOTHING
+
+    def _fault(self, executor: ExecutorMoment) -> str:
+        """Why this executor cannot be sent skills, or nothing."""
+        config, name = self.config, executor.state.name.lower()
+        if executor.state is LoopState.LATCHED:
+            return f"the skill executor is {name}: {executor.reason}. Release it with its service reset."
+        if executor.state is LoopState.BRAKING and not self.is_waiting:
+            return f"the skill executor is {name}: {executor.reason}"
+        if self.handover.is_somebody_elses and not self.is_waiting:
+            return f"the skill executor carries out a skill of somebody else (number {executor.skill_id})."
+        is_same = (executor.bundle, executor.skill_horizon) == (config.bundle, config.skill_horizon)
+        if is_same and executor.bundle_digest in ("", config.bundle_digest):
+            return ""
+        return (
+            f"the skill executor runs bundle '{executor.bundle}' ({executor.bundle_digest[:12] or 'no digest'}, "
+            f"{executor.skill_horizon} steps a skill), but skills are chosen with '{config.bundle}' "
+            f"({config.bundle_digest[:12]}, {config.skill_horizon} steps). Load the same bundle in both."
+        )
+
+    def _halt(self, executor: ExecutorMoment, now_s: float) -> str:
+        """What stands still for too long, or nothing."""
+        longest_s, handover = self.config.patience_s, self.handover
+        if now_s > self._observed_s + longest_s:
+            return f"no observation for {longest_s:g} s. Is the arm or the simulator running?"
+        if now_s > self._executor_moved_s + longest_s:
+            silent_s = now_s - self._executor_s
+            if silent_s > 0.5 * longest_s:
+                return f"nothing from the skill executor for {silent_s:.1f} s. Is it running and active?"
+            if handover.skill_id is not None and not handover.has_begun:
+                why = executor.reason or "its log says why"
+                return f"the skill executor did not begin skill {handover.skill_id} for {longest_s:g} s: {why}"
+            return f"the skill executor made no step for {longest_s:g} s."
+        if not self.config.max_steps and now_s > self._task_moved_s + longest_s:
+            return f"no control step of the task for {longest_s:g} s. Is the simulator running?"
+        return ""

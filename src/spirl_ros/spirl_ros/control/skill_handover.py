@@ -1,0 +1,130 @@
+"""When the next skill is due, so that the executor goes from one to the next without a control step between them."""
+
+from spirl_ros.control.control_loop import LoopState
+from spirl_ros.control.episode_moments import ExecutorMoment
+
+TICKS_TO_BEGIN = 3
+"""Control periods after which an idle executor has dropped a skill: the first may have been before it arrived."""
+
+SAME_MOMENT_S = 0.002
+"""In lockstep, how long after the executor's status the state of the same moment may be on its way [s]."""
+
+
+class SkillHandover:
+    """Follows the executor through the skills of an episode.
+
+    Where time waits (lockstep), a skill is due at the moment after the last control step of the one before, when
+    observation, task and executor all tell of that same moment: latents are those of a rollout in process. Where it does
+    not, the next skill is due `lead_s` before that moment, so that it is there when the executor wants it: the
+    observation that it is chosen on is older by that time.
+
+    Not thread-safe. Times are on the steady clock [s].
+    """
+
+    def __init__(self, skill_horizon: int, control_period_s: float, lead_s: float, time_waits: bool) -> None:
+        """Idle until `begin_episode`.
+
+        Args:
+            skill_horizon: H, control steps of a skill.
+            control_period_s: time between two control steps [s].
+            lead_s: how long before the end of a skill the next one is due, where time does not wait [s].
+            time_waits: simulated time stands still until a command comes.
+        """
+        self._skill_horizon, self._period_s, self._lead_s = skill_horizon, control_period_s, lead_s
+        self._time_waits = time_waits
+        self.late_skills = 0
+        """Skills that were not there in time: the arm came to rest before them."""
+        self.skill_id: int | None = None
+        """The last one sent in this episode; None before the first."""
+        self._executor: ExecutorMoment | None = None
+        self._id_before: int | None = None
+        self.begin_episode(0)
+
+    @property
+    def due_s(self) -> float | None:
+        """When to look whether the next skill is due, if nothing else happens before; None when that is not known."""
+        return self._due_s
+
+    @property
+    def wants_observation(self) -> bool:
+        """Can a new observation alone make a skill due: the executor waits for one, and time or the arm stands still."""
+        is_idle = self._executor is not None and self._executor.state is LoopState.IDLE
+        return self.skill_id is None or (self._time_waits and is_idle)
+
+    @property
+    def steps(self) -> int:
+        """Control steps of this episode that skills were executed for."""
+        under_way = self._executor.step if self._executor is not None and self._has_begun else 0
+        return self._steps_before + under_way
+
+    @property
+    def has_begun(self) -> bool:
+        """Did the executor begin the last skill sent."""
+        return self._has_begun
+
+    @property
+    def is_somebody_elses(self) -> bool:
+        """Does the executor carry out a skill that was not sent here."""
+        executor = self._executor
+        if executor is None or executor.state is not LoopState.EXECUTING:
+            return False
+        return executor.skill_id not in (self.skill_id, self._id_before)
+
+    def begin_episode(self, begin_ns: int) -> None:
+        """The first skill is due when the executor is idle in a state of this time [ns] or later."""
+        self._begin_ns = begin_ns
+        self._steps_before, self._is_late = 0, False
+        self._await_skill(None, -1)
+
+    def executor_told(self, executor: ExecutorMoment, now_s: float) -> None:
+        """A skill status was received."""
+        self._executor = executor
+        is_idle = executor.state is LoopState.IDLE
+        if self.skill_id is None or self._time_waits:
+            self._has_begun = self.skill_id is not None and executor.skill_id == self.skill_id
+            self._due_s = now_s + SAME_MOMENT_S if is_idle and self._time_waits else None
+            return
+        if executor.skill_id != self.skill_id:
+            self._idle_ticks += is_idle
+            return
+        if not self._has_begun:
+            self._has_begun = True
+            self.late_skills += self._is_late or (self._idle_ticks > 0 and self._steps_before > 0)
+        # Every step tells when the one after the last will be; what came with the least delay is the earliest.
+        steps_to_next = self._skill_horizon - executor.step + 1
+        due_s = now_s if is_idle else now_s + steps_to_next * self._period_s - self._lead_s
+        self._due_s = due_s if self._due_s is None else min(self._due_s, due_s)
+
+    def is_due(self, observed_ns: int, task_ns: int | None, now_s: float) -> bool:
+        """Is it time to choose a skill.
+
+        Args:
+            observed_ns: stamp of the newest observation [ns].
+            task_ns: stamp of the newest word of the task [ns]; None without a task.
+            now_s: time on the steady clock [s].
+        """
+        executor = self._executor
+        if executor is None:
+            return False
+        is_idle = executor.state is LoopState.IDLE
+        if self._time_waits:
+            is_one_moment = executor.stamp_ns == observed_ns and task_ns in (None, observed_ns)
+            return is_idle and is_one_moment and self._begin_ns <= observed_ns != self._chosen_ns
+        if self.skill_id is None or self._idle_ticks >= TICKS_TO_BEGIN:
+            # The first one, or one that the executor dropped, as it does with one that comes just before a reset.
+            return is_idle and min(executor.stamp_ns, observed_ns) >= self._begin_ns
+        return self._due_s is not None and now_s >= self._due_s
+
+    def sent(self, skill_id: int, chosen_ns: int) -> None:
+        """A skill was sent, chosen on an observation of this stamp [ns]."""
+        if self._has_begun:
+            assert self._executor is not None
+            self._steps_before += self._executor.step
+            self._is_late = self._executor.state is LoopState.IDLE
+        self._await_skill(skill_id, chosen_ns)
+
+    def _await_skill(self, skill_id: int | None, chosen_ns: int) -> None:
+        self._id_before = self.skill_id if self.skill_id is not None else self._id_before
+        self.skill_id, self._chosen_ns = skill_id, chosen_ns
+        self._has_begun, self._idle_ticks = False, 0
+        self._due_s: float | None = None

@@ -1,0 +1,70 @@
+"""What executing skills needs of a bundle, and whether one bundle may take another's place while the arm runs."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.skill_executor import Decoder
+from spirl_ros.errors import BundleError
+
+
+class Prior(Protocol):
+    """What draws latents."""
+
+    def sample(self, observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """A latent (Dz,) for an observation (Do,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class SkillModel:
+    """Decoder and prior, and the facts that they were trained with."""
+
+    name: str
+    decoder: Decoder
+    prior: Prior
+    skill_horizon: int
+    """H."""
+    latent_size: int
+    """Dz."""
+    observation_names: tuple[str, ...]
+    """(Do), the joints first."""
+    limits: JointLimits
+    velocity_scale: float
+    """Joint velocity of an action of 1 [rad/s, m/s]."""
+    control_period_s: float
+    """Time between two commands [s]."""
+    digest: str = ""
+    """SHA-256 that identifies the bundle; empty when not known."""
+
+    @property
+    def scene_names(self) -> tuple[str, ...]:
+        """What is observed beside the joints."""
+        return self.observation_names[len(self.limits.joint_names) :]
+
+    def check_layout(self) -> None:
+        """Raise BundleError when the observation does not begin with the joints."""
+        joint_names = self.limits.joint_names
+        if self.observation_names[: len(joint_names)] != joint_names:
+            raise BundleError(
+                f"bundle '{self.name}' observes {', '.join(self.observation_names)}, expected its joints first, "
+                f"{', '.join(joint_names)}. Export again with that order."
+            )
+
+    def check_may_follow(self, running: "SkillModel") -> None:
+        """Raise BundleError when this is for another arm than the model that is running, or for another period."""
+        self.check_layout()
+        for name in ("observation_names", "control_period_s", "velocity_scale"):
+            if getattr(running, name) != getattr(self, name):
+                raise BundleError(
+                    f"bundle '{self.name}' has {name} {getattr(self, name)}, but '{running.name}', which is running, "
+                    f"has {getattr(running, name)}. Deactivate and configure the node with it instead."
+                )
+        for name in ("joint_names", "position_lower", "position_upper", "velocity", "acceleration", "jerk"):
+            if not np.array_equal(getattr(running.limits, name), getattr(self.limits, name)):
+                raise BundleError(
+                    f"bundle '{self.name}' has another {name} of the joints than '{running.name}', which is running. "
+                    "Deactivate and configure the node with it instead."
+                )

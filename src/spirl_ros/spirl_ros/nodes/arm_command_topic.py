@@ -1,0 +1,83 @@
+"""The topic that an arm's controller takes commands from."""
+
+from rclpy.node import Node
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+
+from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.safety_filter import FilteredCommand
+from spirl_ros.nodes.messages import COMMAND_QOS, to_position_command, to_trajectory_command, watched
+from spirl_ros.nodes.skill_executor_parameters import FORWARD_POSITION, SkillExecutorConfig
+
+
+class ArmCommandTopic:
+    """Sends joint commands in either form: set-points, or trajectories with a braking tail."""
+
+    def __init__(self, node: Node, config: SkillExecutorConfig, limits: JointLimits, period_s: float) -> None:
+        """Open the topic.
+
+        Args:
+            node: owns the publisher.
+            config: says which form, and which controller.
+            limits: of the arm.
+            period_s: time between two commands [s].
+        """
+        self._node, self._limits, self._period_s = node, limits, period_s
+        self.takes_positions = config.command_interface == FORWARD_POSITION
+        kind, name = (
+            (Float64MultiArray, f"{config.controller}/commands")
+            if self.takes_positions
+            else (JointTrajectory, f"{config.controller}/joint_trajectory")
+        )
+        self._publisher = node.create_publisher(kind, name, watched(COMMAND_QOS, period_s))
+        self.forget()
+
+    @property
+    def name(self) -> str:
+        """Full name of the topic."""
+        return self._publisher.topic_name
+
+    @property
+    def has_sent(self) -> bool:
+        """Was a command sent since `forget`."""
+        return self._last is not None
+
+    def forget(self) -> None:
+        """Begin anew: nothing was sent yet."""
+        self._last: Float64MultiArray | JointTrajectory | None = None
+
+    def send(self, command: FilteredCommand, late_s: float = 0.0, start_ns: int = 0) -> None:
+        """Send a command; how late and from when on concern trajectories, see to_trajectory_command."""
+        if self.takes_positions:
+            self._last = to_position_command(command.joint_positions)
+        else:
+            self._last = to_trajectory_command(command, self._limits, self._period_s, late_s, start_ns)
+        self._publisher.publish(self._last)
+
+    def send_again(self) -> None:
+        """Send the last command once more, in case it was lost. Nothing happens when there is none."""
+        if self._last is not None:
+            self._publisher.publish(self._last)
+
+    def show_life(self) -> None:
+        """Renew the lease without a command."""
+        self._publisher.assert_liveliness()
+
+    def nobody_listens(self) -> str:
+        """Why there is no arm to move, or nothing."""
+        if self._publisher.get_subscription_count() > 0:
+            return ""
+        return (
+            f"nobody listens to {self.name}. Start the arm's controller, or correct command_interface and the "
+            "controller's name."
+        )
+
+    def other_publishers(self) -> list[str]:
+        """Names of the other nodes that could command the same arm; one that died stays here for 20 s."""
+        own = self._node.get_name(), self._node.get_namespace()
+        others = self._node.get_publishers_info_by_topic(self.name)
+        return [other.node_name for other in others if (other.node_name, other.node_namespace) != own]
+
+    def close(self) -> None:
+        """Close the topic."""
+        self._node.destroy_publisher(self._publisher)

@@ -1,0 +1,93 @@
+"""What the arm's driver says about being ready to move: vendor signals and the controller manager's activity."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Bool
+
+from spirl_ros.errors import ConfigError
+from spirl_ros.nodes.messages import LATCHED_QOS
+from spirl_ros.nodes.skill_executor_parameters import SkillExecutorConfig, names_in
+
+_ACTIVE = "active"
+
+
+class ArmReadiness:
+    """Watches `ready_topic`, `fault_topic` and `activity_topic`; without them the arm is always ready.
+
+    Runs in the node's thread. A signal that was never heard counts as not ready, except that of a fault.
+    """
+
+    def __init__(self, node: Node, config: SkillExecutorConfig, on_lost: Callable[[str], None]) -> None:
+        """Subscribe.
+
+        Args:
+            node: owns the subscriptions.
+            config: names the topics and the controller.
+            on_lost: called with the reason whenever the arm stops being ready.
+
+        Raises:
+            ConfigError: an activity topic is configured, but its message package is not installed.
+        """
+        self._node, self._on_lost, self._controller = node, on_lost, config.controller
+        self._reasons: dict[str, str] = {}
+        self._subscriptions = []
+        for name in names_in(config.ready_topic):
+            self._watch(Bool, name, lambda message, name=name: "" if message.data else f"{name} is false")
+            self._reasons[name] = f"nothing was heard on {name} yet"
+        for name in names_in(config.fault_topic):
+            self._watch(Bool, name, lambda message, name=name: f"{name} is true" if message.data else "")
+        if config.activity_topic:
+            name = config.activity_topic
+            self._watch(_activity_type(name), name, lambda message: controller_fault(message, self._controller))
+            self._reasons[name] = f"nothing was heard on {name} yet"
+
+    @property
+    def fault(self) -> str:
+        """Why the arm is not ready to move; empty when it is."""
+        return next((reason for reason in self._reasons.values() if reason), "")
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _watch(self, kind: type, topic: str, fault_of: Callable[[Any], str]) -> None:
+        def on_message(message: Any) -> None:
+            was_ready = not self.fault
+            self._reasons[topic] = fault_of(message)
+            if was_ready and self.fault:
+                self._on_lost(self.fault)
+
+        # Drivers latch these signals or do not. The one subscription gets what was said before us, the other also
+        # matches a publisher that latches nothing.
+        for qos in (LATCHED_QOS, QoSProfile(depth=1)):
+            self._subscriptions.append(self._node.create_subscription(kind, topic, on_message, qos))
+
+
+def controller_fault(activity: Any, controller: str) -> str:
+    """What a ControllerManagerActivity says against a controller, or against the hardware below it; else empty."""
+    states = {named.name: named.state.label for named in activity.controllers}
+    if controller not in states:
+        return f"the controller {controller} is not loaded; there are {', '.join(sorted(states)) or 'none'}"
+    if states[controller] != _ACTIVE:
+        return (
+            f"the controller {controller} is {states[controller]}, expected {_ACTIVE}: ros2 control switch_controllers"
+        )
+    for named in activity.hardware_components:
+        if named.state.label != _ACTIVE:
+            return f"the hardware component {named.name} is {named.state.label}, expected {_ACTIVE}"
+    return ""
+
+
+def _activity_type(topic: str) -> type:
+    try:
+        return import_module("controller_manager_msgs.msg").ControllerManagerActivity
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"activity_topic is {topic}, but ControllerManagerActivity cannot be imported ({error}). Install "
+            "ros-jazzy-controller-manager-msgs, or leave activity_topic empty and watch ready_topic."
+        ) from error

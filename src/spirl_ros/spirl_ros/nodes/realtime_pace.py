@@ -1,0 +1,108 @@
+"""Makes the control steps of a running arm: one per period of the steady clock, from a thread of its own."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from rclpy.node import Node
+
+from spirl_ros.control.periodic_thread import PeriodicThread
+from spirl_ros.control.realtime_priority import ask_for_process, ask_for_realtime_priority
+from spirl_ros.nodes.control_steps import RECENT, ControlSteps
+from spirl_ros.nodes.skill_executor_parameters import SkillExecutorConfig
+
+
+class RealtimePace:
+    """The loop's time is the steady clock, and what happens in between waits for the next step."""
+
+    def __init__(
+        self,
+        node: Node,
+        steps: ControlSteps,
+        config: SkillExecutorConfig,
+        period_s: float,
+        on_step: Callable[[], None],
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            node: has the ROS clock.
+            steps: are made here.
+            config: of the executor.
+            period_s: time between two steps [s].
+            on_step: called after each from the control thread; it must not wait.
+            on_error: called once when a step raises.
+        """
+        self._node, self._steps, self._config, self._on_step = node, steps, config, on_step
+        # A clock that is told by messages is too coarse to begin a trajectory by.
+        self._may_stamp = config.stamp_commands == "auto" and not node.get_parameter("use_sim_time").value
+        self._scheduling = ""
+        self._latenesses_s: deque[float] = deque(maxlen=RECENT)
+        self._thread = PeriodicThread("control", period_s, self._on_period, on_error)
+
+    def start(self) -> None:
+        """Begin to step."""
+        if self._config.realtime_priority > 1:
+            ask_for_process(self._config.realtime_priority - 1)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the step under way."""
+        self._thread.stop()
+        if self._config.realtime_priority > 1:
+            ask_for_process(0)
+
+    def time_s(self) -> float:
+        """The loop's time now [s]."""
+        return time.monotonic()
+
+    def received_s(self, measured_ns: int) -> float:
+        """When a measurement that arrives now was received, in the loop's time [s]."""
+        return time.monotonic()
+
+    def task_told(self, stamp_ns: int) -> None:
+        """The task has said how a control step went."""
+
+    def skill_begins(self) -> None:
+        """A skill is asked for: the next period begins it."""
+
+    def advance(self) -> None:
+        """Something happened: the next period sees to it."""
+
+    def begin_episode(self) -> None:
+        """The scene was put back."""
+
+    def watch(self) -> None:
+        """The control thread looks after itself."""
+
+    def diagnose(self) -> dict[str, object]:
+        """Values for `/diagnostics`."""
+        timing = self._thread.timing()
+        with self._steps.lock:
+            latenesses_s = list(self._latenesses_s) or [0.0]
+        return {
+            "scheduling": self._scheduling,
+            "lateness p99 [ms]": float(np.percentile(latenesses_s, 99.0)) * 1e3,
+            "worst lateness [ms]": timing.worst_lateness_s * 1e3,
+            "missed ticks": timing.missed,
+        }
+
+    def _on_period(self) -> None:
+        if not self._scheduling:
+            priority = self._config.realtime_priority
+            self._scheduling = ask_for_realtime_priority(priority) if priority else "not asked for"
+        thread = self._thread
+        start_ns = self._start_ns if self._may_stamp else None
+        begin_s = time.monotonic()
+        with self._steps.lock:
+            self._latenesses_s.append(begin_s - thread.due_s)
+            self._steps.step(time.monotonic(), missed=thread.missed, due_s=thread.due_s, start_ns=start_ns)
+        self._on_step()
+
+    def _start_ns(self, late_s: float) -> int:
+        """When this command was due on the ROS clock [ns], if the arm's states show that it has the same; else 0."""
+        now_ns = self._node.get_clock().now().nanoseconds
+        is_same_clock = abs(now_ns - self._steps.loop.measured_ns) <= self._config.max_age_s * 1e9
+        return now_ns - round(late_s * 1e9) if is_same_clock else 0

@@ -1,0 +1,324 @@
+"""Chooses skills: at every skill boundary the policy, or the prior, picks a latent for the skill executor."""
+
+import gc
+import sys
+
+import numpy as np
+from std_srvs.srv import Trigger
+
+from spirl_msgs.msg import RecordingStatus, Skill, SkillStatus, TaskStatus
+from spirl_msgs.srv import ResetScene, SetTask
+from spirl_ros.control.episode_run import EpisodeRun, EpisodeRunConfig, Wish
+from spirl_ros.control.skill_choice import POLICY, SkillChoiceConfig, SkillChooser
+from spirl_ros.deployment.bundle import load_bundle
+from spirl_ros.errors import BundleError, ConfigError, SpirlError
+from spirl_ros.nodes.managed_node import ERROR, EXIT_FAULT, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, from_skill_status, from_task_status, to_skill
+from spirl_ros.nodes.observed_states import ObservedStates
+from spirl_ros.nodes.parameters import read_parameters
+from spirl_ros.nodes.run_episode_action import EpisodeRequest, RunEpisodeAction
+from spirl_ros.nodes.service_calls import ServiceCalls
+from spirl_ros.nodes.skill_policy_parameters import AT_ONCE, LOCKSTEP, SAMPLE, SkillPolicyConfig
+from spirl_ros.tasks.episode_lines import EpisodeLines
+
+WATCH_PERIOD_S = 0.1
+"""How often the node looks whether something stands still [s]."""
+
+
+class SkillPolicyNode(ManagedNode):
+    """Carries what arm, task and executor say to an EpisodeRun, and the skills of a SkillChooser to the executor.
+
+    Everything runs in the node's one thread: a choice takes a fraction of a millisecond.
+    """
+
+    def __init__(self) -> None:
+        """Declare the parameters."""
+        super().__init__("skill_policy", SkillPolicyConfig)
+        self._run: EpisodeRun | None = None
+
+    def configure(self) -> None:
+        """Load the bundle and open topics, action and services."""
+        self._config = config = read_parameters(self, SkillPolicyConfig)
+        if not config.bundle:
+            raise ConfigError("bundle is empty, expected the folder of a bundle: -p bundle:=<folder>.")
+        self._bundle = bundle = load_bundle(config.bundle, config.provider)
+        about = bundle.description
+        joints, names = about.joint_names, about.observation.names
+        if names[: len(joints)] != joints:
+            raise BundleError(f"bundle '{about.name}' observes {', '.join(names)}, expected its joints first.")
+        self._chooser = SkillChooser(
+            bundle.policy,
+            bundle.prior,
+            SkillChoiceConfig(config.source, config.latent == SAMPLE, config.fallback, config.max_divergence),
+        )
+        self._states = ObservedStates(
+            self,
+            config.joint_state_topic,
+            config.scene_state_topic,
+            names,
+            len(joints),
+            is_every_state_needed=config.rate == LOCKSTEP,
+        )
+        self._skill_publisher = self.create_publisher(Skill, "skill", COMMAND_QOS)
+        self._subscriptions_of_policy = [
+            self.create_subscription(SkillStatus, "skill_status", self._on_skill_status, LATCHED_QOS),
+            self.create_subscription(RecordingStatus, "recording_status", self._on_recording_status, LATCHED_QOS),
+        ]
+        if not config.max_steps:
+            subscription = self.create_subscription(TaskStatus, "task_status", self._on_task_status, LATCHED_QOS)
+            self._subscriptions_of_policy.append(subscription)
+        self._reset_client = self.create_client(ResetScene, "reset_scene")
+        self._task_client = self.create_client(SetTask, "set_task")
+        self._cancel_client = self.create_client(Trigger, f"{config.executor}/cancel")
+        self._calls = ServiceCalls(self._on_call_failed, config.patience_s)
+        self._own_request = EpisodeRequest("", config.episodes, config.seed)
+        self._action = RunEpisodeAction(self, self._own_request, self._begin, self._cancel)
+        self._has_recorder_status = False
+        self._skill_id = 0
+        self._divergence = float("nan")
+        self._fallbacks = self._late_skills = 0
+        self._fallback_reason = ""
+        # What is there now stays: a full collection would look through it between two skills.
+        gc.collect()
+        gc.freeze()
+
+    def activate(self) -> None:
+        """Be ready to run episodes, or begin."""
+        self._watch_timer = self.create_timer(WATCH_PERIOD_S, self._watch, clock=self.steady_clock)
+        self._due_timer = self.create_timer(WATCH_PERIOD_S, self._on_due, clock=self.steady_clock)
+        self._due_timer.cancel()
+        config = self._config
+        self.get_logger().info(
+            f"bundle {self._bundle.description.name} on {self._bundle.provider}, {config.rate}: "
+            f"the {config.source}'s {config.latent}"
+        )
+        self._ends_after_run = config.start == AT_ONCE
+        if self._ends_after_run:
+            self._begin(self._own_request)
+
+    def deactivate(self) -> None:
+        """End the episodes under way; the arm comes to rest."""
+        self._ends_after_run = False
+        if self._cancel("the skill policy was deactivated"):
+            self._advance()
+        self.destroy_timer(self._watch_timer)
+        self.destroy_timer(self._due_timer)
+
+    def cleanup(self) -> None:
+        """Close topics, action and services."""
+        self._action.close()
+        self._states.close()
+        self.destroy_publisher(self._skill_publisher)
+        for subscription in self._subscriptions_of_policy:
+            self.destroy_subscription(subscription)
+        for client in (self._reset_client, self._task_client, self._cancel_client):
+            self.destroy_client(client)
+        gc.unfreeze()
+
+    def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
+        """What is run, and how well choosing goes."""
+        if not self.is_active:
+            return OK, "not active", {}
+        run, config = self._run, self._config
+        values: dict[str, object] = {
+            "bundle": self._bundle.description.name,
+            "source": config.source,
+            "episodes": 0 if run is None else len(run.results),
+            "skills chosen": self._skill_id,
+            "divergence from the prior [nats]": self._divergence,
+            "skills chosen by the fallback": self._fallbacks,
+            "skills that came late": self._late_skills + (0 if run is None else run.handover.late_skills),
+        }
+        if run is None:
+            return OK, "waiting for run_episode or ~/start", values
+        age_s = self._states.newest.age_s(self.now_s())
+        values["observation age [s]"] = age_s
+        if run.is_acting and age_s > 1.0:
+            return ERROR, f"no observation for {age_s:.1f} s", values
+        if self._fallback_reason:
+            reason, self._fallback_reason = self._fallback_reason, ""
+            return WARN, f"the prior chooses: {reason}", values
+        return OK, "acting" if run.is_acting else "waiting", values
+
+    def _begin(self, request: EpisodeRequest) -> str:
+        """Begin a run; returns why not, or nothing."""
+        config, about = self._config, self._bundle.description
+        if self._run is not None:
+            return "episodes are under way. Wait for them or cancel them."
+        if request.task and config.max_steps:
+            return "max_steps is set, so episodes have no task. Leave the task empty."
+        self._task_to_set, self._seed = request.task, request.seed
+        self._states.forget()
+        self._lines = EpisodeLines()
+        self._due_s: float | None = None
+        self._run = EpisodeRun(
+            EpisodeRunConfig(
+                episodes=request.episodes,
+                skill_horizon=about.skill_horizon,
+                control_period_s=1.0 / (about.control_rate_hz * config.speed),
+                bundle=about.name,
+                bundle_digest=self._bundle.digest,
+                subtasks=about.target_subtasks if config.source == POLICY else None,
+                time_waits=config.rate == LOCKSTEP,
+                lead_s=config.lead_s,
+                patience_s=config.patience_s,
+                start_s=config.start_s,
+                max_steps=config.max_steps,
+            ),
+            self.now_s(),
+        )
+        return ""
+
+    def _cancel(self, reason: str) -> bool:
+        """End the run under way with the next turn; returns whether there is one."""
+        if self._run is not None:
+            self._run.fail(reason)
+        return self._run is not None
+
+    def _watch(self) -> None:
+        self._advance(look=True)
+
+    def _on_due(self) -> None:
+        self._due_timer.cancel()
+        self._advance(look=True)
+
+    def _advance(self, *, look: bool = False) -> None:
+        """Do what the run wishes; after everything that was heard, when a skill is due, and a few times a second."""
+        run, now_s = self._run, self.now_s()
+        self._calls.poll(now_s)
+        if run is None:
+            return
+        if (look or run.handover.wants_observation) and self._states.look():
+            run.observed(self._states.newest.measured_ns, now_s)
+        wish = run.next(now_s, self._lacking() if run.is_waiting else "")
+        self._tell(run)
+        if wish is Wish.RESET:
+            self._lines.begin()
+            self._reset(run)
+        elif wish is Wish.CHOOSE:
+            self._choose(run)
+        if run.is_over:
+            self._end_run(run)
+        elif run.due_s is not None and run.due_s != self._due_s:
+            self._due_s = run.due_s
+            self._due_timer.timer_period_ns = max(0, round((run.due_s - now_s) * 1e9))
+            self._due_timer.reset()
+
+    def _lacking(self) -> str:
+        """What else has to be there before the first episode."""
+        config = self._config
+        if self._skill_publisher.get_subscription_count() == 0:
+            return f"a skill executor that listens to {self._skill_publisher.topic_name}"
+        clients = [] if config.max_steps else [self._reset_client]
+        for client in (*clients, *([self._task_client] if self._task_to_set else [])):
+            if not client.service_is_ready():
+                return f"the service {client.srv_name}"
+        is_recorded = self._has_recorder_status and self._skill_publisher.get_subscription_count() > 1
+        return "a recorder of skills" if config.wait_for_recorder and not is_recorded else ""
+
+    def _reset(self, run: EpisodeRun) -> None:
+        """Set the task, if one is asked for, then reset the scene."""
+        if self._task_to_set:
+            request = SetTask.Request(task=self._task_to_set)
+            self._calls.call(self._task_client, request, lambda answer: self._on_task_set(run, answer), self.now_s())
+            return
+        seed = self._seed
+        request = ResetScene.Request(use_seed=seed is not None, seed=0 if seed is None else seed + len(run.results))
+        self._calls.call(self._reset_client, request, lambda answer: self._on_scene_reset(run, answer), self.now_s())
+
+    def _on_task_set(self, run: EpisodeRun, response: SetTask.Response) -> None:
+        self._task_to_set = ""
+        refusal = run.task_refusal(tuple(response.subtasks)) if response.success else response.message
+        if refusal:
+            run.fail(refusal)
+        else:
+            self._reset(run)
+
+    def _on_scene_reset(self, run: EpisodeRun, response: ResetScene.Response) -> None:
+        if response.success:
+            run.reset_answered(response.episode, self.now_s())
+        else:
+            run.fail(f"the scene was not reset: {response.message}")
+
+    def _on_call_failed(self, reason: str) -> None:
+        if self._run is not None:
+            self._run.fail(reason)
+
+    def _choose(self, run: EpisodeRun) -> None:
+        """Choose a skill on the newest observation and send it."""
+        task = run.task
+        if run.handover.skill_id is None:
+            # Each episode has its generator: its latents do not depend on the episodes before.
+            self._generator = np.random.default_rng(self._seed if task is None else task.seed)
+        try:
+            completed = 0 if task is None else task.completed_in_order
+            choice = self._chooser.choose(self._states.newest.values, completed, self._generator)
+        except SpirlError as error:
+            run.fail(str(error))
+            return
+        self._skill_id = max(self._skill_id, run.last_skill_id) + 1
+        self._skill_publisher.publish(to_skill(choice, self._skill_id, self._states.newest.measured_ns))
+        run.skill_sent(self._skill_id)
+        self._divergence = choice.divergence
+        if choice.fallback_reason:
+            self._fallbacks += 1
+            self._fallback_reason = choice.fallback_reason
+            self.get_logger().warning(f"the prior chooses: {choice.fallback_reason}", throttle_duration_sec=1.0)
+
+    def _tell(self, run: EpisodeRun) -> None:
+        """Say which subtasks were completed and which episodes have ended."""
+        task, lines = run.task, self._lines
+        has_ended = len(run.results) > lines.finished
+        if task is not None and (run.is_acting or has_ended):
+            new = lines.completed(task.completed)
+            for line in new:
+                self.get_logger().info(line)
+            if new or task.step % run.config.skill_horizon == 0:
+                self._action.tell(lines.finished + 1, task)
+        if has_ended:
+            result, targets = run.results[-1], 0 if task is None else len(task.subtasks)
+            self.get_logger().info(
+                lines.end(result.completed_in_order, result.completed_any_order, targets, result.steps)
+            )
+
+    def _end_run(self, run: EpisodeRun) -> None:
+        """Answer whoever asked; after a failure the arm is brought to rest."""
+        self._run = None
+        self._late_skills += run.handover.late_skills
+        self._due_timer.cancel()
+        self._calls.clear()
+        if run.failure:
+            self.get_logger().error(f"stopped after {len(run.results)} episodes: {run.failure}")
+            if self._cancel_client.service_is_ready():
+                self._calls.call(self._cancel_client, Trigger.Request(), lambda _: None, self.now_s())
+        if run.handover.late_skills:
+            self.get_logger().warning(f"{run.handover.late_skills} skills came late: the arm came to rest before them")
+        if run.results:
+            self.get_logger().info(self._lines.summary(0 if run.task is None else len(run.task.subtasks)))
+        self._action.ended(run)
+        is_stopped = bool(run.failure) and run.has_acted and run.config.episodes == 0
+        if self._ends_after_run and not is_stopped:
+            self.end(EXIT_FAULT if run.failure else 0)
+        self._ends_after_run = False
+
+    def _on_task_status(self, message: TaskStatus) -> None:
+        if self._run is not None:
+            self._run.task_told(from_task_status(message), self.now_s())
+            self._advance()
+
+    def _on_skill_status(self, message: SkillStatus) -> None:
+        if self._run is not None:
+            self._run.executor_told(from_skill_status(message), self.now_s())
+            self._advance()
+
+    def _on_recording_status(self, message: RecordingStatus) -> None:
+        self._has_recorder_status = True
+
+
+def main() -> None:
+    """Run the node."""
+    sys.exit(run(SkillPolicyNode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""A stand-in for a real arm's driver and controllers: the same topics, no hardware."""
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool, Float64MultiArray
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from spirl_ros.arms.robot_configuration import ROBOTS, read_robot
+from spirl_ros.arms.stand_in_arm import CONTROLLERS, JOINT_TRAJECTORY, StandInArm, StandInSettings
+from spirl_ros.control.periodic_thread import PeriodicThread
+from spirl_ros.errors import CommandError
+from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.messages import (
+    COMMAND_QOS,
+    LATCHED_QOS,
+    from_joint_trajectory,
+    stamp_ns,
+    to_joint_state,
+    to_stamp,
+)
+from spirl_ros.nodes.parameters import parameter, read_parameters
+
+
+@dataclass(frozen=True)
+class StandInArmConfig:
+    """Parameters of the stand-in; what the robot's configuration says is not said again."""
+
+    robot: str = parameter("ur5e", "whose joints, limits and topics", choices=ROBOTS)
+    robot_file: str = parameter("", "configuration like config/robots/generic.yaml, read instead of the robot's own")
+    controller: str = parameter(JOINT_TRAJECTORY, "the controller that is active", choices=CONTROLLERS)
+    position_controller: str = parameter(
+        "forward_position_controller", "position set-points are taken from <name>/commands"
+    )
+    update_rate_hz: float = parameter(500.0, "set-points per second, the controller manager's", minimum=50.0)
+    state_rate_hz: float = parameter(100.0, "joint states per second", minimum=5.0, maximum=1000.0)
+    interpolate_from_desired_state: bool = parameter(True, "the controller's parameter of that name")
+    allow_nonzero_velocity_at_trajectory_end: bool = parameter(False, "the controller's parameter of that name")
+    servo_lag_s: float = parameter(0.02, "how far the joints follow behind their set-points [s]", minimum=0.001)
+    acceleration_tolerance: float = parameter(
+        5.0, "a set-point above so many times the acceleration limit stops the arm for good", minimum=1.0
+    )
+
+
+class StandInArmNode(ManagedNode):
+    """Carries commands to a StandInArm and its state to topics.
+
+    A thread lets its time pass and publishes; a lock keeps it and the callbacks apart. A command takes effect when it
+    arrives, and not with the next state.
+    """
+
+    def __init__(self) -> None:
+        """Declare the parameters."""
+        super().__init__("stand_in_arm", StandInArmConfig)
+        self._lock = threading.RLock()
+        self._thread: PeriodicThread | None = None
+        self._refused_commands = 0
+        self._last_refusal = ""
+
+    def configure(self) -> None:
+        """Read what robot it stands in for, and open topics and services."""
+        self._config = config = read_parameters(self, StandInArmConfig)
+        file = Path(config.robot_file) if config.robot_file else None
+        self._robot = robot = read_robot(config.robot, file)
+        settings = StandInSettings(
+            controller=config.controller,
+            update_period_s=1.0 / config.update_rate_hz,
+            interpolate_from_desired_state=config.interpolate_from_desired_state,
+            may_end_in_motion=config.allow_nonzero_velocity_at_trajectory_end,
+            path_tolerance=robot.path_tolerance,
+            servo_lag_s=config.servo_lag_s,
+            acceleration_tolerance=config.acceleration_tolerance,
+        )
+        self._arm = StandInArm(robot.limits, robot.home, settings, self.now_s())
+        self._joint_state_publisher = self.create_publisher(JointState, robot.joint_state_topic, 10)
+        self._ready_publisher = self.create_publisher(Bool, robot.ready_topic or "~/ready", LATCHED_QOS)
+        self._subscriptions_of_arm = [
+            self.create_subscription(
+                JointTrajectory, f"{robot.trajectory_controller}/joint_trajectory", self._on_trajectory, COMMAND_QOS
+            ),
+            self.create_subscription(
+                Float64MultiArray, f"{config.position_controller}/commands", self._on_positions, COMMAND_QOS
+            ),
+        ]
+        self._services_of_arm = [
+            self.create_service(Trigger, "~/stop", self._on_stop),
+            self.create_service(Trigger, "~/recover", self._on_recover),
+        ]
+
+    def activate(self) -> None:
+        """Let time pass."""
+        with self._lock:
+            self._arm.advance(self.now_s())
+            self._say_ready()
+        self._thread = PeriodicThread("arm", 1.0 / self._config.state_rate_hz, self._on_tick, self.fail)
+        self._thread.start()
+        self.get_logger().info(
+            f"stands in for {self._robot.description}, {self._config.controller} controller; no hardware is moved"
+        )
+
+    def deactivate(self) -> None:
+        """Stop time, and so the arm."""
+        if self._thread is not None:
+            self._thread.stop()
+            self._thread = None
+
+    def cleanup(self) -> None:
+        """Close topics and services."""
+        for publisher in (self._joint_state_publisher, self._ready_publisher):
+            self.destroy_publisher(publisher)
+        for subscription in self._subscriptions_of_arm:
+            self.destroy_subscription(subscription)
+        for service in self._services_of_arm:
+            self.destroy_service(service)
+
+    def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
+        """What was refused, why the arm stands, and how near to its limits it was moved."""
+        if not self.is_active:
+            return OK, "not active", {}
+        with self._lock:
+            velocity, acceleration = self._arm.peaks()
+            fault, hold_reason = self._arm.fault, self._arm.hold_reason
+        values: dict[str, object] = {
+            "robot": self._robot.name,
+            "controller": self._config.controller,
+            "peak velocity [share of limit]": velocity,
+            "peak acceleration [share of limit]": acceleration,
+            "refused commands": self._refused_commands,
+            "last refusal": self._last_refusal,
+        }
+        refusal, self._last_refusal = self._last_refusal, ""
+        if fault:
+            return ERROR, f"stopped: {fault}", values
+        if hold_reason:
+            return WARN, f"trajectory given up: {hold_reason}", values
+        return (WARN, f"command refused: {refusal}", values) if refusal else (OK, "following", values)
+
+    def _on_tick(self) -> None:
+        with self._lock:
+            was_ready = self._arm.is_ready
+            self._arm.advance(self.now_s())
+            positions, velocities, is_ready = self._arm.positions, self._arm.velocities, self._arm.is_ready
+            stamp = to_stamp(self.get_clock().now().nanoseconds)
+            self._joint_state_publisher.publish(
+                to_joint_state(positions, velocities, self._robot.limits.joint_names, stamp)
+            )
+            if was_ready and not is_ready:
+                self.get_logger().error(
+                    f"the arm has stopped: {self._arm.fault}. Call ~/recover when it may move again."
+                )
+                self._say_ready()
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        def command() -> None:
+            start_s, start_ns = None, stamp_ns(message.header.stamp)
+            if start_ns:
+                # From the ROS clock to the steady one that the arm goes by.
+                start_s = self.now_s() + (start_ns - self.get_clock().now().nanoseconds) * 1e-9
+            trajectory = from_joint_trajectory(
+                message, self._arm.joint_names, self._config.allow_nonzero_velocity_at_trajectory_end
+            )
+            self._arm.command_trajectory(trajectory, start_s)
+
+        self._command(command)
+
+    def _on_positions(self, message: Float64MultiArray) -> None:
+        self._command(lambda: self._arm.command_positions(np.asarray(message.data)))
+
+    def _command(self, command: Callable[[], None]) -> None:
+        if not self.is_active:
+            return
+        with self._lock:
+            self._arm.advance(self.now_s())
+            try:
+                command()
+            except CommandError as error:
+                self._refused_commands += 1
+                self._last_refusal = str(error)
+                self.get_logger().error(f"command refused: {error}", throttle_duration_sec=1.0)
+
+    def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """What an emergency stop does."""
+        with self._lock:
+            self._arm.stop("stopped by a service call")
+            self._say_ready()
+        response.success, response.message = True, "The arm brakes and takes no command until ~/recover."
+        return response
+
+    def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        with self._lock:
+            self._arm.recover()
+            self._say_ready()
+        response.success, response.message = True, "The arm takes commands again."
+        return response
+
+    def _say_ready(self) -> None:
+        self._ready_publisher.publish(Bool(data=self._arm.is_ready))
+
+
+def main() -> None:
+    """Run the node."""
+    sys.exit(run(StandInArmNode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,518 @@
+"""Learns a task on the arm that the graph has: chooses skills, collects what came of them, and has a process learn from it."""
+
+import math
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rclpy.action.client import ActionClient
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+
+from spirl_msgs.action import ExecuteSkill
+from spirl_msgs.msg import SceneState, TaskStatus, TrainingStatus
+from spirl_msgs.srv import LoadBundle, ResetScene
+from spirl_ros.control.latest_observation import LatestObservation
+from spirl_ros.deployment.bundle_file import read_description
+from spirl_ros.errors import ConfigError, ObservationError
+from spirl_ros.nodes.managed_node import ERROR, EXIT_FAULT, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.messages import LATCHED_QOS, stamp_ns
+from spirl_ros.nodes.parameters import parameter, read_parameters
+from spirl_ros.nodes.service_calls import ServiceCalls
+from spirl_ros.rl.learner_link import LearnerLink, learner_arguments
+from spirl_ros.rl.skill_collection import SkillCollection, TaskWord
+
+SERVICE, OPERATOR = "service", "operator"
+CLOSE_S = 2.0
+"""How long the node waits for the learner to save [s]; that goes on in any case, but launchers kill the node soon."""
+STATUS_PERIOD_S = 1.0
+"""At least this often the status is published [s]."""
+RATE_WINDOW_S = 10.0
+"""Rates are counted over this time [s]."""
+RETRY_S = 1.0
+"""How long a pause is before training goes on by itself [s]."""
+_TICK_S = 0.02
+_SEEDS_PER_RUN = 100_000
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """Parameters of the trainer."""
+
+    out: str = parameter("", "folder of the run; where it holds one already, that goes on")
+    skills: str = parameter("", "folder of spirl skills train, for a new run")
+    data: str = parameter("", "where the dataset of the skills is now, when it was moved")
+    preset: str = parameter("best", "settings of the learner to begin with, see spirl rl train")
+    settings: str = parameter("", "changes of them for a new run, such as steps=20000 seed=3, separated by spaces")
+    checkpoint_every_s: float = parameter(300.0, "time between two checkpoints [s]", minimum=1.0)
+    reset: str = parameter(
+        SERVICE,
+        "how an episode begins. service: reset_scene of the simulator. operator: somebody puts things back and calls "
+        "~/confirm_reset",
+        choices=(SERVICE, OPERATOR),
+    )
+    max_steps: int = parameter(
+        0, "without a task status: control steps of an episode; ~/mark_success ends it with a reward of 1", minimum=0
+    )
+    patience_s: float = parameter(
+        10.0, "training pauses when anything stands still for so long [s]", minimum=0.5, maximum=600.0
+    )
+    retries: int = parameter(
+        0,
+        "so often in a row training goes on by itself after a pause; for simulators, where nobody is hurt",
+        minimum=0,
+    )
+    joint_state_topic: str = parameter("joint_states", "measured joint states")
+    scene_state_topic: str = parameter("scene_state", "measured scene states, for skills that observe a scene")
+
+
+class _Phase(Enum):
+    STARTING = auto()
+    """The learner starts; executor and arm appear."""
+    LOADING = auto()
+    """The executor loads the skills of the run."""
+    LEARNING = auto()
+    """Between two episodes, until the learner has caught up and gives its policy."""
+    AWAITING_OPERATOR = auto()
+    RESETTING = auto()
+    CHOOSING = auto()
+    """As soon as task and observation tell of the same moment."""
+    EXECUTING = auto()
+    SETTLING = auto()
+    """The skill was executed; what came of it is still on its way."""
+    PAUSED = auto()
+    OVER = auto()
+
+
+class TrainerNode(ManagedNode):
+    """Carries observations, task status and results to a SkillCollection, and its transitions to the learner's process.
+
+    Everything here runs in the node's one thread and takes well below a millisecond; learning is another process. The arm
+    stands still between two episodes until the learner has done the updates that are due, and acts with one policy
+    through an episode.
+    """
+
+    def __init__(self) -> None:
+        """Declare the parameters."""
+        super().__init__("trainer", TrainerConfig)
+        self._link: LearnerLink | None = None
+
+    def configure(self) -> None:
+        """Start the learner and open topics, services and the action's client."""
+        self._config = config = read_parameters(self, TrainerConfig)
+        if not config.out:
+            raise ConfigError("out is empty, expected the folder of the run: -p out:=<folder>.")
+        out = Path(config.out).expanduser().absolute()
+        self._link = LearnerLink(
+            learner_arguments(
+                out, config.skills, config.data, config.preset, config.settings.split(), config.checkpoint_every_s
+            )
+        )
+        self._phase, self._reason = _Phase.STARTING, ""
+        self._since_s = self.now_s()
+        self._observation: LatestObservation | None = None
+        self._task: TaskWord | None = None
+        self._subtasks: tuple[str, ...] = ()
+        self._collection: SkillCollection | None = None
+        self._goal: Any = None
+        self._episode_reward = float("nan")
+        self._is_success_marked = False
+        self._pauses = 0
+        """In a row, with no whole episode between them."""
+        self._counts: deque[tuple[float, int, int]] = deque()
+        self._told_s = -math.inf
+        self._calls = ServiceCalls(self._pause, config.patience_s)
+        self._status_publisher = self.create_publisher(TrainingStatus, "training_status", LATCHED_QOS)
+        self._subscriptions_of_trainer = [
+            self.create_subscription(JointState, config.joint_state_topic, self._on_joint_state, 10),
+            self.create_subscription(SceneState, config.scene_state_topic, self._on_scene_state, 10),
+            self.create_subscription(TaskStatus, "task_status", self._on_task_status, LATCHED_QOS),
+        ]
+        self._action = ActionClient(self, ExecuteSkill, "execute_skill")
+        self._load_client = self.create_client(LoadBundle, "load_bundle")
+        self._reset_client = self.create_client(ResetScene, "reset_scene")
+        self._services_of_trainer = [
+            self.create_service(Trigger, "~/confirm_reset", self._on_confirm_reset),
+            self.create_service(Trigger, "~/mark_success", self._on_mark_success),
+            self.create_service(Trigger, "~/pause", self._on_pause),
+            self.create_service(Trigger, "~/resume", self._on_resume),
+        ]
+
+    def activate(self) -> None:
+        """Begin, or go on."""
+        self._timer = self.create_timer(_TICK_S, self._advance, clock=self.steady_clock)
+        self.get_logger().info(f"training in {self._config.out}; the learner starts")
+
+    def deactivate(self) -> None:
+        """Stop acting; the arm comes to rest. The learner saves what it has."""
+        self.destroy_timer(self._timer)
+        self._cancel_goal()
+        link = self._link
+        if link is not None and not link.close(CLOSE_S):
+            self.get_logger().warning("the learner still saves, and ends when it has")
+        self._link = None
+
+    def cleanup(self) -> None:
+        """Close topics, services and the action's client."""
+        self._action.destroy()
+        self.destroy_publisher(self._status_publisher)
+        for subscription in self._subscriptions_of_trainer:
+            self.destroy_subscription(subscription)
+        for client in (self._load_client, self._reset_client):
+            self.destroy_client(client)
+        for service in self._services_of_trainer:
+            self.destroy_service(service)
+        if self._link is not None:  # configured, but never activated
+            self._link.close(CLOSE_S)
+            self._link = None
+
+    def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
+        """What is done, and how learning goes."""
+        link = self._link
+        if not self.is_active or link is None:
+            return OK, "not active", {}
+        status = link.status
+        values: dict[str, object] = {
+            "phase": self._phase.name.lower(),
+            "transitions sent": link.sent,
+            "updates": status.updates,
+            "updates due": status.updates_due,
+            "learner's process": link.process_id,
+            **status.figures,
+        }
+        if status.failure:
+            return ERROR, status.failure, values
+        if self._reason:
+            return WARN, self._reason, values
+        return OK, self._phase.name.lower(), values
+
+    def _advance(self) -> None:
+        """Do what can be done now; fifty times a second and after everything that was heard."""
+        link, now_s = self._link, self.now_s()
+        if link is None or self._phase is _Phase.OVER:
+            return
+        link.poll()
+        self._calls.poll(now_s)
+        if link.status.failure:
+            self._end(f"training ends: {link.status.failure}", EXIT_FAULT)
+        elif self._phase is _Phase.STARTING:
+            self._start(link)
+        elif self._phase is _Phase.LEARNING:
+            self._begin_episode(link)
+        elif self._phase is _Phase.CHOOSING:
+            self._choose(link)
+        elif self._phase is _Phase.SETTLING:
+            self._settle(link)
+        elif self._phase is _Phase.PAUSED and self._pauses <= self._config.retries and now_s > self._since_s + RETRY_S:
+            self._resume()
+        self._check_patience(now_s)
+        if now_s > self._told_s + STATUS_PERIOD_S:
+            self._tell()
+
+    def _start(self, link: LearnerLink) -> None:
+        if not link.status.is_ready or link.policy is None or not self._load_client.service_is_ready():
+            return
+        about = read_description(Path(link.status.bundle))
+        names, joints = about.observation.names, len(about.joints)
+        self._observation = LatestObservation(names[:joints], names[joints:])
+        self._control_period_ns = round(1e9 / about.control_rate_hz)
+        self._enter(_Phase.LOADING)
+        request = LoadBundle.Request(path=link.status.bundle)
+        self._calls.call(self._load_client, request, self._on_loaded, self.now_s())
+
+    def _on_loaded(self, response: LoadBundle.Response) -> None:
+        assert self._link is not None
+        if not response.success:
+            self._end(f"the skill executor refuses the skills of this run: {response.message}", EXIT_FAULT)
+            return
+        status = self._link.status
+        self.get_logger().info(
+            f"task {status.task}; {status.decisions} skills and {status.updates} updates so far, {status.step} control steps"
+        )
+        self._enter(_Phase.LEARNING)
+
+    def _begin_episode(self, link: LearnerLink) -> None:
+        """When the learner has caught up: the same experience gives the same policy, however fast it learns."""
+        status = link.status
+        if status.finished and link.policy is not None:
+            self._end(f"finished: {status.finished}", 0)
+        elif link.policy is not None:
+            if self._config.reset == OPERATOR:
+                self._enter(_Phase.AWAITING_OPERATOR)
+                self._reason = "put the scene back, then call ~/confirm_reset"
+                self._tell()
+            else:
+                self._reset(link)
+
+    def _reset(self, link: LearnerLink) -> None:
+        self._enter(_Phase.RESETTING)
+        seed = link.status.seed * _SEEDS_PER_RUN + link.status.episodes
+        self._calls.call(
+            self._reset_client, ResetScene.Request(use_seed=True, seed=seed), self._on_scene_reset, self.now_s()
+        )
+
+    def _on_scene_reset(self, response: ResetScene.Response) -> None:
+        if response.success:
+            self._enter_episode(response.episode)
+        else:
+            self._pause(f"the scene was not reset: {response.message}")
+
+    def _enter_episode(self, episode: int) -> None:
+        self._collection = SkillCollection(episode)
+        self._is_success_marked = False
+        if self._config.max_steps:
+            self._task = TaskWord(self._measured_ns, episode, 0, 0.0, 0, False, False)
+        self._enter(_Phase.CHOOSING)
+
+    def _choose(self, link: LearnerLink) -> None:
+        observation, task, collection = self._observation, self._task, self._collection
+        assert observation is not None and collection is not None and link.policy is not None
+        if task is None or not collection.is_ready(task, observation.measured_ns) or not self._action.server_is_ready():
+            return
+        if link.status.subtasks and not self._config.max_steps and self._subtasks != link.status.subtasks:
+            asked = ",".join(link.status.subtasks)
+            self._end(f"the task here is {','.join(self._subtasks)}, but this run learns {asked}", EXIT_FAULT)
+            return
+        # Of the run's seed and of the decision's number alone: a run that goes on does not repeat itself.
+        generator = np.random.default_rng((link.status.seed, link.decisions))
+        latent = link.policy.draw(observation.values, task.completed_in_order, generator)
+        collection.chosen(observation.values, task, latent)
+        self._enter(_Phase.EXECUTING)
+        goal = self._action.send_goal_async(
+            ExecuteSkill.Goal(latent=[float(value) for value in latent]), lambda _: self._touch()
+        )
+        goal.add_done_callback(lambda future: self._on_goal_answer(collection, future.result()))
+
+    def _on_goal_answer(self, collection: SkillCollection, handle: Any) -> None:
+        if collection is not self._collection or self._phase is not _Phase.EXECUTING:
+            return
+        if handle is None or not handle.accepted:
+            self._pause("the skill executor is not active. Activate it, then call ~/resume.")
+            return
+        self._goal = handle
+        result = handle.get_result_async()
+        result.add_done_callback(lambda future: self._on_result(collection, future.result()))
+
+    def _on_result(self, collection: SkillCollection, answer: Any) -> None:
+        if collection is not self._collection or self._phase is not _Phase.EXECUTING or answer is None:
+            return
+        self._goal = None
+        result = answer.result
+        if result.outcome != ExecuteSkill.Result.COMPLETED:
+            self._pause(f"the skill was stopped: {result.message}. Bring the arm back, then call ~/resume.")
+            return
+        collection.executed(result.steps, np.asarray(result.latent, np.float32))
+        if self._config.max_steps:
+            self._count_steps(result.steps)
+        self._enter(_Phase.SETTLING)
+        self._advance()
+
+    def _count_steps(self, steps: int) -> None:
+        """An arm without a task status: the trainer counts, and a person tells of success."""
+        task, success = self._task, self._is_success_marked
+        assert task is not None
+        self._task = task._replace(
+            # Nothing measured before the result counts as what came of the skill.
+            stamp_ns=self._measured_ns + 1,
+            step=task.step + steps,
+            total_reward=task.total_reward + success,
+            completed_in_order=task.completed_in_order + success,
+            terminated=success,
+            truncated=not success and task.step + steps >= self._config.max_steps,
+        )
+
+    def _settle(self, link: LearnerLink) -> None:
+        observation, task, collection = self._observation, self._task, self._collection
+        assert observation is not None and collection is not None
+        if task is None:
+            return
+        found = collection.take(observation.values, observation.measured_ns, task)
+        if found is None:
+            return
+        transition, steps = found
+        link.add(transition, steps)
+        self._enter(_Phase.CHOOSING)
+        if transition.terminated or transition.truncated:
+            self._episode_reward, self._pauses = collection.reward, 0
+            link.end_episode(task.completed_in_order, collection.reward)
+            self.get_logger().info(
+                f"episode {link.status.episodes + 1}: {task.completed_in_order} of {max(1, len(link.status.subtasks))} in "
+                f"order, reward {collection.reward:g}, {task.step} steps"
+            )
+            self._collection = None
+            self._enter(_Phase.LEARNING)
+        self._tell()
+        self._advance()
+
+    def _check_patience(self, now_s: float) -> None:
+        waited_s = now_s - self._since_s
+        waits_for = {
+            _Phase.RESETTING: "an answer to the reset of the scene",
+            _Phase.CHOOSING: "an observation and a word of the task of the same moment, and a skill executor",
+            _Phase.EXECUTING: "the skill executor",
+            _Phase.SETTLING: "what came of the skill",
+        }.get(self._phase)
+        if waits_for is not None and waited_s > self._config.patience_s:
+            self._pause(f"waited {waited_s:.0f} s for {waits_for}. Bring it back, then call ~/resume.")
+
+    def _pause(self, reason: str) -> None:
+        """The episode is lost, its whole transitions are kept. Nothing goes on without ~/resume."""
+        if self._phase in (_Phase.OVER, _Phase.PAUSED):
+            return
+        self._cancel_goal()
+        self._collection = None
+        self._calls.clear()
+        self._enter(_Phase.PAUSED)
+        self._reason = reason
+        self._pauses += 1
+        self.get_logger().error(f"training pauses: {reason}")
+        self._tell()
+
+    def _end(self, message: str, exit_code: int) -> None:
+        self._enter(_Phase.OVER)
+        self._reason = message
+        self._tell()
+        (self.get_logger().info if exit_code == 0 else self.get_logger().error)(message)
+        self.end(exit_code)
+
+    def _cancel_goal(self) -> None:
+        goal, self._goal = self._goal, None
+        if goal is not None:
+            goal.cancel_goal_async()
+
+    def _enter(self, phase: _Phase) -> None:
+        self._phase, self._reason = phase, ""
+        self._touch()
+
+    def _touch(self) -> None:
+        self._since_s = self.now_s()
+
+    @property
+    def _measured_ns(self) -> int:
+        return -1 if self._observation is None else self._observation.measured_ns
+
+    def _on_joint_state(self, message: JointState) -> None:
+        if self._observation is not None:
+            self._observe(self._observation.update_joint_state, message)
+
+    def _on_scene_state(self, message: SceneState) -> None:
+        if self._observation is not None:
+            self._observe(self._observation.update_scene_state, message)
+
+    def _observe(self, update: Callable[..., bool], message: JointState | SceneState) -> None:
+        try:
+            update(list(message.name), message.position, stamp_ns(message.header.stamp), self.now_s(), may_go_back=True)
+        except ObservationError as error:
+            self.get_logger().error(f"state ignored: {error}", throttle_duration_sec=1.0)
+            return
+        if self.is_active and self._phase in (_Phase.CHOOSING, _Phase.SETTLING):
+            self._advance()
+
+    def _on_task_status(self, status: TaskStatus) -> None:
+        if self._config.max_steps:
+            return
+        self._subtasks = tuple(status.subtasks)
+        self._task = TaskWord(
+            stamp_ns=stamp_ns(status.header.stamp),
+            episode=status.episode,
+            step=status.step,
+            total_reward=status.total_reward,
+            completed_in_order=status.completed_in_order,
+            terminated=status.terminated,
+            truncated=status.truncated,
+        )
+        collection = self._collection
+        if collection is not None and status.episode > collection.episode:
+            self._pause("somebody else reset the scene. Call ~/resume to begin an episode.")
+        elif self.is_active and self._phase in (_Phase.CHOOSING, _Phase.SETTLING):
+            self._advance()
+
+    def _on_confirm_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._phase is not _Phase.AWAITING_OPERATOR:
+            response.message = f"nothing waits for a reset: training is {self._phase.name.lower()}."
+            return response
+        # With a task status the episode is the one that it speaks of; without one the trainer numbers them itself.
+        assert self._link is not None
+        counted = self._config.max_steps > 0
+        self._enter_episode(self._link.status.episodes + 1 if counted or self._task is None else self._task.episode)
+        response.success, response.message = True, "The episode begins."
+        return response
+
+    def _on_mark_success(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if not self._config.max_steps or self._collection is None:
+            response.message = "no episode is under way that a person judges: that needs max_steps above 0."
+            return response
+        self._is_success_marked = True
+        response.success, response.message = True, "The episode ends with the skill under way, with a reward of 1."
+        return response
+
+    def _on_pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._pause("paused by a service call")
+        self._pauses = self._config.retries + 1  # by a person, so it does not end by itself
+        response.success = self._phase is _Phase.PAUSED
+        response.message = "The arm comes to rest; the episode is dropped." if response.success else "training is over."
+        return response
+
+    def _on_resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._phase is not _Phase.PAUSED:
+            response.message = f"training is not paused: it is {self._phase.name.lower()}."
+            return response
+        self._pauses = 0
+        self._resume()
+        response.success, response.message = True, "The next episode begins with a reset."
+        return response
+
+    def _resume(self) -> None:
+        """From the beginning: the executor may be another one now, without the skills of this run."""
+        self._enter(_Phase.STARTING)
+
+    def _tell(self) -> None:
+        """Publish how training goes."""
+        assert self._link is not None
+        status, now_s = self._link.status, self.now_s()
+        self._counts.append((now_s, status.step, status.updates))
+        while now_s - self._counts[0][0] > RATE_WINDOW_S:
+            self._counts.popleft()
+        begin_s, begin_step, begin_updates = self._counts[0]
+        past_s = max(now_s - begin_s, 1e-3)
+        states = {
+            _Phase.AWAITING_OPERATOR: TrainingStatus.WAITING_FOR_RESET,
+            _Phase.PAUSED: TrainingStatus.PAUSED,
+            _Phase.OVER: TrainingStatus.FAILED if status.failure else TrainingStatus.FINISHED,
+        }
+        figures, nan = status.figures, float("nan")
+        message = TrainingStatus(
+            state=states.get(self._phase, TrainingStatus.COLLECTING),
+            reason=self._reason,
+            env_steps=status.step,
+            skill_transitions=status.decisions,
+            updates=status.updates,
+            episodes=status.episodes,
+            episode_reward=self._episode_reward,
+            completed_in_order=figures.get("recent", nan),
+            prior_divergence=figures.get("cost", nan),
+            target_divergence=figures.get("target_divergence", nan),
+            temperature=figures.get("temperature", nan),
+            critic_loss=figures.get("critic_loss", nan),
+            policy_loss=figures.get("policy_loss", nan),
+            updates_per_s=(status.updates - begin_updates) / past_s,
+            env_steps_per_s=(status.step - begin_step) / past_s,
+            checkpoint_age_s=figures.get("checkpoint_age_s", nan),
+        )
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._status_publisher.publish(message)
+        self._told_s = now_s
+
+
+def main() -> None:
+    """Run the node."""
+    sys.exit(run(TrainerNode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What `real_arm` starts: the skill executor with what is known about the arm, and a stand-in where there is no hardware."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot
+from spirl_ros.deployment.bundle_file import read_description
+from spirl_ros.deployment.robot_check import check_fits_robot
+from spirl_ros.errors import ConfigError
+
+NO_SCENE = "none"
+
+
+def real_arm_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Parameters by node, for checked argument values of `real_arm`.
+
+    Raises:
+        ConfigError: no bundle, an unknown robot, a robot without limits, or a file that cannot be used.
+        BundleError: the bundle is for another arm, or allows more than this one's limits.
+    """
+    robot_file = Path(values["robot_file"]).expanduser().absolute() if values["robot_file"] else None
+    robot = read_robot(values["robot"], robot_file)
+    bundle = _bundle(values["bundle"], robot, values["scene_state_topic"])
+    is_fake = values["use_fake_hardware"] == "true"
+    autostart = values["autostart"] == "true"
+    use_sim_time = values["use_sim_time"] == "true"
+    nodes: dict[str, dict[str, Any]] = {
+        "skill_executor": {
+            "bundle": str(bundle),
+            "robot": values["robot"],
+            "robot_file": "" if robot_file is None else str(robot_file),
+            "speed": _speed(values["speed"]),
+            "command_interface": "joint_trajectory",
+            # A stamped command that arrives just before its knot is due would make the arm hurry there.
+            "stamp_commands": "never",
+            "joint_names": ",".join(robot.limits.joint_names),
+            "joint_state_topic": robot.joint_state_topic,
+            "trajectory_controller": robot.trajectory_controller,
+            "max_age_s": robot.max_age_s,
+            "ready_topic": robot.ready_topic,
+            # A stand-in has no controller manager.
+            "activity_topic": "" if is_fake else robot.activity_topic,
+            "autostart": autostart,
+            "use_sim_time": use_sim_time,
+        }
+    }
+    if values["scene_state_topic"] != NO_SCENE:
+        nodes["skill_executor"]["scene_state_topic"] = values["scene_state_topic"]
+    if is_fake:
+        nodes["stand_in_arm"] = {
+            "robot": values["robot"],
+            "robot_file": "" if robot_file is None else str(robot_file),
+            "autostart": autostart,
+            "use_sim_time": False,
+        }
+    return nodes
+
+
+def _speed(given: str) -> float:
+    try:
+        speed = float(given)
+    except ValueError:
+        speed = float("nan")
+    if not 0.02 <= speed <= 1.0:
+        raise ConfigError(f"argument speed is '{given}', expected a number from 0.02 to 1. Begin with 0.1.")
+    return speed
+
+
+def _bundle(given: str, robot: RobotConfiguration, scene_state_topic: str) -> Path:
+    if not given:
+        raise ConfigError(
+            f"argument bundle is empty, expected a folder of skills for {robot.name}: bundle:=<folder>. "
+            "docs/real_arms.md says how to make one."
+        )
+    bundle = Path(given).expanduser().absolute()
+    check_fits_robot(read_description(bundle), robot, () if scene_state_topic == NO_SCENE else None)
+    return bundle

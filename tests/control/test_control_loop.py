@@ -1,0 +1,374 @@
+import numpy as np
+import pytest
+
+from spirl_ros.control.control_loop import ControlLoop, LoopState
+from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.safety_filter import FilteredCommand
+from spirl_ros.control.skill_model import SkillModel
+from spirl_ros.control.skill_sequence import Outcome, SkillRequest
+from spirl_ros.errors import BundleError, CommandError, ObservationError, SkillError
+
+PERIOD_S = 0.1
+MAX_AGE_S = 0.1
+LIMITS = JointLimits(("a", "b"), *(np.array([value, value]) for value in (-1.0, 1.0, 4.0, 20.0, 100.0)))
+
+
+class LatentAsAction:
+    """Every action is the latent, until it is told to break."""
+
+    def __init__(self) -> None:
+        self.is_broken = False
+
+    def decode(self, observation: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
+        return np.full(2, np.nan) if self.is_broken else latent.astype(float)
+
+
+class FixedPrior:
+    def sample(self, observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        return np.array([0.25, 0.0]) + 0.0 * generator.standard_normal(2)
+
+
+def make_model(name: str = "first", **changes) -> SkillModel:
+    settings = {
+        "decoder": LatentAsAction(),
+        "prior": FixedPrior(),
+        "skill_horizon": 3,
+        "latent_size": 2,
+        "observation_names": ("a", "b", "door"),
+        "limits": LIMITS,
+        "velocity_scale": 2.0,
+        "control_period_s": PERIOD_S,
+    }
+    return SkillModel(name, **(settings | changes))
+
+
+class Arm:
+    """A loop and an arm that goes where it is sent, on a clock of its own."""
+
+    def __init__(self, **settings) -> None:
+        self.decoder = LatentAsAction()
+        self.loop = ControlLoop(make_model(decoder=self.decoder), MAX_AGE_S, np.random.default_rng(0), **settings)
+        self.now_s, self.positions, self.sent = 10.0, np.array([0.1, -0.2]), []
+        self.reports = []
+
+    def measure(self) -> None:
+        stamp_ns = round(self.now_s * 1e9)
+        self.loop.update_joint_state(("b", "a"), list(self.positions[::-1]), stamp_ns, self.now_s)
+        self.loop.update_scene_state(("door",), (0.0,), stamp_ns, self.now_s)
+
+    def tick(self, measures: bool = True):
+        self.now_s += PERIOD_S
+        if measures:
+            self.measure()
+        tick = self.loop.step(self.now_s)
+        if tick.command is not None:
+            self.positions = tick.command.joint_positions
+            self.sent.append(self.positions)
+        self.reports += tick.reports
+        return tick
+
+    def command(self, measures: bool = True) -> FilteredCommand:
+        """A tick that has to send something."""
+        command = self.tick(measures).command
+        assert command is not None
+        return command
+
+    def execute(self, *latent: float, **settings) -> None:
+        self.measure()
+        self.loop.execute(SkillRequest(np.array(latent)), self.now_s, **settings)
+
+
+def begun(**settings) -> Arm:
+    arm = Arm(**settings)
+    arm.tick()
+    return arm
+
+
+def test_first_command_is_the_measured_position_and_then_silence():
+    arm = Arm()
+    tick = arm.tick(measures=False)
+    assert tick.command is None and "waiting for the arm's state" in tick.reason
+    np.testing.assert_array_equal(arm.command().joint_positions, [0.1, -0.2])
+    assert [arm.tick().command for _ in range(3)] == [None] * 3
+    assert arm.loop.state is LoopState.IDLE
+
+
+def test_skill_sends_one_command_per_step_and_reports_one_step_later():
+    arm = begun()
+    arm.execute(0.5, 0.0)
+    commands = [arm.command() for _ in range(3)]
+    # Action 0.5 is 1 rad/s, so 0.1 rad per step.
+    np.testing.assert_allclose([command.joint_positions[0] for command in commands], [0.2, 0.3, 0.4])
+    assert arm.reports == [] and arm.loop.state is LoopState.EXECUTING
+    arm.loop.add_step_result(1.0, False, False)
+    last = arm.command()
+    (report,) = arm.reports
+    assert (report.outcome, report.steps, report.reward, report.message) == (Outcome.COMPLETED, 3, 1.0, "")
+    # From 1 rad/s to rest takes one step of 20 rad/s²: the arm stays, and then nothing is sent.
+    assert not last.joint_velocities.any() and arm.loop.state is LoopState.IDLE
+    assert arm.tick().command is None
+
+
+def test_next_skill_takes_over_without_a_gap():
+    arm = begun()
+    arm.execute(0.5, 0.0)
+    arm.tick()
+    arm.execute(-0.5, 0.0)
+    arm.tick()
+    arm.tick()
+    assert arm.loop.skills.steps_done == 3
+    np.testing.assert_allclose(arm.command().joint_velocities, [-1.0, 0.0])
+    assert len(arm.reports) == 1 and arm.loop.skills.steps_done == 1
+
+
+def test_replacing_ends_the_skill_under_way_without_braking():
+    arm = begun()
+    arm.execute(0.5, 0.0)
+    arm.tick()
+    arm.execute(0.0, 0.5, replace=True)
+    np.testing.assert_allclose(arm.command().joint_velocities, [0.0, 1.0], atol=1e-12)
+    assert [(report.outcome, report.steps) for report in arm.reports] == [(Outcome.CANCELED, 1)]
+
+
+def test_prior_draws_the_latent_at_the_first_step():
+    arm = begun()
+    arm.measure()
+    arm.loop.execute(SkillRequest(None), arm.now_s)
+    arm.tick()
+    np.testing.assert_array_equal(arm.loop.skills.latent, [0.25, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("latent", "reason"), [([0.0], "expected"), ([np.nan, 0.0], "finite"), ([np.inf, 0.0], "finite")]
+)
+def test_bad_latent_is_refused_and_nothing_moves(latent, reason):
+    arm = begun()
+    with pytest.raises(SkillError, match=reason):
+        arm.execute(*latent)
+    assert arm.tick().command is None
+
+
+def test_cancel_brakes_and_the_next_skill_is_taken():
+    arm = begun()
+    arm.execute(0.9, 0.0)
+    arm.tick()
+    arm.loop.cancel("enough")
+    speeds = [1.8]
+    while not arm.reports:
+        speeds.append(arm.command().joint_velocities[0])
+    assert speeds == sorted(speeds, reverse=True) and speeds[-1] == 0.0 and len(speeds) > 2
+    assert (arm.reports[0].outcome, arm.reports[0].message) == (Outcome.CANCELED, "enough")
+    assert arm.loop.state is LoopState.IDLE and arm.tick().command is None
+    arm.execute(0.1, 0.0)
+    assert arm.tick().command is not None
+
+
+def test_stop_latches_until_reset_and_nothing_begins_by_itself():
+    arm = begun()
+    arm.execute(0.5, 0.0)
+    arm.tick()
+    arm.execute(0.5, 0.5)  # waits for its turn
+    arm.loop.stop("hand on the button")
+    for _ in range(5):
+        arm.tick()
+    assert arm.loop.state is LoopState.LATCHED
+    assert [report.outcome for report in arm.reports] == [Outcome.STOPPED] * 2
+    with pytest.raises(SkillError, match="latched: hand on the button"):
+        arm.execute(0.1, 0.1)
+    arm.loop.reset(arm.now_s)
+    sent = len(arm.sent)
+    for _ in range(3):
+        arm.tick()
+    assert len(arm.sent) == sent + 1  # the measured position
+    assert arm.loop.state is LoopState.IDLE
+
+
+def test_stop_before_a_cancel_has_braked_still_latches():
+    arm = begun()
+    arm.execute(0.9, 0.0)
+    arm.tick()
+    arm.loop.cancel("enough")
+    arm.loop.stop("hand on the button")
+    for _ in range(6):
+        arm.tick()
+    assert arm.loop.state is LoopState.LATCHED
+
+
+def test_stale_observation_brakes_at_once_and_then_latches():
+    arm = begun()
+    arm.execute(0.5, 0.0)
+    arm.tick()
+    first = arm.tick(measures=False)  # 0.1 s old: still good
+    assert first.state is LoopState.EXECUTING and not first.reason
+    second = arm.tick(measures=False)
+    assert "0.200 s old" in second.reason
+    assert second.command is not None and second.command.joint_velocities[0] < 1.0
+    for _ in range(4):
+        arm.tick(measures=False)
+    assert arm.loop.state is LoopState.LATCHED
+    assert arm.reports[0].outcome is Outcome.STOPPED and arm.reports[0].steps == 2
+    with pytest.raises(CommandError, match="the latch stays"):
+        arm.loop.reset(arm.now_s)
+    arm.measure()
+    arm.loop.reset(arm.now_s)
+
+
+def test_control_thread_that_was_held_up_stops_the_skill_for_good():
+    arm = begun()
+    arm.execute(0.5, 0.0)
+    arm.tick()
+    arm.measure()
+    assert arm.loop.step(arm.now_s, missed=2).state is LoopState.EXECUTING
+    arm.measure()
+    tick = arm.loop.step(arm.now_s, missed=3)
+    assert tick.reason == "3 control periods were missed" and tick.state >= LoopState.BRAKING
+
+
+def test_arm_that_braked_by_itself_is_not_asked_to_catch_up():
+    arm = begun(has_braking_tail=True)
+    arm.execute(0.5, 0.0)
+    for _ in range(2):
+        before = arm.command()
+    arm.measure()
+    after = arm.loop.step(arm.now_s, missed=1).command
+    assert after is not None
+    # At 1 rad/s it stops within 0.05 s (20 rad/s²): the next period begins from rest and ends at 1 rad/s again. Two
+    # periods without the tail would be 0.2 rad; here it is the 0.025 rad of braking, less the half period that the arm is
+    # behind its commands (0.05 rad), and one period of 0.1 rad.
+    assert 0.05 < after.joint_positions[0] - before.joint_positions[0] < 0.1
+
+
+def test_short_gap_is_forgiven():
+    arm = begun()
+    arm.execute(0.2, 0.0)
+    arm.tick()
+    arm.tick(measures=False)
+    arm.tick(measures=False)
+    for _ in range(2):
+        arm.tick()
+    assert [report.outcome for report in arm.reports] == [Outcome.COMPLETED]
+
+
+def test_waiting_skill_does_not_begin_when_states_come_back():
+    arm = begun()
+    arm.execute(0.5, 0.0)
+    arm.now_s += 5.0
+    arm.tick(measures=False)
+    assert arm.reports[0].outcome is Outcome.STOPPED
+    arm.tick()
+    assert arm.tick().command is None
+
+
+def test_decoder_that_breaks_stops_the_arm_with_the_reason():
+    arm = begun()
+    arm.execute(0.5, 0.0)
+    arm.tick()
+    arm.decoder.is_broken = True
+    for _ in range(6):
+        arm.tick()
+    assert arm.loop.state is LoopState.LATCHED and np.isfinite(arm.sent).all()
+    assert "the decoder gives" in arm.reports[0].message
+
+
+def test_end_of_the_episode_ends_the_skill():
+    arm = begun()
+    arm.execute(0.1, 0.0)
+    arm.tick()
+    arm.loop.add_step_result(1.0, True, False)
+    arm.tick()
+    (report,) = arm.reports
+    assert (report.steps, report.reward, report.terminated, report.truncated) == (1, 1.0, True, False)
+    assert report.outcome is Outcome.COMPLETED and "episode ended after 1 steps" in report.message
+
+
+def test_new_episode_begins_at_the_measured_positions():
+    arm = begun()
+    arm.execute(0.5, 0.0)
+    arm.tick()
+    arm.positions = np.array([-0.7, 0.7])
+    arm.loop.begin_episode("the scene was reset")
+    np.testing.assert_array_equal(arm.command().joint_positions, [-0.7, 0.7])
+    assert (arm.reports[0].outcome, arm.reports[0].message) == (Outcome.STOPPED, "the scene was reset")
+
+
+def test_states_from_the_past_are_refused_while_a_skill_is_under_way():
+    arm = begun()
+    arm.execute(0.1, 0.0)
+    arm.tick()
+    arm.now_s -= 1.0
+    with pytest.raises(ObservationError, match="clock set back"):
+        arm.measure()
+
+
+def test_restarted_clock_is_taken_when_idle():
+    arm = begun()
+    arm.now_s = 1.0
+    arm.positions = np.array([0.5, 0.5])
+    np.testing.assert_array_equal(arm.command().joint_positions, [0.5, 0.5])
+
+
+def test_where_time_waits_only_skills_and_braking_send_commands():
+    arm = begun(time_waits=True)
+    assert arm.sent == []
+    arm.execute(0.5, 0.0)
+    for _ in range(6):
+        arm.tick()
+    assert len(arm.sent) == 3 and arm.loop.is_moving
+    arm.execute(0.5, 0.0)
+    arm.tick()
+    arm.loop.cancel("enough")
+    while arm.loop.is_moving:
+        arm.tick()
+    assert arm.loop.state is LoopState.IDLE
+
+
+def test_bundle_is_swapped_at_the_boundary():
+    arm = begun()
+    arm.execute(0.1, 0.0)
+    arm.tick()
+    assert not arm.loop.swap(make_model("second", skill_horizon=2))
+    arm.execute(0.1, 0.0)
+    arm.tick()
+    assert arm.loop.skills.model.name == "first"
+    for _ in range(2):
+        arm.tick()
+    assert arm.loop.skills.model.name == "second"
+    for _ in range(2):
+        arm.tick()
+    assert [report.steps for report in arm.reports] == [3, 2]
+    assert arm.loop.swap(make_model("third"))
+
+
+def test_bundle_for_another_arm_is_refused():
+    loop = begun().loop
+    slower = JointLimits(("a", "b"), *(np.array([value, value]) for value in (-1.0, 1.0, 2.0, 20.0, 100.0)))
+    for changes, reason in (
+        ({"limits": slower}, "another velocity"),
+        ({"control_period_s": 0.2}, "control_period_s"),
+        ({"observation_names": ("a", "b", "window")}, "observation_names"),
+        ({"observation_names": ("door", "a", "b")}, "joints first"),
+    ):
+        with pytest.raises(BundleError, match=reason):
+            loop.swap(make_model("other", **changes))
+    assert loop.skills.model.name == "first"
+
+
+def test_random_skills_and_faults_never_leave_the_limits():
+    generator = np.random.default_rng(3)
+    arm = begun()
+    for _ in range(3000):
+        if arm.loop.state is LoopState.LATCHED:
+            arm.measure()
+            arm.loop.reset(arm.now_s)
+        kind = generator.integers(0, 12)
+        if kind == 0:
+            arm.loop.cancel("random")
+        elif kind == 1:
+            arm.loop.stop("random")
+        elif kind > 6 and arm.loop.state < LoopState.BRAKING:
+            arm.execute(*generator.normal(0.0, 3.0, 2), replace=bool(kind % 2))
+        arm.tick(measures=kind != 2)
+    positions = np.array(arm.sent)
+    velocities = np.diff(positions, axis=0) / PERIOD_S
+    assert np.abs(positions).max() <= 1.0 and np.abs(velocities).max() <= 4.0 * (1.0 + 1e-6)
+    assert len(positions) > 2000 and arm.loop.interventions > 100

@@ -1,0 +1,261 @@
+import pytest
+
+from spirl_ros.control.control_loop import LoopState
+from spirl_ros.control.episode_moments import EpisodeResult, ExecutorMoment, TaskMoment
+from spirl_ros.control.episode_run import EpisodeRun, EpisodeRunConfig, Wish
+
+PERIOD_NS, H = 80_000_000, 5
+TARGETS = ("microwave", "kettle")
+IDLE, EXECUTING, BRAKING, LATCHED = LoopState
+
+
+class Graph:
+    """What a simulator, an executor and a policy say to an EpisodeRun, with a clock of its own."""
+
+    def __init__(self, **config) -> None:
+        settings = {"episodes": 1, "subtasks": TARGETS, "time_waits": True, "bundle_digest": "ab", **config}
+        self.run = EpisodeRun(
+            EpisodeRunConfig(skill_horizon=H, control_period_s=0.08, bundle="kitchen", **settings), 0.0
+        )
+        self.now_s = 0.0
+        self.tick = 0
+        self.episode = 0
+
+    def executor(self, state: LoopState = IDLE, skill_id: int = 0, step: int = 0, **changes) -> None:
+        moment = ExecutorMoment(self.tick * PERIOD_NS, state, skill_id, step, H, "kitchen", "ab", "")
+        self.run.executor_told(moment._replace(**changes), self.now_s)
+
+    def task(self, step: int = 0, in_order: int = 0, has_ended: bool = False, subtasks=TARGETS) -> None:
+        completed = tuple((name, step) for name in subtasks[:in_order])
+        self.run.task_told(
+            TaskMoment(
+                self.tick * PERIOD_NS, self.episode, 3, subtasks, in_order, in_order, completed, step, has_ended
+            ),
+            self.now_s,
+        )
+
+    def observe(self) -> None:
+        self.run.observed(self.tick * PERIOD_NS, self.now_s)
+
+    def next(self, lacking: str = "") -> Wish:
+        return self.run.next(self.now_s, lacking)
+
+    def begin(self) -> None:
+        """To the first skill of an episode."""
+        self.executor()
+        self.observe()
+        assert self.next() is Wish.RESET
+        self.reset()
+
+    def reset(self) -> None:
+        self.episode += 1
+        self.tick += 1
+        self.run.reset_answered(self.episode, self.now_s)
+        self.task()
+        self.observe()
+        self.executor()
+
+
+def test_it_resets_chooses_at_every_boundary_and_ends_with_the_task() -> None:
+    graph = Graph(episodes=2)
+    graph.begin()
+    assert graph.next() is Wish.CHOOSE
+    graph.run.skill_sent(1)
+    assert graph.next() is Wish.NOTHING
+    for step in range(1, H + 1):
+        graph.executor(EXECUTING, 1, step)
+        graph.tick += 1
+        graph.task(step)
+        graph.observe()
+        assert graph.next() is Wish.NOTHING
+    graph.executor(IDLE, 1, H)
+    assert graph.next() is Wish.CHOOSE
+    graph.run.skill_sent(2)
+    graph.tick += 1
+    graph.task(H + 1, in_order=2, has_ended=True)
+    assert graph.next() is Wish.RESET
+    assert graph.run.results == [EpisodeResult(2, 2, H + 1)]
+    graph.reset()
+    assert graph.next() is Wish.CHOOSE
+    graph.task(280, in_order=1, has_ended=True)
+    assert graph.next() is Wish.NOTHING and graph.run.is_over and graph.run.failure == ""
+    assert graph.run.results[1] == EpisodeResult(1, 1, 280)
+
+
+def test_first_status_of_the_episode_may_come_before_the_answer_of_the_reset() -> None:
+    graph = Graph()
+    graph.executor()
+    graph.observe()
+    assert graph.next() is Wish.RESET
+    graph.episode, graph.tick = 4, 1
+    graph.task()
+    assert graph.next() is Wish.NOTHING
+    graph.run.reset_answered(4, graph.now_s)
+    graph.observe()
+    graph.executor()
+    assert graph.next() is Wish.CHOOSE
+
+
+def test_nothing_is_waited_for_longer_than_its_time() -> None:
+    graph = Graph(start_s=20.0)
+    graph.now_s = 20.1
+    graph.next(lacking="the service reset_scene")
+    assert graph.run.failure == "waited 20 s for a skill executor that says what it does on skill_status"
+    graph = Graph()
+    graph.executor()
+    graph.observe()
+    graph.now_s = 20.1
+    graph.next(lacking="the service reset_scene")
+    assert graph.run.failure == "waited 20 s for the service reset_scene"
+    graph = Graph()
+    graph.executor(reason="nobody listens to commands")
+    graph.observe()
+    graph.now_s = 20.1
+    graph.next()
+    assert graph.run.failure == "waited 20 s for a ready skill executor; it says: nobody listens to commands"
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_reset_without_an_answer_or_a_status_is_given_up(is_answered: bool) -> None:
+    graph = Graph(patience_s=3.0)
+    graph.executor()
+    graph.observe()
+    assert graph.next() is Wish.RESET
+    if is_answered:
+        graph.run.reset_answered(9, graph.now_s)
+    graph.now_s += 2.9
+    assert graph.next() is Wish.NOTHING and not graph.run.is_over
+    graph.now_s += 0.2
+    graph.next()
+    assert graph.run.failure.startswith("no status of the episode" if is_answered else "no answer to a reset")
+
+
+@pytest.mark.parametrize(
+    ("silent", "told"),
+    [
+        ("observation", "no observation for 3 s"),
+        ("executor", "nothing from the skill executor for 3."),
+        ("steps", "the skill executor did not begin skill 1 for 3 s: its log says why"),
+        ("task", "no control step of the task for 3 s"),
+    ],
+)
+def test_what_stands_still_is_named(silent: str, told: str) -> None:
+    graph = Graph(time_waits=silent != "task")
+    graph.begin()
+    assert graph.next() is Wish.CHOOSE
+    graph.run.skill_sent(1)
+    for _ in range(32):
+        graph.now_s += 0.1
+        graph.tick += 1
+        if silent != "observation":
+            graph.observe()
+        if silent == "task":
+            graph.executor(EXECUTING, 1, graph.tick % H)
+        elif silent != "executor":
+            graph.executor()
+            graph.task(graph.tick)
+        graph.next()
+    assert graph.run.failure.startswith(told)
+
+
+def test_executor_that_brakes_ends_it_at_once_with_its_reason() -> None:
+    graph = Graph()
+    graph.begin()
+    graph.executor(BRAKING, reason="fresh: data is 0.2 s old")
+    graph.next()
+    assert graph.run.failure == "the skill executor is braking: fresh: data is 0.2 s old"
+    graph = Graph()
+    graph.executor(LATCHED, reason="stopped by a service call")
+    graph.next()
+    assert "latched: stopped by a service call. Release it" in graph.run.failure
+
+
+def test_executor_that_still_brakes_is_waited_for_before_the_first_episode() -> None:
+    graph = Graph()
+    graph.executor(BRAKING, reason="canceled by a service call")
+    graph.observe()
+    assert graph.next() is Wish.NOTHING and not graph.run.is_over
+    graph.executor()
+    assert graph.next() is Wish.RESET
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"bundle": "other"}, "runs bundle 'other'"),
+        ({"bundle_digest": "cd"}, "runs bundle 'kitchen' (cd, 5 steps a skill), but"),
+        ({"skill_horizon": 10}, "10 steps a skill"),
+    ],
+)
+def test_executor_with_other_skills_is_refused(changes: dict, told: str) -> None:
+    graph = Graph()
+    graph.executor(**changes)
+    graph.next()
+    assert told in graph.run.failure and "Load the same bundle in both" in graph.run.failure
+    graph = Graph()
+    graph.begin()
+    graph.executor(**changes)  # swapped in the middle of an episode
+    graph.next()
+    assert told in graph.run.failure
+
+
+def test_executor_that_does_not_tell_its_digest_is_trusted() -> None:
+    graph = Graph()
+    graph.executor(bundle_digest="")
+    graph.observe()
+    assert graph.next() is Wish.RESET
+
+
+def test_task_that_the_policy_was_not_trained_for_is_refused() -> None:
+    graph = Graph()
+    graph.executor()
+    graph.observe()
+    graph.next()
+    graph.run.reset_answered(0, graph.now_s)
+    graph.task(subtasks=("kettle",))
+    graph.next()
+    assert graph.run.failure.startswith("the task is kettle, but the policy was trained for microwave,kettle.")
+    graph = Graph(subtasks=None)
+    assert graph.run.task_refusal(("kettle",)) == ""
+
+
+def test_episode_that_somebody_else_reset_is_begun_again() -> None:
+    graph = Graph()
+    graph.begin()
+    assert graph.next() is Wish.CHOOSE
+    graph.run.skill_sent(1)
+    graph.episode += 1
+    graph.task()
+    assert graph.next() is Wish.RESET and graph.run.results == []
+    graph.reset()
+    assert graph.next() is Wish.CHOOSE
+
+
+def test_skill_of_somebody_else_ends_it() -> None:
+    graph = Graph()
+    graph.begin()
+    graph.executor(EXECUTING, 0, 1)
+    graph.next()
+    assert graph.run.failure == "the skill executor carries out a skill of somebody else (number 0)."
+
+
+def test_without_a_task_an_episode_is_a_number_of_control_steps() -> None:
+    graph = Graph(episodes=2, max_steps=2 * H, subtasks=None, time_waits=False)
+    graph.executor()
+    graph.observe()
+    for episode in range(2):
+        assert graph.next() is Wish.CHOOSE
+        for skill_id in (2 * episode + 1, 2 * episode + 2):
+            graph.run.skill_sent(skill_id)
+            for step in range(1, H + 1):
+                assert not graph.run.is_over
+                graph.now_s += 0.08
+                graph.tick += 1
+                graph.observe()
+                graph.executor(EXECUTING, skill_id, step)
+                graph.next()
+            graph.now_s += 0.05
+            assert skill_id % 2 == 0 or graph.next() is Wish.CHOOSE
+        graph.executor(IDLE, 2 * episode + 2, H)
+    assert graph.run.results == [EpisodeResult(0, 0, 2 * H)] * 2 and graph.run.is_over
+    assert graph.run.handover.late_skills == 0

@@ -1,0 +1,115 @@
+import pytest
+
+from spirl_ros.control.control_loop import LoopState
+from spirl_ros.control.episode_moments import ExecutorMoment
+from spirl_ros.control.skill_handover import SAME_MOMENT_S, TICKS_TO_BEGIN, SkillHandover
+
+PERIOD_S, PERIOD_NS, H = 0.08, 80_000_000, 5
+IDLE, EXECUTING = LoopState.IDLE, LoopState.EXECUTING
+
+
+def said(tick: int, state: LoopState, skill_id: int = 0, step: int = 0) -> ExecutorMoment:
+    """What the executor says about a control step."""
+    return ExecutorMoment(tick * PERIOD_NS, state, skill_id, step, H, "kitchen", "", "")
+
+
+def test_first_skill_waits_for_an_executor_that_saw_the_reset() -> None:
+    handover = SkillHandover(H, PERIOD_S, 0.03, time_waits=False)
+    handover.begin_episode(3 * PERIOD_NS)
+    assert not handover.is_due(3 * PERIOD_NS, 3 * PERIOD_NS, 0.0)
+    handover.executor_told(said(2, IDLE), 0.0)
+    assert not handover.is_due(3 * PERIOD_NS, 3 * PERIOD_NS, 0.0)
+    handover.executor_told(said(3, IDLE), 0.0)
+    assert not handover.is_due(2 * PERIOD_NS, 3 * PERIOD_NS, 0.0)  # the observation is from before
+    assert handover.is_due(3 * PERIOD_NS, 3 * PERIOD_NS, 0.0)
+
+
+def test_next_skill_is_due_shortly_before_the_step_after_the_last() -> None:
+    handover = SkillHandover(H, PERIOD_S, 0.03, time_waits=False)
+    handover.sent(1, 0)
+    assert handover.due_s is None
+    for step in range(1, H + 1):
+        delay_s = 0.002 if step == 3 else 0.04  # how late this is heard of on a busy machine
+        handover.executor_told(said(step, EXECUTING, 1, step), 10.0 + step * PERIOD_S + delay_s)
+        # Step 1 is at 10.08 and step 6 would be at 10.48: 0.03 before that, and the smallest delay so far.
+        assert handover.due_s == pytest.approx(10.45 + (0.04 if step < 3 else 0.002))
+        assert not handover.is_due(H * PERIOD_NS, None, 10.451)
+    assert handover.has_begun and handover.is_due(H * PERIOD_NS, None, 10.4521)
+    handover.sent(2, H * PERIOD_NS)
+    assert handover.due_s is None and not handover.is_due(H * PERIOD_NS, None, 10.46)
+    handover.executor_told(said(H + 1, EXECUTING, 2, 1), 10.48)
+    assert (handover.late_skills, handover.steps) == (0, H + 1)
+
+
+def test_lead_longer_than_a_control_period_makes_a_skill_due_steps_before() -> None:
+    handover = SkillHandover(H, PERIOD_S, 0.2, time_waits=False)
+    handover.sent(1, 0)
+    handover.executor_told(said(1, EXECUTING, 1, 1), 1.0)
+    # Step 6 would be at 1.4.
+    assert handover.due_s == pytest.approx(1.2)
+
+
+@pytest.mark.parametrize("is_sent_before_the_idle_tick", [True, False])
+def test_skill_that_was_not_there_in_time_counts_as_late(is_sent_before_the_idle_tick: bool) -> None:
+    handover = SkillHandover(H, PERIOD_S, 0.03, time_waits=False)
+    handover.sent(1, 0)
+    handover.executor_told(said(H, EXECUTING, 1, H), 1.0)
+    if is_sent_before_the_idle_tick:
+        handover.sent(2, 0)
+    handover.executor_told(said(H + 1, IDLE, 1, H), 1.08)
+    if not is_sent_before_the_idle_tick:
+        assert handover.is_due(0, None, 1.08)
+        handover.sent(2, 0)
+    handover.executor_told(said(H + 2, EXECUTING, 2, 1), 1.16)
+    assert handover.late_skills == 1
+
+
+def test_skill_that_an_idle_executor_dropped_is_chosen_again() -> None:
+    handover = SkillHandover(H, PERIOD_S, 0.03, time_waits=False)
+    handover.sent(7, 0)
+    for tick in range(TICKS_TO_BEGIN):
+        assert not handover.is_due(tick * PERIOD_NS, None, 1.0)
+        handover.executor_told(said(tick, IDLE), 1.0)
+    assert handover.is_due(TICKS_TO_BEGIN * PERIOD_NS, None, 1.0)
+    handover.sent(8, 0)
+    assert not handover.is_due(TICKS_TO_BEGIN * PERIOD_NS, None, 1.0)
+    assert handover.late_skills == 0
+
+
+def test_in_lockstep_observation_task_and_executor_have_to_tell_of_one_moment() -> None:
+    handover = SkillHandover(H, PERIOD_S, 0.03, time_waits=True)
+    handover.begin_episode(0)
+    handover.executor_told(said(0, IDLE), 0.0)
+    assert handover.is_due(0, 0, 0.0)
+    handover.sent(1, 0)
+    assert not handover.is_due(0, 0, 0.0)  # chosen already
+    end_ns = H * PERIOD_NS
+    handover.executor_told(said(H - 1, EXECUTING, 1, H), 0.0)
+    assert not handover.is_due(end_ns, end_ns, 0.0)
+    handover.executor_told(said(H, IDLE, 1, H), 0.0)
+    assert not handover.is_due(end_ns - PERIOD_NS, end_ns, 0.0)
+    assert not handover.is_due(end_ns, end_ns - PERIOD_NS, 0.0)
+    assert handover.is_due(end_ns, end_ns, 0.0) and handover.is_due(end_ns, None, 0.0)
+    # No clock has a say; it is only a time to look again for a state that is on its way.
+    assert handover.wants_observation and handover.due_s == SAME_MOMENT_S
+    handover.sent(2, end_ns)
+    assert handover.due_s is None
+    handover.executor_told(said(H, EXECUTING, 2, 1), 0.0)
+    assert not handover.wants_observation and handover.due_s is None
+
+
+def test_skill_of_somebody_else_is_told_from_the_last_two_of_ones_own() -> None:
+    handover = SkillHandover(H, PERIOD_S, 0.03, time_waits=False)
+    handover.executor_told(said(0, EXECUTING, 0, 1), 0.0)
+    assert handover.is_somebody_elses
+    handover.executor_told(said(0, IDLE), 0.0)
+    assert not handover.is_somebody_elses
+    handover.sent(1, 0)
+    handover.sent(2, 0)
+    for skill_id, is_somebody_elses in ((1, False), (2, False), (3, True), (0, True)):
+        handover.executor_told(said(1, EXECUTING, skill_id, 1), 0.0)
+        assert handover.is_somebody_elses is is_somebody_elses
+    # A new episode may begin while the last skill of the one before is still said to be executed.
+    handover.begin_episode(0)
+    handover.executor_told(said(1, EXECUTING, 2, 3), 0.0)
+    assert not handover.is_somebody_elses

@@ -1,0 +1,46 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("spirl_msgs")
+pytest.importorskip("mujoco")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnx")
+
+from spirl_ros.errors import BundleError, ConfigError
+from spirl_ros.nodes.bundle_loading import load_first, to_skill_model
+from spirl_ros.nodes.skill_executor_parameters import SkillExecutorConfig, names_in
+from tests.nodes.kitchen_bundle import write_kitchen_bundle
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> SkillExecutorConfig:
+    bundle: Path = write_kitchen_bundle(tmp_path_factory.mktemp("bundles") / "first")
+    return SkillExecutorConfig(bundle=str(bundle), provider="cpu")
+
+
+def test_slow_motion_asks_for_the_same_way_in_more_time(config: SkillExecutorConfig) -> None:
+    model = to_skill_model(load_first(config), speed=0.5)
+    # The kitchen's period is 0.08 s and its scale 2 rad/s: 0.16 rad in a step, at any speed.
+    assert (model.control_period_s, model.velocity_scale) == pytest.approx((0.16, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "told"),
+    [
+        ({"bundle": ""}, ConfigError, "bundle is empty"),
+        ({"rate": "lockstep", "speed": 0.5}, ConfigError, "speed is 0.5, but in lockstep"),
+        ({"joint_names": "a,b"}, BundleError, "but here are a, b"),
+        ({"robot": "ur5e"}, BundleError, "shoulder_pan_joint"),
+        ({"robot": "ur7"}, ConfigError, "no robot ur7"),
+        ({"robot": "generic"}, ConfigError, "generic"),
+    ],
+)
+def test_what_does_not_fit_is_refused(config: SkillExecutorConfig, changes: dict, error: type, told: str) -> None:
+    with pytest.raises(error, match=told):
+        load_first(replace(config, **changes))
+
+
+def test_names_are_separated_by_commas() -> None:
+    assert names_in(" a, b ,,c") == ("a", "b", "c") and names_in("") == ()

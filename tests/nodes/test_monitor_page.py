@@ -1,0 +1,125 @@
+"""The monitor's page as a person sees it: a real browser, real nodes."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("spirl_msgs")
+pytest.importorskip("viser")
+
+from sensor_msgs.msg import JointState
+
+from spirl_msgs.msg import Skill, SkillStatus, TrainingStatus
+from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
+from tests.browser.chromium import Browser, needs_browser
+from tests.nodes.kitchen_bundle import write_kitchen_bundle
+
+SCENE = np.s_[150:, :540]
+"""Where the page shows the scene: left of the panel, below notes."""
+
+pytestmark = [needs_browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    browser = Browser(tmp_path / "profile")
+    yield browser
+    browser.close()
+
+
+def open_page(browser: Browser, client, start_node) -> str:
+    """Start the monitor and look at its page, until the scene is drawn."""
+    port = 20000 + os.getpid() % 20000
+    monitor = start_node("monitor", port=port)
+    url = ""
+    for line in monitor.process.stdout:
+        if "the page is at" in line:
+            url = line.split()[-1]
+            break
+    browser.open(url)
+    browser.wait_for(lambda: "Hz · 1 viewers" in browser.text(), "the panel")
+    browser.wait_for(lambda: browser.screenshot()[SCENE].std() > 20.0, "the scene")
+    return url
+
+
+def is_ticked(browser: Browser, subtask: str) -> bool:
+    return browser.evaluate(f"!!document.querySelector('[data-subtask={subtask}][data-done=true]')")
+
+
+def test_page_shows_the_scene_ticks_subtasks_and_asks_nobody_else(browser, client, start_node) -> None:
+    start_node("mujoco_sim")
+    url = open_page(browser, client, start_node)
+    before = browser.screenshot()[SCENE].astype(int)
+    assert not is_ticked(browser, "microwave")
+    start_node("scripted_operator")
+    browser.wait_for(lambda: is_ticked(browser, "microwave"), "a tick")
+    after = browser.screenshot()[SCENE].astype(int)
+    changed = (np.abs(after - before).max(axis=-1) > 40).mean()
+    assert 0.005 < changed < 0.5  # the arm and a door, not the kitchen
+    browser.press("p")
+    browser.wait_for(lambda: "scripted_operator rests" in browser.text(), "the pause")
+    browser.wait_for(lambda: "Continue" in browser.text(), "the other label of the button")
+    browser.click("Continue")
+    browser.wait_for(lambda: "scripted_operator goes on" in browser.text(), "the end of the pause")
+    foreign = [request[:80] for request in browser.requests if not request.startswith(own_addresses(url))]
+    assert foreign == [] and any(request.startswith("ws://") for request in browser.requests)
+    assert browser.complaints == []
+
+
+def own_addresses(url: str) -> tuple[str, ...]:
+    return (url, url.replace("http://", "ws://"), "data:", "blob:" + url, "about:")
+
+
+def test_emergency_stop_stops_the_arm_and_shows_it(browser, client, start_node, tmp_path) -> None:
+    start_node("mujoco_sim")
+    start_node("skill_executor", bundle=write_kitchen_bundle(tmp_path / "bundle"))
+    skills = client.create_publisher(Skill, "skill", COMMAND_QOS)
+    statuses = client.collect(SkillStatus, "skill_status", LATCHED_QOS)
+    states = client.collect(JointState, "joint_states")
+    open_page(browser, client, start_node)
+    client.wait_for(lambda: statuses and not statuses[-1].reason and states, "an executor that is ready")
+    skill_id = 0
+
+    def move() -> float:
+        """Keep the arm busy, and say how fast it is."""
+        nonlocal skill_id
+        if statuses[-1].state == SkillStatus.IDLE:
+            skill_id += 1
+            skills.publish(Skill(skill_id=skill_id, latent=[0.5 * (-1) ** skill_id, 0.4], source=Skill.SOURCE_MANUAL))
+        client.spin_for(0.1)
+        return np.abs(states[-1].velocity).max()
+
+    client.wait_for(lambda: move() > 0.05, "motion")
+    browser.wait_for(lambda: move() and f"skill {skill_id} · " in browser.text(), "the skill on the page")
+    assert "by the manual" in browser.text() or "steps left" in browser.text()
+    browser.click("Emergency stop")
+    client.wait_for(lambda: statuses[-1].state == SkillStatus.LATCHED, "the latch")
+    client.wait_for(lambda: move() < 0.02, "rest")
+    at_rest = np.array(states[-1].position)
+    browser.wait_for(lambda: "latched" in browser.text(), "the latch on the page")
+    assert "stopped by a service call" in browser.text()
+    for _ in range(5):
+        move()
+    assert np.abs(np.array(states[-1].position) - at_rest).max() < 0.02
+    browser.click("Release the latch")
+    client.wait_for(lambda: statuses[-1].state == SkillStatus.IDLE, "the end of the latch")
+    client.wait_for(lambda: move() > 0.05, "motion again")
+    browser.press("s")
+    client.wait_for(lambda: statuses[-1].state == SkillStatus.LATCHED, "the latch by the keyboard")
+    assert browser.complaints == []
+
+
+def test_training_curves_appear_with_the_training(browser, client, start_node) -> None:
+    trainings = client.create_publisher(TrainingStatus, "training_status", LATCHED_QOS)
+    start_node("mujoco_sim")
+    open_page(browser, client, start_node)
+    assert "collecting" not in browser.text()
+    for step in range(1, 4):
+        trainings.publish(TrainingStatus(env_steps=100 * step, updates=step, completed_in_order=0.5 * step))
+        client.spin_for(1.0)
+    browser.wait_for(lambda: "collecting" in browser.text() and "300 steps" in browser.text(), "the training")
+    browser.wait_for(lambda: browser.evaluate("document.querySelectorAll('.uplot canvas').length") == 5, "its curves")
+    assert browser.complaints == []
