@@ -1,0 +1,104 @@
+"""The kitchen as shapes and mesh files, for viewers that have no MuJoCo: what RViz draws."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from mujoco import mjtGeom
+
+from spirl_ros.demonstrations.kitchen_kinematics import ToolSite
+from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, KitchenScene, kitchen_folder
+
+BOX, CYLINDER, ELLIPSOID, MESH = "box", "cylinder", "ellipsoid", "mesh"
+
+_LOOKED_AT_GROUPS = (0, 1, 2)
+"""Geometry groups that MuJoCo's viewers show; the others are for contacts."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One thing to draw."""
+
+    kind: str
+    """BOX, CYLINDER (along z), ELLIPSOID or MESH."""
+    extent: tuple[float, float, float]
+    """Full size along its axes [m]; of a mesh the factors of its file's coordinates."""
+    colour: tuple[float, float, float, float]
+    """Red, green, blue and opacity, 0 to 1."""
+    is_moving: bool
+    """May its pose ever change."""
+    file: Path | None = None
+    """Of a mesh."""
+
+
+class SceneShapes:
+    """Every shape of the kitchen that is looked at, and where measured positions put it. Not thread-safe."""
+
+    def __init__(self, scene: KitchenScene) -> None:
+        """Read the shapes from a scene compiled with visuals."""
+        self._model, self._data = scene.model, mujoco.MjData(scene.model)
+        is_floor = self._model.geom_type == int(mjtGeom.mjGEOM_PLANE)
+        self._geoms = np.flatnonzero(np.isin(self._model.geom_group, _LOOKED_AT_GROUPS) & ~is_floor)
+        self.shapes = tuple(_shape(self._model, int(geom)) for geom in self._geoms)
+        self._meshes = np.array([shape.kind == MESH for shape in self.shapes])
+        self._tool = ToolSite(self._model, self._data)
+        self.poses(INITIAL_POSITIONS)
+
+    def poses(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where measured positions (30,) put the shapes.
+
+        Returns:
+            Positions (N, 3) [m] and unit quaternions (N, 4), w first, in the world frame.
+        """
+        self._data.qpos[:] = positions
+        mujoco.mj_normalizeQuat(self._model, self._data.qpos)  # measured with noise, so not of unit length
+        mujoco.mj_kinematics(self._model, self._data)
+        places = self._data.geom_xpos[self._geoms].copy()
+        rotations = self._data.geom_xmat[self._geoms].reshape(-1, 3, 3).copy()
+        for index in np.flatnonzero(self._meshes):
+            # MuJoCo moved the file's coordinates to the mesh's middle and turned them to its principal axes.
+            mesh = int(self._model.geom_dataid[self._geoms[index]])
+            turned = np.empty(9)
+            mujoco.mju_quat2Mat(turned, self._model.mesh_quat[mesh])
+            rotations[index] = rotations[index] @ turned.reshape(3, 3).T
+            places[index] -= rotations[index] @ self._model.mesh_pos[mesh]
+        quaternions = np.empty((len(rotations), 4))
+        for quaternion, rotation in zip(quaternions, rotations, strict=True):
+            mujoco.mju_mat2Quat(quaternion, rotation.ravel())
+        return places, quaternions
+
+    def tool_position(self) -> np.ndarray:
+        """Where the tool point (3,) [m] is at the positions last given."""
+        return self._tool.pose().position
+
+
+def _shape(model: mujoco.MjModel, geom: int) -> Shape:
+    kind, size = int(model.geom_type[geom]), model.geom_size[geom]
+    material = int(model.geom_matid[geom])
+    colour = model.mat_rgba[material] if material >= 0 else model.geom_rgba[geom]
+    is_moving = int(model.body_weldid[model.geom_bodyid[geom]]) != 0
+    file = None
+    if kind == int(mjtGeom.mjGEOM_BOX):
+        name, extent = BOX, 2.0 * size
+    elif kind == int(mjtGeom.mjGEOM_CYLINDER):
+        name, extent = CYLINDER, 2.0 * size[[0, 0, 1]]
+    elif kind == int(mjtGeom.mjGEOM_CAPSULE):
+        # Its round ends count as length.
+        name, extent = CYLINDER, 2.0 * np.array([size[0], size[0], size[0] + size[1]])
+    elif kind in (int(mjtGeom.mjGEOM_SPHERE), int(mjtGeom.mjGEOM_ELLIPSOID)):
+        is_sphere = kind == int(mjtGeom.mjGEOM_SPHERE)
+        name, extent = ELLIPSOID, 2.0 * (size[[0, 0, 0]] if is_sphere else size)
+    else:
+        mesh = int(model.geom_dataid[geom])
+        name, extent, file = MESH, model.mesh_scale[mesh], _mesh_file(model, mesh)
+    x, y, z = (float(value) for value in extent)
+    red, green, blue, opacity = (float(value) for value in colour)
+    return Shape(name, (x, y, z), (red, green, blue, opacity), is_moving, file)
+
+
+def _mesh_file(model: mujoco.MjModel, mesh: int) -> Path:
+    """The file of a mesh; the model names it relative to the folder of the arm's meshes."""
+    begin = int(model.mesh_pathadr[mesh])
+    name = bytes(model.paths[begin : model.paths.index(0, begin)]).decode()
+    return (kitchen_folder() / "franka_assets" / "meshes" / name).resolve()
