@@ -37,7 +37,7 @@ demo:
 	  'seed:=$(SEED)'
 
 test:
-	@$(set_up) --extras sim dev --quiet
+	@$(set_up) --extras sim dev train --quiet
 	@exec $(in_environment) python -m pytest $(PYTEST_OPTIONS)
 
 test-mujoco4:

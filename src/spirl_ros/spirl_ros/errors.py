@@ -21,12 +21,43 @@ class SceneError(SpirlError, RuntimeError):
     """A simulated scene cannot be loaded."""
 
 
+class PlotError(SpirlError, OSError):
+    """A picture cannot be written."""
+
+
+class TrainingError(SpirlError, ArithmeticError):
+    """Training cannot go on. What was saved before is kept."""
+
+
 class DatasetError(SpirlError, ValueError):
     """A file of demonstrations cannot be read or written: not a dataset, another schema, truncated or not finite."""
 
 
+class BundleError(SpirlError, ValueError):
+    """A bundle cannot be written, read or used: damaged, incomplete, from a newer program or for another robot."""
+
+
+class SkillError(SpirlError, ValueError):
+    """A skill cannot be executed: a latent that does not fit, none or another under way, or an action that is not finite."""
+
+
+class RecordingError(SpirlError, RuntimeError):
+    """An episode cannot be recorded: no space, no permission, another recorder, or an unknown message type."""
+
+
 _HOW_TO_INSTALL = {
+    "mcap": "Recordings need it: pip install mcap mcap-ros2-support, or `make setup` in the repository.",
+    "mcap_ros2": "Reading recordings needs it: pip install mcap-ros2-support, or `make setup` in the repository.",
+    "onnxruntime": "Bundles need it: pip install onnxruntime, or `make setup` in the repository.",
+    "onnx": "Export needs it: pip install 'spirl_ros[train]', or `make setup EXTRAS='sim train'` in the repository.",
+    "onnxscript": "Export needs it: pip install 'spirl_ros[train]', or `make setup EXTRAS='sim train'` in the repository.",
+    "torch": "Training and export need it: pip install 'spirl_ros[train]', or `make setup EXTRAS='sim train'` in the repository.",
     "mujoco": "Simulation needs it: pip install 'spirl_ros[sim]', or `make setup` in the repository.",
+    "mjviser": "The monitor's page needs it: pip install 'spirl_ros[sim]', or `make setup` in the repository.",
+    "viser": "The monitor's page needs it: pip install 'spirl_ros[sim]', or `make setup` in the repository.",
+    "minari": "Minari's datasets need it: pip install minari.",
+    "matplotlib": "Plots need it: pip install matplotlib, or `make setup EXTRAS='sim train'` in the repository.",
+    "pyarrow": "LeRobot's format needs it: pip install pyarrow, or `make setup EXTRAS='sim train'` in the repository.",
     "spirl_msgs": "Nodes need it: build the workspace with colcon and source install/setup.sh, or use `make shell`.",
     "rclpy": "Nodes need it: source a ROS 2 distribution, or use `make shell` in the repository.",
 }

@@ -4,10 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from spirl_ros.commands import bench, demos, up
+from spirl_ros.commands import bench, check, demos, export, monitor, rl, skills, up
+from spirl_ros.commands.exit_codes import BAD_INPUT, INTERRUPTED
 from spirl_ros.errors import explain
-
-EXIT_BAD_INPUT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,19 +15,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="spirl", description="Skill-prior reinforcement learning for robot arms, in simulation and on ROS 2."
     )
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (demos, up, bench):
+    for command in (demos, skills, rl, monitor, export, check, up, bench):
         command.add_parser(subparsers)
     parsed = parser.parse_args(arguments)
     try:
         return parsed.run(parsed)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except Exception as error:
         explanation = explain(error)
         if explanation is None:
             raise
         print(f"error: {explanation}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        return BAD_INPUT
 
 
 if __name__ == "__main__":
