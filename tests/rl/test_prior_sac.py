@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from spirl_ros.errors import TrainingError
+from spirl_ros.errors import ConfigError, TrainingError
 from spirl_ros.rl.config import LearnerConfig
+from spirl_ros.rl.critic import TwinCritic
 from spirl_ros.rl.high_level_policy import HighLevelPolicy, folded_copy, standard_normal_network
 from spirl_ros.rl.prior_sac import PriorSac, critic_loss, critic_target, log_likelihood, policy_loss, prior_divergence
 from spirl_ros.rl.temperature import temperature_loss
@@ -158,6 +159,26 @@ def test_a_frozen_critic_passes_gradients_on_but_takes_none():
     subject(inputs, is_frozen=True).sum().backward()
     assert inputs.grad is not None and inputs.grad.abs().sum() > 0.0
     assert all(value.grad is None for value in subject.parameters())
+
+
+def test_critics_in_bfloat16_agree_with_float32_and_keep_float32_weights():
+    torch.manual_seed(0)
+    exact, rounded = TwinCritic(5, 64, 3, True), TwinCritic(5, 64, 3, True, "bfloat16")
+    rounded.load_state_dict(exact.state_dict())
+    inputs = torch.randn(200, 5)
+    values, expected = rounded(inputs), exact(inputs)
+    assert values.dtype == torch.float32 and not torch.equal(values, expected)
+    assert (values - expected).abs().max() < 0.05 * expected.std()
+    values.sum().backward()
+    expected.sum().backward()
+    for parameter, same in zip(rounded.parameters(), exact.parameters(), strict=True):
+        assert parameter.dtype == torch.float32
+        torch.testing.assert_close(parameter.grad, same.grad, rtol=0.1, atol=0.05 * float(same.grad.abs().max()))
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(ConfigError, match="critic_precision is 'half', expected one of auto, float32, bfloat16"):
+        LearnerConfig(critic_precision="half")
 
 
 def test_critics_learn_the_reward_of_what_ends_the_task():

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from spirl_ros.benchmarks.interleaved import Comparison, compare
 from spirl_ros.benchmarks.skill_inference import OBSERVATION_SIZE, OFFICIAL_OBSERVATION_SIZE
 from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
+from spirl_ros.rl.critic import resolve_precision
 from spirl_ros.rl.learner_setup import Foundation, make_learner
 from spirl_ros.rl.prior_sac import prior_divergence
 from spirl_ros.rl.replay import to_tensors
@@ -37,11 +38,16 @@ def compare_updates(rounds: int, threads: int) -> Comparison:
     critics with an optimiser each, divergence from 10 samples) without its replay's sampling and logging.
     """
     torch.set_num_threads(threads)
-    official_sizes = LearnerConfig(critic_layers=OFFICIAL_CRITIC_LAYERS, critic_layer_norm=False)
+    official = LearnerConfig(critic_layers=OFFICIAL_CRITIC_LAYERS, critic_layer_norm=False, critic_precision="float32")
+    in_bfloat16 = replace(official, critic_precision="bfloat16")
+    best = LearnerConfig()
     contestants = {
         PEER: _official(),
-        "ours, official sizes": _ours(official_sizes, official_model(), OFFICIAL_OBSERVATION_SIZE),
-        "ours, preset best": _ours(LearnerConfig(), SkillModelConfig(), OBSERVATION_SIZE),
+        "ours, official sizes, float32": _ours(official, official_model(), OFFICIAL_OBSERVATION_SIZE),
+        "ours, official sizes, bfloat16": _ours(in_bfloat16, official_model(), OFFICIAL_OBSERVATION_SIZE),
+        f"ours, preset best, {resolve_precision(best.critic_precision)}": _ours(
+            best, SkillModelConfig(), OBSERVATION_SIZE
+        ),
     }
     versions = {"torch": version("torch"), "numpy": version("numpy"), "threads": str(threads)}
     return compare(contestants, peer=PEER, unit="updates/s", rounds=rounds, versions=versions)

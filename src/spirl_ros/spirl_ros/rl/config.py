@@ -31,6 +31,9 @@ METHODS: dict[str, Method] = {
 Whether skills are closed or open loop is the skill training's choice."""
 
 
+CRITIC_PRECISIONS = ("auto", "float32", "bfloat16")
+
+
 @dataclass(frozen=True)
 class LearnerConfig:
     """One update and the networks in it. The defaults are those of the preset `best`."""
@@ -64,6 +67,9 @@ class LearnerConfig:
     """Hidden layers of the critics."""
     critic_layer_norm: bool = True
     """Normalise the critics' hidden layers (the official code does not): without it values ran off to twice the possible."""
+    critic_precision: str = "auto"
+    """Of the products of the critics' hidden layers: `float32`, `bfloat16` (twice as fast where the processor computes with
+    it, the weights stay float32), or `auto`, which a run's config.yaml resolves for the machine it begins on."""
     clamp_targets: bool = True
     """No target below 0 or above the reward that is still to be had: the best policy is never worse than the prior."""
     policy_hidden: int = 256
@@ -82,6 +88,9 @@ class LearnerConfig:
         for name in ("batch_size", "critic_hidden", "critic_layers", "policy_hidden", "policy_layers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1.")
+        if self.critic_precision not in CRITIC_PRECISIONS:
+            known = ", ".join(CRITIC_PRECISIONS)
+            raise ConfigError(f"critic_precision is '{self.critic_precision}', expected one of {known}.")
         for name in ("learning_rate", "initial_temperature", "temperature_learning_rate", "max_divergence"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected more than 0.")

@@ -137,7 +137,9 @@ class PriorSac:
         self.subtasks, self.discount = subtasks, discount
         self.cost_target = config.target_divergence if prior is not None else float(latent_size)
         size = observation_size + subtasks + 1 + latent_size
-        self.critic = TwinCritic(size, config.critic_hidden, config.critic_layers, config.critic_layer_norm)
+        self.critic = TwinCritic(
+            size, config.critic_hidden, config.critic_layers, config.critic_layer_norm, config.critic_precision
+        )
         self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
         self.log_alpha = torch.tensor(math.log(config.initial_temperature), requires_grad=True)
         self.noise = torch.Generator().manual_seed(seed)

@@ -11,6 +11,7 @@ from spirl_ros.deployment.robot_facts import robot_facts
 from spirl_ros.deployment.skill_bundle import dataset_observations, skill_bundle_contents
 from spirl_ros.errors import ConfigError
 from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
+from spirl_ros.rl.critic import resolve_precision
 from spirl_ros.skills.run import SkillRun
 from spirl_ros.training_folder import BEST_FILE, CONFIG_FILE, TrainingFolder
 
@@ -58,6 +59,8 @@ class RlRun(TrainingFolder):
             ConfigError: it exists already.
             BundleError: the skills cannot be exported, or the demonstrations are others than theirs.
         """
+        precision = resolve_precision(config.learner.critic_precision)
+        config = dataclasses.replace(config, learner=dataclasses.replace(config.learner, critic_precision=precision))
         run = cls(folder, config)
         run.begin(dataclasses.asdict(config))
         skills = SkillRun.open(Path(config.skills.folder))
