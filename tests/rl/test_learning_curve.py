@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spirl_ros.errors import TrainingError
-from spirl_ros.rl.learning_curve import mean_and_spread, read_learning_curve
+from spirl_ros.rl.learning_curve import mean_and_spread, read_kept_curve, read_learning_curve, write_kept_curve
 
 
 def write(path, ordered: list[float]) -> None:
@@ -42,9 +42,20 @@ def test_seeds_are_summarised():
     assert mean_and_spread([np.inf, np.inf]) == "never"
 
 
+def test_kept_curve_is_the_curve(tmp_path):
+    write(tmp_path / "m", [0.0, 1.0, 4.0])
+    curve = read_learning_curve(tmp_path / "m")
+    write_kept_curve(tmp_path / "kept" / "seed_0.csv", curve, {"commit": "abc"})
+    found, origin = read_kept_curve(tmp_path / "kept" / "seed_0.csv")
+    assert origin == {"commit": "abc"}
+    for values, expected in zip(found, curve, strict=True):
+        np.testing.assert_array_equal(values, expected)
+
+
 def test_another_file_is_refused(tmp_path):
     with pytest.raises(TrainingError, match="cannot be used"):
         read_learning_curve(tmp_path / "missing")
     (tmp_path / "m").write_text('{"a": 1}\n')
-    with pytest.raises(TrainingError, match="cannot be used"):
-        read_learning_curve(tmp_path / "m")
+    for read in (read_learning_curve, read_kept_curve):
+        with pytest.raises(TrainingError, match="cannot be used"):
+            read(tmp_path / "m")

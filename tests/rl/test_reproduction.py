@@ -1,5 +1,6 @@
 """What a reproduction runs, and what it reports of runs that are there."""
 
+import shutil
 from dataclasses import asdict
 
 import pytest
@@ -77,6 +78,11 @@ def test_the_report_has_a_row_for_what_was_run_and_only_for_that(tmp_path, capsy
     assert "behavioural cloning, then SAC | 2" not in text
     assert "commit abc" in text
     assert paths[1].read_bytes().startswith(b"\x89PNG")
+    # What was run stays in the report when its folder is gone, and one file of it more does not change that.
+    shutil.rmtree(tmp_path / "rl")
+    make_run(tmp_path / "rl" / "spirl" / "seed_0", [1] * 30)
+    again = write_report(Reproduction(tmp_path, chosen_variants(None)), tmp_path / "results.md")[0].read_text()
+    assert row in again and "| SPiRL, closed loop | 1 | 6 k | 1.00 |" in again
     assert main(["rl", "reproduce", "kitchen", "--out", str(tmp_path), "--report-only", "--only", "best"]) == 0
     assert str(tmp_path / "results.md") in capsys.readouterr().out
 

@@ -1,7 +1,8 @@
 """What a run's metrics say about how it learned. No torch."""
 
+import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ RECENT = 20
 """Episodes that `recent` is the mean of."""
 COLLAPSE_WINDOW = 50
 """Episodes of the windows that the end of a run is compared with its best by."""
+_COLUMNS = ("step", "seconds", "ordered", "completed")
 
 
 class LearningCurve(NamedTuple):
@@ -82,6 +84,40 @@ def read_learning_curve(metrics: Path) -> LearningCurve:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{metrics} cannot be used: {error!r}. Expected what spirl rl train writes.") from error
     return LearningCurve(steps, seconds, ordered, completed, np.array(evaluations, dtype=float).reshape(-1, 2))
+
+
+def write_kept_curve(path: Path, curve: LearningCurve, origin: Mapping[str, str]) -> None:
+    """Keep a curve where its run's folder will not be: a line of JSON about its origin, then CSV, evaluations last."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".writing")
+    with temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"# {json.dumps(dict(origin))}\n")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for row in zip(curve.steps, curve.seconds, curve.ordered, curve.completed, strict=True):
+            writer.writerow([f"{value:.0f}" for value in row])
+        writer.writerows((f"{step:.0f}", "", f"{ordered:g}", "") for step, ordered in curve.evaluations)
+    temporary.rename(path)
+
+
+def read_kept_curve(path: Path) -> tuple[LearningCurve, dict[str, str]]:
+    """What `write_kept_curve` wrote: the curve, and its origin.
+
+    Raises:
+        TrainingError: it is no such file.
+    """
+    try:
+        first, header, *lines = path.read_text(encoding="utf-8").splitlines()
+        if header != ",".join(_COLUMNS):
+            raise ValueError(f"columns {header}")
+        origin = json.loads(first.removeprefix("# "))
+        rows = list(csv.reader(lines))
+        episodes = np.array([row for row in rows if row[1]], dtype=float).reshape(-1, len(_COLUMNS)).T
+        evaluations = np.array([(row[0], row[2]) for row in rows if not row[1]], dtype=float).reshape(-1, 2)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path} cannot be used: {error!r}. Expected what spirl rl reproduce keeps.") from error
+    steps, seconds, ordered, completed = episodes
+    return LearningCurve(steps, seconds, ordered, completed, evaluations), origin
 
 
 def mean_and_spread(values: Sequence[float]) -> str:

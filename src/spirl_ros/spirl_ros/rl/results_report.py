@@ -7,12 +7,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spirl_ros.plotting import write_figures
-from spirl_ros.rl.learning_curve import LearningCurve, mean_and_spread, read_learning_curve
+from spirl_ros.rl.learning_curve import (
+    LearningCurve,
+    mean_and_spread,
+    read_kept_curve,
+    read_learning_curve,
+    write_kept_curve,
+)
 from spirl_ros.rl.reproduction import ABLATIONS, METHODS, TASKS, Reproduction, Variant
 from spirl_ros.rl.run import RlRun
 from spirl_ros.training_folder import METRICS_FILE
 
 CURVES = "learning_curves"
+KEPT_FOLDER = "curves"
 _THRESHOLDS = (2.5, 3.0, 3.5)
 _PAPER_ROWS = (
     ("SPiRL, closed loop", "2.45 at 0.2 M, 2.6 at 0.32 M, 2.95 at 1.3 M"),
@@ -32,10 +39,16 @@ sample. Figures are means ± standard deviations over seeds; minutes are wall-cl
 def write_report(reproduction: Reproduction, path: Path) -> list[Path]:
     """Write what is there so far: `path`, and the curves beside it.
 
+    Every run's curve is kept in a small file beside the report. Runs whose folders are gone are reported from these.
+
     Raises:
         PlotError: the disk refuses.
+        TrainingError: a kept file cannot be read.
     """
-    found = {variant.name: _curves(reproduction, variant) for variant in reproduction.variants}
+    kept = path.parent / KEPT_FOLDER
+    _keep_curves(reproduction, kept)
+    entries = {variant.name: _entries(reproduction, variant, kept) for variant in reproduction.variants}
+    found = {name: [curve for curve, _ in ours] for name, ours in entries.items()}
     groups = (("Methods", METHODS), ("Ablations of our recipe", ABLATIONS), ("Other target tasks, same skills", TASKS))
     lines = ["# Results in the kitchen", "", f"Made by `spirl rl reproduce kitchen`. {_SET_UP}", ""]
     figures: dict[str, Callable[[], Figure]] = {}
@@ -47,7 +60,7 @@ def write_report(reproduction: Reproduction, path: Path) -> list[Path]:
         if variants is METHODS:
             figures[CURVES] = lambda shown=shown: draw_learning_curves(shown)
             lines += [f"![learning curves]({CURVES}.png)", "", *_paper_table(), ""]
-    lines += ["## What was run", "", *_commands(reproduction, found), ""]
+    lines += ["## What was run", "", *_origins(reproduction, entries), ""]
     pictures = write_figures(figures, path.parent)
     temporary = path.with_suffix(".writing")
     temporary.write_text("\n".join(lines), encoding="utf-8")
@@ -82,10 +95,25 @@ def draw_learning_curves(variants: Sequence[tuple[Variant, Sequence[LearningCurv
     return figure
 
 
-def _curves(reproduction: Reproduction, variant: Variant) -> list[LearningCurve]:
-    paths = [run / METRICS_FILE for run in reproduction.runs(variant)]
-    curves = [read_learning_curve(path) for path in paths if path.is_file()]
-    return [curve for curve in curves if len(curve.steps)]
+def _keep_curves(reproduction: Reproduction, folder: Path) -> None:
+    for variant in reproduction.variants:
+        for run in reproduction.runs(variant):
+            if not (run / METRICS_FILE).is_file():
+                continue
+            curve, config = read_learning_curve(run / METRICS_FILE), RlRun.open(run).config
+            origin = {"commit": config.commit[:10], "skills": config.skills.weights_digest[:12]}
+            origin["steps"] = str(config.training.steps)
+            if len(curve.steps):
+                write_kept_curve(_kept(folder, variant, run), curve, origin)
+
+
+def _entries(reproduction: Reproduction, variant: Variant, kept: Path) -> list[tuple[LearningCurve, dict[str, str]]]:
+    paths = [_kept(kept, variant, run) for run in reproduction.runs(variant)]
+    return [read_kept_curve(path) for path in paths if path.is_file()]
+
+
+def _kept(folder: Path, variant: Variant, run: Path) -> Path:
+    return folder / variant.name / f"{run.name}.csv"
 
 
 def _table(shown: Sequence[tuple[Variant, Sequence[LearningCurve]]]) -> list[str]:
@@ -128,14 +156,15 @@ def _paper_table() -> list[str]:
     return lines + [f"| {name} | {values} |" for name, values in _PAPER_ROWS]
 
 
-def _commands(reproduction: Reproduction, found: dict[str, list[LearningCurve]]) -> list[str]:
-    """The exact commands of the first seeds, and on what."""
+def _origins(reproduction: Reproduction, entries: dict[str, list[tuple[LearningCurve, dict[str, str]]]]) -> list[str]:
+    """What made each row."""
     lines = []
     for variant in reproduction.variants:
-        if not found[variant.name]:
-            continue
-        run = RlRun.open(next(run for run in reproduction.runs(variant) if (run / METRICS_FILE).is_file()))
-        options = " ".join(variant.options)
-        skills = run.config.skills.weights_digest[:12]
-        lines.append(f"- {variant.title}: `spirl rl train {options}`, commit {run.config.commit[:10]}, skills {skills}")
+        if entries[variant.name]:
+            of_all = [origin for _, origin in entries[variant.name]]
+            text = "; ".join(
+                f"{name} {', '.join(sorted({origin[name] for origin in of_all}))}"
+                for name in ("steps", "commit", "skills")
+            )
+            lines.append(f"- {variant.title}: `spirl rl train {' '.join(variant.options)}`, {text}")
     return lines
