@@ -98,11 +98,12 @@ def test_kitchen_is_recorded_where_a_folder_is_given(tmp_path) -> None:
 def test_person_is_recorded_on_demand_unless_it_is_turned_off(tmp_path) -> None:
     given = {"record": str(tmp_path), "operator_name": "ann", "max_steps": "300"}
     nodes = {node.name: node for node in TELEOP.nodes(TELEOP.check(given))}
-    assert set(nodes) == {"mujoco_sim", "teleop", "recorder"}
+    assert set(nodes) == {"mujoco_sim", "teleop", "recorder", "monitor"}
     assert nodes["recorder"].parameters["start"] == "manual"
     assert nodes["teleop"].parameters["operator_name"] == "ann"
     assert nodes["mujoco_sim"].parameters["max_steps"] == 300
-    assert {node.name for node in TELEOP.nodes(TELEOP.check({"record": "none"}))} == {"mujoco_sim", "teleop"}
+    unseen = {"record": "none", "viewer": "none"}
+    assert {node.name for node in TELEOP.nodes(TELEOP.check(unseen))} == {"mujoco_sim", "teleop"}
 
 
 def test_every_argument_has_a_description_and_an_allowed_default() -> None:

@@ -53,7 +53,7 @@ def test_person_records_an_episode_with_keys_alone(command: list[str], tmp_path:
     terminal = Terminal()
     before = terminal.settings()
     process = subprocess.Popen(
-        [*command, f"record:={tmp_path / 'recordings'}", "operator_name:=ann"],
+        [*command, f"record:={tmp_path / 'recordings'}", "operator_name:=ann", "viewer:=none"],
         env={
             **os.environ,
             "ROS_DOMAIN_ID": str(20 + (os.getpid() + time.monotonic_ns() // 1_000_000) % 80),
@@ -67,13 +67,17 @@ def test_person_records_an_episode_with_keys_alone(command: list[str], tmp_path:
     try:
         terminal.wait_for("not recording, 0 kept | 0/4 done, step")
         os.write(terminal.person, b"t")
-        terminal.wait_for("| RECORDING 1 s |", keys=b"d")
+        terminal.wait_for("RECORDING 1 s |", keys=b"d")
+        terminal.wait_for("y success  n failure  x discard")
         os.write(terminal.person, b"y")
         terminal.wait_for("messages, verified")
         terminal.wait_for("not recording, 1 kept")
+        os.write(terminal.person, b"y")  # a refusal after an answer ended the node once
+        terminal.wait_for("no episode is being recorded. Start one first.")
         os.write(terminal.person, b"b")
         terminal.wait_for("the scene is reset: episode 2")
         os.write(terminal.person, b"q")
+        terminal.wait_for(f"1 episode recorded. Next: spirl demos import {tmp_path / 'recordings'} --out")
         assert process.wait(timeout=20.0) == 0
         assert terminal.settings() == before
         assert [path.name for path in (tmp_path / "recordings").glob("episode_*")] == ["episode_000001"]

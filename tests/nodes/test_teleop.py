@@ -30,13 +30,14 @@ COMMANDS = "forward_position_controller/commands"
 class Graph:
     """What there is to see of a simulator and a teleop node."""
 
-    def __init__(self, client, start_node: Callable, **parameters) -> None:
+    def __init__(self, client, start_node: Callable, max_steps: int = 1500, **parameters) -> None:
         self.client = client
+        self.task = client.collect(TaskStatus, "task_status", LATCHED_QOS)
         self.joint_states = client.collect(JointState, "joint_states")
         self.actions = client.collect(Float64MultiArray, "operator_action")
         self.commands = client.collect(Float64MultiArray, COMMANDS)
         self.safety = client.collect(SafetyStatus, "safety_status", LATCHED_QOS)
-        self.simulator = start_node("mujoco_sim", state_rate_hz=25.0, discovery_s=0.0)
+        self.simulator = start_node("mujoco_sim", state_rate_hz=25.0, discovery_s=0.0, max_steps=max_steps)
         self.teleop = start_node("teleop", **parameters)
         client.wait_for(lambda: self.joint_states and self.safety and len(self.commands) > 10, "the graph")
 
@@ -152,7 +153,7 @@ def test_keys_of_a_terminal_move_the_tool_and_the_terminal_is_given_back(
 ) -> None:
     person, program = pty.openpty()
     os.set_blocking(person, False)
-    before = os.popen(f"stty -g < {os.ttyname(program)}").read()
+    before = os.popen(f"stty cols 120 rows 30 < {os.ttyname(program)}; stty -g < {os.ttyname(program)}").read()
     domain_environment["SPIRL_TERMINAL"] = os.ttyname(program)
     graph = Graph(client, start_node)
     graph.move_by(lambda: os.write(person, b"d"), axis=0, distance_m=0.08)
@@ -169,7 +170,7 @@ def test_keys_of_a_terminal_move_the_tool_and_the_terminal_is_given_back(
             screen += os.read(person, 65536).decode()
         except BlockingIOError:
             pass
-        return "closed | no recorder" in screen
+        return "no recorder | 0/4 done" in screen and "| closed |" in screen
 
     client.wait_for(has_drawn_status, "the status line")
     assert "letting go brakes" in screen
@@ -186,7 +187,9 @@ def test_keys_of_a_terminal_move_the_tool_and_the_terminal_is_given_back(
 def test_lost_joint_states_latch_until_somebody_releases_the_latch(client, start_node, domain_environment) -> None:
     person, program = pty.openpty()
     domain_environment["SPIRL_TERMINAL"] = os.ttyname(program)
-    graph = Graph(client, start_node)
+    graph = Graph(client, start_node, max_steps=20)
+    client.wait_for(lambda: graph.task[-1].truncated, "the episode's end")
+    os.write(person, b"t")  # nothing could be imported of it
     os.kill(graph.simulator.process.pid, signal.SIGSTOP)
     client.wait_for(lambda: graph.safety[-1].state == SafetyStatus.LATCHED, "the latch")
     states = [status.state for status in graph.safety]
@@ -197,5 +200,8 @@ def test_lost_joint_states_latch_until_somebody_releases_the_latch(client, start
     assert graph.safety[-1].state == SafetyStatus.LATCHED
     os.write(person, b"c")
     client.wait_for(lambda: graph.safety[-1].state == SafetyStatus.PASSED, "the latch to be released")
+    code, output = graph.teleop.end(signal.SIGINT)
+    assert code == 0
+    assert "not recorded: the episode is over (0/4 done, step 20/20 time is up). Press b" in output
     os.close(person)
     os.close(program)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from spirl_ros.teleoperation.keyboard import DIRECTIONS, HELP, REQUESTS, direction, request, split_keys
+from spirl_ros.teleoperation.keyboard import DIRECTIONS, HELP, REQUESTS, direction, next_keys, request, split_keys
 from spirl_ros.teleoperation.tool_velocity import Request
 
 
@@ -29,6 +29,23 @@ def test_help_names_every_letter_that_does_something() -> None:
         name = {" ": "space", "=": "+", "?": "h", "up": "arrows", "down": "arrows"}.get(key, key)
         name = {"left": "arrows", "right": "arrows"}.get(name, name)
         assert name in HELP
+
+
+@pytest.mark.parametrize(
+    ("situation", "offered", "not_offered"),
+    [
+        ({}, "b reset", "t record"),
+        ({"has_recorder": True}, "t record", "y success"),
+        ({"has_recorder": True, "is_recording": True}, "y success  n failure  x discard", "t record"),
+        ({"has_recorder": True, "has_ended": True}, "b reset the scene", "t record"),
+        ({"has_recorder": True, "is_latched": True}, "c release the latch", "y success"),
+    ],
+)
+def test_only_keys_that_lead_on_are_offered(situation: dict[str, bool], offered: str, not_offered: str) -> None:
+    nothing = {"is_latched": False, "has_ended": False, "has_recorder": False, "is_recording": False}
+    keys = next_keys(**(nothing | situation))
+    assert offered in keys and not_offered not in keys
+    assert keys.endswith("h help  q quit")
 
 
 @pytest.mark.parametrize(

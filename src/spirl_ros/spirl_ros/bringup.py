@@ -181,8 +181,14 @@ def _teleop_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
         _simulator_node(values, max_steps=int(values["max_steps"])),
         teleop,
         *([recorder] if values["record"] != "none" else []),
+        *_viewer_nodes(values),
     ]
 
+
+VIEWER_ARGUMENTS = (
+    LaunchArgument("viewer", WEB, "what shows the scene: a web page, RViz, both or nothing", (WEB, RVIZ, BOTH, "none")),
+    LaunchArgument("port", "8080", "port of the web page on this machine; the next free one if taken", is_count=True),
+)
 
 KITCHEN_SIM = Bringup(
     name="kitchen_sim",
@@ -200,12 +206,7 @@ KITCHEN_SIM = Bringup(
         LaunchArgument("episodes", "0", "end after this many episodes; 0 goes on for ever", is_count=True),
         LaunchArgument("seed", "0", "seed of the first episode", is_count=True),
         LaunchArgument("record", "none", "folder to record every episode to, or none"),
-        LaunchArgument(
-            "viewer", WEB, "what shows the scene: a web page, RViz, both or nothing", (WEB, RVIZ, BOTH, "none")
-        ),
-        LaunchArgument(
-            "port", "8080", "port of the web page on this machine; the next free one if taken", is_count=True
-        ),
+        *VIEWER_ARGUMENTS,
         *COMMON_ARGUMENTS,
     ),
     nodes=_kitchen_sim_nodes,
@@ -242,6 +243,7 @@ TELEOP = Bringup(
         LaunchArgument("operator_name", "", "who demonstrates, stored with recordings"),
         LaunchArgument("keyboard", "auto", "auto: keys of this terminal, if it is one", ("auto", "none")),
         LaunchArgument("gamepad", "xbox", "layout of the gamepad on the topic joy", ("xbox", "dualshock")),
+        *VIEWER_ARGUMENTS,
         *COMMON_ARGUMENTS,
     ),
     nodes=_teleop_nodes,

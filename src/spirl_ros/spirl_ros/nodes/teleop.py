@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
@@ -30,7 +31,7 @@ from spirl_ros.nodes.service_calls import ServiceCalls
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperationConfig
 from spirl_ros.teleoperation.gamepad import LAYOUTS, Gamepad
-from spirl_ros.teleoperation.keyboard import HELP, SHORT_HELP, direction, request
+from spirl_ros.teleoperation.keyboard import HELP, SHORT_HELP, direction, next_keys, request
 from spirl_ros.teleoperation.terminal import Terminal, terminal_path
 from spirl_ros.teleoperation.tool_velocity import Request
 
@@ -126,7 +127,10 @@ class Teleop(ManagedNode):
         self._state = SafetyState.PASSED
         self._motion_note = ""
         self._episode: int | None = None
-        self._task = self._task_note = self._recording_note = ""
+        self._task = self._task_note = ""
+        self._has_episode_ended = False
+        self._recording: RecordingStatus | None = None
+        self._kept_before: int | None = None
         self._due_ns = self._acted_ns = 0
         self._status_ns: int | None = None
         self._received_s = self._acted_s = self._drawn_s = -np.inf
@@ -153,6 +157,7 @@ class Teleop(ManagedNode):
             if self._terminal is not None:
                 self._terminal.close()
                 self._terminal = None
+        self._tell_what_was_recorded()
 
     def cleanup(self) -> None:
         """Close the topics."""
@@ -175,8 +180,10 @@ class Teleop(ManagedNode):
             "speed [%]": 100.0 * self._teleoperation.speed_scale,
             "joint state age [s]": age_s,
         }
-        if self._state >= SafetyState.HOLDING:
+        if self._state is SafetyState.LATCHED:
             return ERROR, f"{self._state.name}: press c to release the latch", values
+        if self._state >= SafetyState.HOLDING:
+            return WARN, self._state.name, values
         return (OK, "ready", values) if age_s < 1.0 else (WARN, f"no joint state for {age_s:.1f} s", values)
 
     def _on_joint_state(self, message: JointState) -> None:
@@ -205,19 +212,19 @@ class Teleop(ManagedNode):
         self._task = status.task
         done = sum(status.is_completed)
         self._task_note = f"{done}/{len(status.subtasks)} done, step {status.step}/{status.max_steps}"
-        if status.terminated or status.truncated:
+        self._has_episode_ended = status.terminated or status.truncated
+        if self._has_episode_ended:
             self._task_note += " complete" if status.terminated else " time is up"
         self._status_ns = begins_ns = stamp_ns(status.header.stamp)
         self._due_ns = begins_ns if begins_ns > self._acted_ns else begins_ns + CONTROL_PERIOD_NS
         self._act_when_due()
 
     def _on_recording_status(self, status: RecordingStatus) -> None:
-        texts = {
-            RecordingStatus.IDLE: f"not recording, {status.episodes} kept",
-            RecordingStatus.RECORDING: f"RECORDING {status.duration_s:.0f} s",
-            RecordingStatus.FAILED: f"recorder failed: {status.reason}",
-        }
-        self._recording_note = texts.get(status.state, "")
+        if not self.is_active:
+            return
+        self._recording = status
+        if self._kept_before is None:
+            self._kept_before = status.episodes
 
     def _on_twist(self, message: TwistStamped) -> None:
         if not self.is_active:
@@ -335,8 +342,7 @@ class Teleop(ManagedNode):
         elif asked is Request.SLOWER:
             teleoperation.change_speed(-1)
         elif asked is Request.START_RECORDING:
-            name = self._config.operator_name
-            self._call(self._start_client, StartRecording.Request(task=self._task, operator_name=name))
+            self._start_recording()
         elif asked in (Request.FINISH_AS_SUCCESS, Request.FINISH_AS_FAILURE):
             is_success = asked is Request.FINISH_AS_SUCCESS
             self._call(self._stop_client, StopRecording.Request(is_success=is_success))
@@ -354,12 +360,31 @@ class Teleop(ManagedNode):
         elif asked is Request.QUIT:
             self.end(0)
 
+    def _start_recording(self) -> None:
+        if self._has_episode_ended:
+            # The task counts no control steps any more, so there would be nothing to import.
+            self.get_logger().error(f"not recorded: the episode is over ({self._task_note}). Press b to begin another.")
+            return
+        request = StartRecording.Request(task=self._task, operator_name=self._config.operator_name)
+        self._call(self._start_client, request)
+
+    def _tell_what_was_recorded(self) -> None:
+        if self._recording is None or self._recording.episodes == (self._kept_before or 0):
+            return
+        new, folder = self._recording.episodes - (self._kept_before or 0), Path(self._recording.path).parent
+        self.get_logger().info(
+            f"{new} episode{'s' * (new > 1)} recorded. Next: spirl demos import {folder} --out data/mine"
+        )
+
     def _call(self, client, service_request) -> None:
         self._calls.call(client, service_request, self._on_answer, self.now_s())
 
     def _on_answer(self, response) -> None:
-        log = self.get_logger()
-        (log.info if response.success else log.error)(response.message)
+        # rclpy wants one severity per line of code: another one at the same place raises ValueError.
+        if response.success:
+            self.get_logger().info(response.message)
+        else:
+            self.get_logger().error(response.message)
 
     def _on_reset(self, response) -> None:
         if response.success:
@@ -380,17 +405,39 @@ class Teleop(ManagedNode):
             self.get_logger().error(str(error))
 
     def _status_line(self) -> str:
-        teleoperation = self._teleoperation
+        """What matters most first: a narrow terminal cuts the end."""
+        state, motion = self._state, self._motion_note
+        safety = "" if state is SafetyState.PASSED else state.name
         parts = [
-            self._state.name if self._has_begun else "no joint states",
-            self._motion_note,
-            f"speed {100.0 * teleoperation.speed_scale:.0f} %",
-            "open" if teleoperation.is_gripper_open else "closed",
-            self._recording_note or "no recorder",
+            safety if self._has_begun else "no joint states",
+            motion,
+            self._recording_note(),
             self._task_note,
+            next_keys(
+                is_latched=state is SafetyState.LATCHED,
+                has_ended=self._has_episode_ended,
+                has_recorder=self._recording is not None,
+                is_recording=self._is_recording,
+            ),
+            f"speed {100.0 * self._teleoperation.speed_scale:.0f} %",
+            "open" if self._teleoperation.is_gripper_open else "closed",
             SHORT_HELP,
         ]
         return " | ".join(part for part in parts if part)
+
+    @property
+    def _is_recording(self) -> bool:
+        return self._recording is not None and self._recording.state == RecordingStatus.RECORDING
+
+    def _recording_note(self) -> str:
+        status = self._recording
+        if status is None:
+            return "no recorder"
+        if self._is_recording:
+            return f"RECORDING {status.duration_s:.0f} s"
+        if status.state == RecordingStatus.FAILED:
+            return f"recorder failed: {status.reason}"
+        return f"not recording, {status.episodes} kept"
 
 
 def main() -> None:

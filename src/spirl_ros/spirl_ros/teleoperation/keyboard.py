@@ -56,7 +56,7 @@ REQUESTS = {
 }
 """What other keys ask for."""
 
-SHORT_HELP = "w/s a/d r/f move  i/k u/o j/l turn  g grip  space stop  +/- speed  h help  q quit"
+SHORT_HELP = "w/s a/d r/f move  i/k u/o j/l turn  g grip  space stop  +/- speed"
 
 HELP = """\
 move    w / s ahead, back     a / d left, right     r / f up, down     (or arrows, page up and page down)
@@ -76,6 +76,29 @@ def direction(key: str) -> np.ndarray | None:
 def request(key: str) -> Request | None:
     """What a key asks for, or None."""
     return REQUESTS.get(key.lower())
+
+
+def next_keys(*, is_latched: bool, has_ended: bool, has_recorder: bool, is_recording: bool) -> str:
+    """The keys that lead on, most likely first.
+
+    Args:
+        is_latched: the safety filter holds the arm until somebody releases it.
+        has_ended: the task is complete or its time is up.
+        has_recorder: somebody would record.
+        is_recording: an episode is being recorded.
+    """
+    keys = []
+    if is_latched:
+        keys.append("c release the latch")
+    if is_recording:
+        keys.append("y success  n failure  x discard")
+    elif has_ended:
+        keys.append("b reset the scene")
+    elif has_recorder:
+        keys.append("t record  b reset")
+    else:
+        keys.append("b reset")
+    return "  ".join([*keys, "h help  q quit"])
 
 
 def split_keys(text: str) -> tuple[list[str], str]:
