@@ -259,3 +259,17 @@ def test_existing_folder_is_left_alone(bag) -> None:
     with pytest.raises(DatasetError, match="exists already"):
         write_bags(bag.parent, kitchen_dataset([3]))
     assert sorted(bag.parent.rglob("*")) == before
+
+
+def test_task_is_the_recorded_one_and_failures_can_be_left_out(tmp_path) -> None:
+    good, bad = kitchen_dataset([4]).episodes[0], replace(kitchen_dataset([6]).episodes[0], terminated=False)
+    write_bags(tmp_path / "some", Dataset((good, replace(bad, truncated=True)), "slide_cabinet", {}))
+    write_bags(tmp_path / "others", kitchen_dataset([4]))
+    both = [tmp_path / "some", tmp_path / "others"]
+    assert import_bags(both[:1]).task == "slide_cabinet"
+    chosen = import_bags(both[:1], only_successful=True)
+    assert [episode.steps for episode in chosen.episodes] == [4]
+    assert chosen.origin["dropped"] == {"joined late": 0, "not successful": 1}
+    with pytest.raises(DatasetError, match="different tasks: 'slide_cabinet' .*, 'kitchen' .*Choose .* --task"):
+        import_bags(both)
+    assert import_bags(both, "kitchen").task == "kitchen"

@@ -87,6 +87,11 @@ def read_robot(robot: str, file: Path | None = None) -> RobotConfiguration:
         raise ConfigError(f"{path}: {error}") from error
 
 
+def find_robot(name: str) -> RobotConfiguration:
+    """The configuration of a robot by its name, or by a file like config/robots/generic.yaml; errors as read_robot."""
+    return read_robot("generic", Path(name)) if name.endswith((".yaml", ".yml")) else read_robot(name)
+
+
 def _parse(values: Any) -> RobotConfiguration:
     if not isinstance(values, dict):
         raise ConfigError(f"it holds {values!r}, expected keys and values as in config/robots/generic.yaml.")

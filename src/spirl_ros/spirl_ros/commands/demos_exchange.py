@@ -3,6 +3,10 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spirl_ros.demonstrations.dataset import Dataset
 
 
 def add_parsers(commands) -> None:
@@ -17,8 +21,9 @@ def _add_import(commands) -> None:
         help="turn other programs' demonstrations into a dataset",
         description="Turn demonstrations into a dataset. SOURCE is an HDF5 file of D4RL's kitchen family, a Minari "
         "dataset of FrankaKitchen-v1 (an id in Minari's local storage, such as D4RL/kitchen/mixed-v2, or a folder), "
-        "a dataset of ours, or recordings: bags, .mcap files and folders of bags, as many as you like. A D4RL file lacks the observation after an episode's last action, so that one action is "
-        "left out; Minari has it.",
+        "a dataset of ours, or recordings: bags, .mcap files and folders of bags, as many as you like. Those of a real arm need "
+        "--robot; its joint states are all that is read. A D4RL file lacks the observation after an episode's last action, "
+        "so that one action is left out; Minari has it.",
         epilog="example: spirl demos import D4RL/kitchen/mixed-v2 --out data/human",
     )
     parser.add_argument("source", nargs="+", metavar="SOURCE", help="HDF5 file, Minari id, folder, or bags")
@@ -26,7 +31,14 @@ def _add_import(commands) -> None:
     parser.add_argument(
         "--keep-truncated", action="store_true", help="take what is whole of bags that are truncated or damaged"
     )
-    parser.add_argument("--task", default="kitchen", help="task of the dataset (default %(default)s)")
+    parser.add_argument(
+        "--only-successful", action="store_true", help="leave out recordings that were not finished as success"
+    )
+    parser.add_argument(
+        "--robot",
+        help="arm that was recorded, by name or by a file like config/robots/generic.yaml (default: the kitchen's)",
+    )
+    parser.add_argument("--task", help="task of the dataset (default: what a recording says, else kitchen)")
     parser.add_argument(
         "--download", action="store_true", help="let minari fetch an id that is not in its local storage"
     )
@@ -36,21 +48,34 @@ def _add_import(commands) -> None:
 
 def run_import(parsed: argparse.Namespace) -> int:
     """Read, write, and print the digest."""
-    from spirl_ros.demonstrations.sources import read_source
     from spirl_ros.demonstrations.storage import write_dataset
 
-    if len(parsed.source) > 1 or parsed.keep_truncated:
-        from spirl_ros.demonstrations.bag_import import import_bags
-
-        dataset = import_bags([Path(source) for source in parsed.source], parsed.task, parsed.keep_truncated)
-    else:
-        dataset = read_source(parsed.source[0], parsed.task, download=parsed.download)
+    dataset = _read(parsed)
     digest = write_dataset(parsed.out, dataset)
     print(f"{len(dataset.episodes)} episodes with {dataset.steps} steps in {parsed.out}\ndigest {digest}")
     if parsed.json:
         figures = {"path": str(parsed.out), "episodes": len(dataset.episodes), "steps": dataset.steps, "digest": digest}
         print(json.dumps(figures))
     return 0
+
+
+def _read(parsed: argparse.Namespace) -> "Dataset":
+    from spirl_ros.recording.bag_metadata import find_bags
+
+    paths = [Path(source) for source in parsed.source]
+    choice = (parsed.task, parsed.keep_truncated, parsed.only_successful)
+    if parsed.robot is not None:
+        from spirl_ros.arms.robot_configuration import find_robot
+        from spirl_ros.demonstrations.arm_recording import import_arm_recordings
+
+        return import_arm_recordings(paths, find_robot(parsed.robot), *choice)
+    if len(paths) > 1 or any(choice[1:]) or find_bags(paths[0]):
+        from spirl_ros.demonstrations.bag_import import import_bags
+
+        return import_bags(paths, *choice)
+    from spirl_ros.demonstrations.sources import read_source
+
+    return read_source(parsed.source[0], parsed.task or "kitchen", download=parsed.download)
 
 
 def _add_export(commands) -> None:

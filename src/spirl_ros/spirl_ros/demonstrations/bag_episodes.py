@@ -18,7 +18,7 @@ import numpy as np
 
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.velocity_action import VelocityAction
-from spirl_ros.demonstrations.bag_messages import BagMessages, Received
+from spirl_ros.demonstrations.bag_messages import BagMessages, Received, stamp_ns
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.errors import DatasetError, ObservationError
 
@@ -87,7 +87,8 @@ class EpisodeReader:
             raise DatasetError(f"{messages.path}: {error}") from error
         if not episodes:
             raise DatasetError(
-                f"{messages.path} has no control step, expected a task status after at least one action."
+                f"{messages.path} has no control step, expected a task status after at least one action: it was recorded "
+                "when the task was over, or was ended at once. Leave it out: import the others by name, or delete it."
             )
         return episodes, len(runs) - len(episodes)
 
@@ -104,11 +105,11 @@ class EpisodeReader:
         ]
         observations = {}
         for sent_ns, update, role, content in sorted(updates, key=lambda entry: entry[0]):
-            stamp_ns = _stamp_ns(content)
+            measured_ns = stamp_ns(content)
             try:
-                update(content.name, content.position, stamp_ns, sent_ns * 1e-9)
+                update(content.name, content.position, measured_ns, sent_ns * 1e-9)
             except ObservationError as error:
-                raise DatasetError(f"{role} of {stamp_ns * 1e-9:.3f} s: {error}") from error
+                raise DatasetError(f"{role} of {measured_ns * 1e-9:.3f} s: {error}") from error
             if assembler.is_complete:
                 observations[assembler.stamp_ns] = assembler.observation()
         return observations
@@ -165,7 +166,7 @@ class EpisodeReader:
                     f"task_status lacks the control steps between {before.step} and {after.step} of episode "
                     f"{before.episode}: messages were lost."
                 )
-            period_s = (_stamp_ns(after) - _stamp_ns(before)) * 1e-9
+            period_s = (stamp_ns(after) - stamp_ns(before)) * 1e-9
             if abs(period_s - expected_s) > _PERIOD_TOLERANCE * expected_s:
                 raise DatasetError(
                     f"control step {after.step} of episode {after.episode} lasted {period_s:.4f} s, expected "
@@ -173,13 +174,13 @@ class EpisodeReader:
                 )
 
     def _observation_of(self, status: Any, observations: dict[int, np.ndarray]) -> np.ndarray:
-        stamp_ns = _stamp_ns(status)
-        if stamp_ns not in observations:
+        measured_ns = stamp_ns(status)
+        if measured_ns not in observations:
             raise DatasetError(
-                f"there is no joint state and scene state of {stamp_ns * 1e-9:.3f} s, when control step {status.step} "
+                f"there is no joint state and scene state of {measured_ns * 1e-9:.3f} s, when control step {status.step} "
                 f"of episode {status.episode} ended: messages were lost, or the two are not measured together."
             )
-        return observations[stamp_ns]
+        return observations[measured_ns]
 
     def _arrays(self, messages: BagMessages, role: str) -> _Sent:
         """Messages of a role as arrays (Da,)."""
@@ -208,7 +209,7 @@ class EpisodeReader:
 def _ending(messages: BagMessages, is_last: bool) -> _Ending:
     details = messages.details
     operator = details.get("operator") or f"recorded in {messages.path.name}"
-    return _Ending(operator, is_last and details.get("is_success") == "true")
+    return _Ending(operator, is_last and messages.is_success)
 
 
 def _runs(statuses: Sequence[Received]) -> list[list[Received]]:
@@ -223,7 +224,3 @@ def _runs(statuses: Sequence[Received]) -> list[list[Received]]:
         if not (before.terminated or before.truncated) and content.step != before.step:
             runs[-1].append(status)
     return runs
-
-
-def _stamp_ns(content: Any) -> int:
-    return content.header.stamp.sec * 1_000_000_000 + content.header.stamp.nanosec

@@ -1,6 +1,6 @@
 """Turns recordings of the kitchen into a dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from spirl_ros.control.velocity_action import VelocityAction
@@ -9,18 +9,25 @@ from spirl_ros.demonstrations.bag_messages import read_bag_messages
 from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
-from spirl_ros.errors import DatasetError
+from spirl_ros.errors import ConfigError, DatasetError
 from spirl_ros.recording.bag_metadata import find_bags
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
+from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 
 
-def import_bags(paths: Sequence[Path], task: str = "kitchen", keep_truncated: bool = False) -> Dataset:
+def import_bags(
+    paths: Sequence[Path],
+    task: str | None = None,
+    keep_truncated: bool = False,
+    only_successful: bool = False,
+) -> Dataset:
     """Read bags of the kitchen.
 
     Args:
         paths: each a bag's folder, an .mcap file, or a folder of bags.
-        task: name of the dataset's task.
+        task: name of the dataset's task; None is the one that was recorded.
         keep_truncated: take what is whole of truncated files.
+        only_successful: leave out what was not finished as success.
 
     Raises:
         DatasetError: one of them cannot be used; the message names it.
@@ -30,12 +37,43 @@ def import_bags(paths: Sequence[Path], task: str = "kitchen", keep_truncated: bo
     reader = EpisodeReader(kitchen_metadata(scene), meaning)
     bags = [bag for path in paths for bag in (find_bags(path) or [path])]
     episodes: list[Episode] = []
-    left_out = 0
+    tasks: dict[str, Path] = {}
+    late = failed = 0
     for bag in bags:
-        found, incomplete = reader.episodes(read_bag_messages(bag, keep_truncated))
+        messages = read_bag_messages(bag, keep_truncated)
+        if only_successful and not messages.is_success:
+            failed += 1
+            continue
+        found, incomplete = reader.episodes(messages)
         episodes += found
-        left_out += incomplete
+        late += incomplete
+        if recorded := messages.details.get("task"):
+            tasks.setdefault(recorded, bag)
+    require_some(episodes, failed)
+    names = [bag.name for bag in bags]
+    dropped = {"joined late": late, **({"not successful": failed} if failed else {})}
+    task = task or _recorded_task(tasks)
+    return Dataset(tuple(episodes), task, {"imported_from": names, "dropped": dropped})
+
+
+def require_some(episodes: Sequence[Episode], failed: int) -> None:
+    """Refuse to make a dataset of nothing, when `failed` recordings were left out."""
+    if not episodes and failed:
+        raise DatasetError(
+            f"none of {failed} recordings was finished as success. Import them without --only-successful."
+        )
     if not episodes:
         raise DatasetError("no bags were given, expected at least one.")
-    names = [bag.name for bag in bags]
-    return Dataset(tuple(episodes), task, {"imported_from": names, "dropped": {"joined late": left_out}})
+
+
+def _recorded_task(tasks: Mapping[str, Path]) -> str:
+    """The task of all recordings, of which those with another one are given; `kitchen` when none says so."""
+    if len(tasks) > 1:
+        found = ", ".join(f"'{task}' ({bag.name})" for task, bag in tasks.items())
+        raise DatasetError(f"these are recordings of different tasks: {found}. Choose the dataset's with --task.")
+    (task,) = tasks or ("kitchen",)
+    try:
+        target_subtasks(task)
+    except ConfigError as error:
+        raise DatasetError(f"{tasks[task]} was recorded for '{task}': {error} Choose one with --task.") from error
+    return task

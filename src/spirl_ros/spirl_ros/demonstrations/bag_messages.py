@@ -1,7 +1,7 @@
 """Reads what an episode needs from a bag: by topic and type, decoded and checked. Without ROS."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,9 +23,10 @@ ROLES = {
     "operator_action": "std_msgs/msg/Float64MultiArray",
     "commands": "std_msgs/msg/Float64MultiArray",
 }
-"""Last part of a topic's name, and its type; `commands` belongs to the controller before it."""
+"""End of a topic's name, and its type; `commands` belongs to the controller before it."""
 
-_NEEDED = ("joint_states", "scene_state", "task_status")
+NEEDED = ("joint_states", "scene_state", "task_status")
+"""What an episode of the kitchen cannot be without."""
 
 
 class Received(NamedTuple):
@@ -43,9 +44,14 @@ class BagMessages:
 
     path: Path
     by_role: dict[str, list[Received]]
-    """For each of ROLES; empty where nothing was recorded."""
+    """For each role that was asked for, ROLES in the kitchen; empty where nothing was recorded."""
     details: dict[str, str] = field(default_factory=dict)
     """What the recorder noted: `operator`, `is_success`, `note`, …; empty for a bag of another recorder."""
+
+    @property
+    def is_success(self) -> bool:
+        """Was the episode finished as success."""
+        return self.details.get("is_success") == "true"
 
 
 def bag_files(path: Path) -> list[Path]:
@@ -74,17 +80,24 @@ def bag_files(path: Path) -> list[Path]:
     return [path / name for name in names]
 
 
-def read_bag_messages(path: Path, keep_truncated: bool = False) -> BagMessages:
+def read_bag_messages(
+    path: Path,
+    keep_truncated: bool = False,
+    roles: Mapping[str, str] = ROLES,
+    needed: Sequence[str] = NEEDED,
+) -> BagMessages:
     """Read a bag.
 
     Args:
         path: its folder or its .mcap file.
         keep_truncated: take what is whole of a file that is truncated or damaged.
+        roles: end of each topic's name that is read, and its type.
+        needed: those of which there must be a message.
 
     Raises:
         DatasetError: no bag, truncated, a topic is missing, or of another type; the message names the file.
     """
-    by_role: dict[str, list[Received]] = {role: [] for role in ROLES}
+    by_role: dict[str, list[Received]] = {role: [] for role in roles}
     details: dict[str, str] = {}
     for file in bag_files(path):
         bag = BagFile(file)
@@ -93,15 +106,17 @@ def read_bag_messages(path: Path, keep_truncated: bool = False) -> BagMessages:
         except OSError as error:
             raise DatasetError(f"{file} cannot be read: {error}.") from error
         _require_whole(bag, len(messages), keep_truncated)
-        decoders = _Decoders(bag)
+        decoders = _Decoders(bag, roles)
         for message in messages:
             decoders.decode(message, by_role)
         for record in bag.metadata:
             if record.name == EPISODE_METADATA:
                 details |= record.metadata
-    missing = [role for role in _NEEDED if not by_role[role]]
+    missing = [role for role in needed if not by_role[role]]
     if missing:
-        raise DatasetError(f"{path} has no message on {', '.join(missing)}, expected some: {_expected()}.")
+        expected = ", ".join(f"{role} ({roles[role]})" for role in needed)
+        other = " Recordings of an arm without a scene are imported with --robot." if "scene_state" in missing else ""
+        raise DatasetError(f"{path} has no message on {', '.join(missing)}, expected some: {expected}.{other}")
     for received in by_role.values():
         received.sort(key=lambda entry: entry.sent_ns)
     return BagMessages(path, by_role, details)
@@ -122,20 +137,20 @@ def _require_whole(bag: BagFile, messages: int, keep_truncated: bool) -> None:
 class _Decoders:
     """Decodes a file's messages by channel."""
 
-    def __init__(self, bag: BagFile) -> None:
+    def __init__(self, bag: BagFile, roles: Mapping[str, str]) -> None:
         self._path = bag.path
         self._factory = DecoderFactory()
         self._by_channel: dict[int, tuple[str, Callable[[bytes], Any]]] = {}
         topics: dict[str, str] = {}
         for number, channel in bag.channels.items():
-            role = channel.topic.rpartition("/")[2]
-            if role not in ROLES or not bag.counts[channel.topic]:
+            role = next((role for role in roles if f"/{channel.topic}".endswith(f"/{role}")), None)
+            if role is None or not bag.counts[channel.topic]:
                 continue
             if topics.setdefault(role, channel.topic) != channel.topic:
                 raise DatasetError(
                     f"{bag.path} has both {topics[role]} and {channel.topic}, expected one arm in a recording."
                 )
-            decoder = self._decoder(channel, bag.schemas.get(channel.schema_id), ROLES[role])
+            decoder = self._decoder(channel, bag.schemas.get(channel.schema_id), roles[role])
             self._by_channel[number] = (role, decoder)
 
     def _decoder(self, channel: Channel, schema: Schema | None, expected: str) -> Callable[[bytes], Any]:
@@ -167,5 +182,6 @@ class _Decoders:
         by_role[role].append(Received(message.publish_time or message.log_time, content))
 
 
-def _expected() -> str:
-    return ", ".join(f"{role} ({type_name})" for role, type_name in ROLES.items() if role in _NEEDED)
+def stamp_ns(content: Any) -> int:
+    """When a message says that it was measured [ns]."""
+    return content.header.stamp.sec * 1_000_000_000 + content.header.stamp.nanosec

@@ -57,7 +57,7 @@ def require_task(path: Path, found: str, expected: str) -> None:
         ConfigError: there is no task `expected`.
         DatasetError: the two differ.
     """
-    if found != expected and target_subtasks(expected) != _subtasks_of(found):
+    if found != expected and target_subtasks(expected) != known_targets(found):
         raise DatasetError(
             f"{path} was made for the task '{found}', not for '{expected}'. Choose a dataset of that task, "
             f"or ask for '{found}'."
@@ -75,8 +75,9 @@ def dataset_digest(episodes: Iterable[Episode]) -> str:
     return digest.hexdigest()
 
 
-def _subtasks_of(task: str) -> tuple[str, ...]:
+def known_targets(task: str) -> tuple[str, ...]:
+    """Target subtasks of a dataset's task; none for one that this version does not know, such as a real arm's."""
     try:
         return target_subtasks(task)
     except ConfigError:
-        return ()  # a task that this version does not know is no other one's
+        return ()

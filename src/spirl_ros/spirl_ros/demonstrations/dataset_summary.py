@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from spirl_ros.demonstrations.dataset import Dataset, dataset_digest
-from spirl_ros.tasks.kitchen.subtasks import target_subtasks
+from spirl_ros.demonstrations.dataset import Dataset, dataset_digest, known_targets
 
 _CHAINS_SHOWN = 3
 
@@ -17,7 +16,7 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
     metadata = [episode.metadata for episode in dataset.episodes]
     chains = Counter(", ".join(one.task) for one in metadata if one.task)
     styles = [one.operator_style for one in metadata if one.operator_style is not None]
-    targets = set(target_subtasks(dataset.task))
+    targets = set(known_targets(dataset.task))
     first = metadata[0]
     return {
         "task": dataset.task,
@@ -30,7 +29,9 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "subtasks_per_episode": {
             str(n): count for n, count in sorted(Counter(len(one.completed_at_step) for one in metadata).items())
         },
-        "episodes_completing_all_targets": sum(targets <= set(one.completed_at_step) for one in metadata),
+        "episodes_completing_all_targets": sum(
+            bool(targets) and targets <= set(one.completed_at_step) for one in metadata
+        ),
         "different_chains": len(chains),
         "most_frequent_chains": dict(chains.most_common(_CHAINS_SHOWN)),
         "injected_noise": [min(s.action_noise for s in styles), max(s.action_noise for s in styles)]

@@ -17,7 +17,7 @@ def read_source(source: str, task: str | None = None, *, download: bool = False)
     Args:
         source: a folder or a file, or an id in Minari's local storage.
         task: for a dataset of ours, the task that it must be of, None for any; for others the task to take them as,
-            `kitchen` for None.
+            None for the one that a recording names, else `kitchen`.
         download: fetch a Minari id that is not in the local storage.
 
     Raises:
@@ -31,7 +31,7 @@ def read_source(source: str, task: str | None = None, *, download: bool = False)
     if find_bags(path):
         from spirl_ros.demonstrations.bag_import import import_bags  # needs mcap, which others do not
 
-        return import_bags([path], task or "kitchen")
+        return import_bags([path], task)
     if path.is_file():
         return read_d4rl(path, task or "kitchen")
     if (path / "data" / METADATA_FILE).is_file():  # Minari's local storage has the files one folder further down

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot
+from spirl_ros.arms.robot_configuration import RobotConfiguration, find_robot
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.deployment.bundle_description import Joint
 from spirl_ros.errors import BundleError, ConfigError
@@ -55,7 +54,7 @@ def robot_facts(name: str) -> RobotFacts:
         ConfigError: an unknown name, or a file that cannot be used.
     """
     if name.endswith((".yaml", ".yml")):
-        return _real(read_robot("generic", Path(name)))
+        return _real(find_robot(name))
     if name not in _ROBOTS:
         raise ConfigError(
             f"robot is '{name}', expected one of {', '.join(_ROBOTS)}, or a file like config/robots/generic.yaml."
@@ -88,7 +87,7 @@ def _real(robot: RobotConfiguration) -> RobotFacts:
 
 _ROBOTS: dict[str, Callable[[], RobotFacts]] = {
     "kitchen": _kitchen,
-    "ur5e": lambda: _real(read_robot("ur5e")),
-    "fr3": lambda: _real(read_robot("fr3")),
+    "ur5e": lambda: _real(find_robot("ur5e")),
+    "fr3": lambda: _real(find_robot("fr3")),
 }
 ROBOT_NAMES = tuple(_ROBOTS)

@@ -1,0 +1,128 @@
+"""Turns recordings of a real arm into episodes, from its joint states alone: however it was moved, that is what it did.
+
+By hand, by the vendor's guiding mode or by another teleoperation: a recording needs nothing but `joint_states`. The
+motion is read at the control rate of skills for this arm, by straight lines between the measurements around each moment,
+and an action is the velocity that leads from one moment to the next (see VelocityAction).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spirl_ros.arms.robot_configuration import RobotConfiguration
+from spirl_ros.control.observation import ObservationAssembler
+from spirl_ros.control.velocity_action import VelocityAction
+from spirl_ros.demonstrations.bag_import import require_some
+from spirl_ros.demonstrations.bag_messages import BagMessages, read_bag_messages, stamp_ns
+from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.errors import DatasetError, ObservationError
+from spirl_ros.recording.bag_metadata import find_bags
+
+_JOINT_STATE = "sensor_msgs/msg/JointState"
+_LONGEST_GAP = 2.5
+"""Control periods between two measurements: at 2 rad/s2, a straight line over 0.125 s is at most 4 mrad off."""
+
+
+def import_arm_recordings(
+    paths: Sequence[Path],
+    robot: RobotConfiguration,
+    task: str | None = None,
+    keep_truncated: bool = False,
+    only_successful: bool = False,
+) -> Dataset:
+    """Read bags of an arm, each of them one episode.
+
+    Args:
+        paths: each a bag's folder, an .mcap file, or a folder of bags.
+        robot: the arm; says which topic, which joints, and how fast an action of 1 is.
+        task: name of what was demonstrated; None is the one that was recorded first.
+        keep_truncated: take what is whole of truncated files.
+        only_successful: leave out what was not finished as success.
+
+    Raises:
+        DatasetError: one of them cannot be used; the message names it.
+    """
+    topic = robot.joint_state_topic.strip("/")
+    bags = [bag for path in paths for bag in (find_bags(path) or [path])]
+    episodes, failed = [], 0
+    for bag in bags:
+        messages = read_bag_messages(bag, keep_truncated, {topic: _JOINT_STATE}, needed=(topic,))
+        if only_successful and not messages.is_success:
+            failed += 1
+            continue
+        task = task or messages.details.get("task")
+        try:
+            episodes.append(_episode(messages, topic, robot))
+        except DatasetError as error:
+            raise DatasetError(f"{bag}: {error}") from error
+    require_some(episodes, failed)
+    origin = {"imported_from": [bag.name for bag in bags], "robot": robot.name, "dropped": {"not successful": failed}}
+    return Dataset(tuple(episodes), task or robot.name, origin)
+
+
+def _episode(messages: BagMessages, topic: str, robot: RobotConfiguration) -> Episode:
+    period_s, names = 1.0 / robot.control_rate_hz, robot.limits.joint_names
+    times_s, measured = _measurements(messages, topic, names)
+    _require_rate(times_s, period_s, topic)
+    steps = int((times_s[-1] - times_s[0]) / period_s + 1e-6)
+    if steps < 1:
+        raise DatasetError(f"it lasts {times_s[-1] - times_s[0]:.3f} s, expected at least {period_s:.3f} s.")
+    moments_s = times_s[0] + period_s * np.arange(steps + 1)
+    observations = np.stack([np.interp(moments_s, times_s, column) for column in measured.T], axis=1)
+    meaning = VelocityAction(robot.limits.position_lower, robot.limits.position_upper, period_s, robot.velocity_scale)
+    actions = meaning.action(observations[1:], observations[:-1])
+    _require_speed(actions, robot)
+    metadata = EpisodeMetadata(
+        task=(),
+        operator=messages.details.get("operator") or f"recorded in {messages.path.name}",
+        control_rate_hz=robot.control_rate_hz,
+        observation_names=names,
+        joint_names=names,
+        joint_units=("rad",) * len(names),
+        action_scale=robot.velocity_scale,
+    )
+    return Episode(
+        observations, actions, actions, np.zeros(steps), messages.is_success, not messages.is_success, metadata
+    )
+
+
+def _measurements(messages: BagMessages, topic: str, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Times (N,) [s since the first] and positions (N, Da) [rad, m] of every joint state that is new."""
+    assembler = ObservationAssembler(names, ())
+    stamps_ns: list[int] = []
+    positions = []
+    for number, received in enumerate(messages.by_role[topic]):
+        content, measured_ns = received.content, stamp_ns(received.content)
+        try:
+            assembler.update_joint_state(content.name, content.position, measured_ns, received.sent_ns * 1e-9)
+        except ObservationError as error:
+            raise DatasetError(f"message {number} on {topic}: {error}") from error
+        if stamps_ns and measured_ns <= stamps_ns[-1]:
+            continue  # sent twice, or overtaken on the way
+        stamps_ns.append(measured_ns)
+        positions.append(assembler.joint_positions())
+    return (np.array(stamps_ns) - stamps_ns[0]) * 1e-9, np.array(positions)
+
+
+def _require_rate(times_s: np.ndarray, period_s: float, topic: str) -> None:
+    """Refuse a gap in which the arm could have been anywhere."""
+    gaps_s, longest_s = np.diff(times_s), _LONGEST_GAP * period_s
+    if gaps_s.size and gaps_s.max() > longest_s:
+        worst = int(gaps_s.argmax())
+        raise DatasetError(
+            f"there is no message on {topic} for {gaps_s[worst]:.3f} s, {times_s[worst]:.3f} s after the first, expected one "
+            f"at least every {longest_s:.3f} s. Record the arm's fastest joint states, on a computer that keeps up."
+        )
+
+
+def _require_speed(actions: np.ndarray, robot: RobotConfiguration) -> None:
+    """Refuse a motion that no action describes: cut short, it would teach another one."""
+    step, joint = np.unravel_index(np.abs(actions).argmax(), actions.shape)
+    if abs(actions[step, joint]) > 1.0:
+        raise DatasetError(
+            f"{robot.limits.joint_names[joint]} moves at {abs(actions[step, joint]) * robot.velocity_scale:.2f} rad/s in "
+            f"control step {step}, faster than an action of 1, which is velocity_scale {robot.velocity_scale:g}. Move the "
+            "arm more slowly, or raise velocity_scale in the robot's file."
+        )

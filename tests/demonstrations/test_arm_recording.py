@@ -1,0 +1,110 @@
+"""Recordings of an arm without a scene: the motion becomes episodes, and what does not fit is told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("spirl_msgs", reason="definitions of our messages come from the workspace: make setup")
+
+from mcap_ros2._dynamic import serialize_dynamic
+
+from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot
+from spirl_ros.commands.main import main
+from spirl_ros.control.velocity_action import VelocityAction
+from spirl_ros.demonstrations.arm_recording import import_arm_recordings
+from spirl_ros.demonstrations.storage import read_dataset
+from spirl_ros.errors import DatasetError
+from spirl_ros.recording.bag_metadata import BagTopic
+from spirl_ros.recording.bag_writer import BagWriter, RawMessage
+from spirl_ros.recording.message_definitions import message_definition
+
+ROBOT = read_robot("ur5e")
+TYPE = "sensor_msgs/msg/JointState"
+
+
+def record(
+    folder: Path, times_s, positions, robot: RobotConfiguration = ROBOT, names=None, end=("true", "press")
+) -> Path:
+    """A bag of joint states (N, Da) with one more joint, in another order than the arm's."""
+    definition = message_definition(TYPE)
+    encode = serialize_dynamic(TYPE, definition.text)[TYPE]
+    writer = BagWriter(
+        folder, [BagTopic(f"/{robot.joint_state_topic}", TYPE, definition.text)], {"task": end[1], "operator": "ann"}
+    )
+    names = ["gripper", *reversed(robot.limits.joint_names if names is None else names)]
+    for time_s, row in zip(times_s, positions, strict=True):
+        stamp_ns = 5_000_000_000 + round(time_s * 1e9)
+        content = {
+            "header": {"stamp": {"sec": stamp_ns // 10**9, "nanosec": stamp_ns % 10**9}, "frame_id": ""},
+            "name": names,
+            "position": [0.3, *row[::-1]],
+            "velocity": [],
+            "effort": [],
+        }
+        writer.write(RawMessage(0, stamp_ns, stamp_ns, 0, encode(content)))
+    writer.finish({"is_success": end[0], "note": ""})
+    return folder
+
+
+def swing(times_s: np.ndarray, robot: RobotConfiguration = ROBOT, speed: float = 0.8) -> np.ndarray:
+    """Positions (N, Da) about home, each joint with its own phase, at most `speed` [rad/s]."""
+    return robot.home + 0.5 * speed * np.sin(2.0 * times_s[:, None] + np.arange(robot.home.size))
+
+
+@pytest.mark.parametrize("name", ["ur5e", "fr3"])
+def test_motion_of_an_arm_becomes_actions_that_repeat_it(tmp_path, name: str) -> None:
+    """At 500 Hz for 2.03 s: 40 control steps of 0.05 s."""
+    robot = read_robot(name)
+    times_s = np.arange(0.0, 2.03, 0.002)
+    bag = record(tmp_path / "episode_000001", times_s, swing(times_s, robot), robot)
+    dataset = import_arm_recordings([tmp_path], robot)
+    (episode,) = dataset.episodes
+    assert (dataset.task, episode.metadata.operator, episode.steps) == ("press", "ann", 40)
+    assert (episode.terminated, episode.truncated) == (True, False)
+    moments_s = 0.05 * np.arange(41)
+    # A straight line between two measurements misses the swing by at most 0.4 * 2^2 * 0.002^2 / 8.
+    np.testing.assert_allclose(episode.observations, swing(moments_s, robot), rtol=0.0, atol=8e-7)
+    meaning = VelocityAction(robot.limits.position_lower, robot.limits.position_upper, 0.05, robot.velocity_scale)
+    for step, action in enumerate(episode.actions):
+        reached = meaning.joint_command(action, episode.observations[step])
+        np.testing.assert_allclose(reached, episode.observations[step + 1], rtol=0.0, atol=1e-12)
+    assert bag.is_dir()
+
+
+def test_recordings_of_an_arm_are_imported_and_described_by_the_command(tmp_path, capsys) -> None:
+    times_s = np.arange(0.0, 1.0, 0.01)
+    for number, success in ((1, "true"), (2, "false"), (3, "true")):
+        record(tmp_path / f"bags/episode_{number:06d}", times_s, swing(times_s), end=(success, "press"))
+    command = ["demos", "import", str(tmp_path / "bags"), "--robot", "ur5e", "--out"]
+    assert main([*command, str(tmp_path / "all")]) == 0
+    assert main([*command, str(tmp_path / "good"), "--only-successful"]) == 0
+    assert [len(read_dataset(tmp_path / name).episodes) for name in ("all", "good")] == [3, 2]
+    capsys.readouterr()
+    assert main(["demos", "info", str(tmp_path / "good")]) == 0
+    assert "2, 38 steps at 20 Hz" in capsys.readouterr().out
+
+
+def test_what_does_not_fit_the_arm_is_told(tmp_path) -> None:
+    times_s = np.arange(0.0, 1.0, 0.01)
+    positions = swing(times_s)
+    gap = np.abs(times_s - 0.5) > 0.1
+    unmeasured = positions.copy()
+    unmeasured[7, 2] = np.nan
+    for name, bag, message in (
+        ("joints", {"names": [f"other_{n}" for n in ROBOT.limits.joint_names]}, "message 0 on joint_states: .* lacks"),
+        ("nan", {"positions": unmeasured}, "message 7 on joint_states: elbow_joint is not finite"),
+        ("gap", {"times_s": times_s[gap], "positions": positions[gap]}, "no message on joint_states for 0.2.0 s, 0.3"),
+        ("short", {"times_s": times_s[:3], "positions": positions[:3]}, "lasts 0.020 s, expected at least 0.050 s"),
+        (
+            "fast",
+            {"positions": swing(times_s, speed=1.5)},
+            r"moves at 1\.\d+ rad/s .*than an action of 1, .*velocity_scale 1",
+        ),
+    ):
+        record(tmp_path / name, **{"times_s": times_s, "positions": positions, **bag})
+        with pytest.raises(DatasetError, match=f"{name}: .*{message}"):
+            import_arm_recordings([tmp_path / name], ROBOT)
+    record(tmp_path / "failed", times_s, positions, end=("false", ""))
+    with pytest.raises(DatasetError, match="none of 1 recordings was finished as success"):
+        import_arm_recordings([tmp_path / "failed"], ROBOT, only_successful=True)
