@@ -21,7 +21,7 @@ def add_parser(subparsers) -> None:
         "what kill -9 takes with it, ten times or ROUNDS times if that is less; rl: updates per second beside the "
         "official one's, on one thread and on two; control: timing, lockstep rate, processor time and reaction times "
         "of the executor over ROS; policy: the graph in lockstep compared with the rollout in process, and in real time, "
-        "ten episodes each or ROUNDS if that is less",
+        "ten episodes each or ROUNDS if that is less; windows: training windows per second and memory of the dataset DATA",
     )
     parser.add_argument("--rounds", type=int, default=100, help="counted rounds (default %(default)s)")
     parser.add_argument(
@@ -30,6 +30,7 @@ def add_parser(subparsers) -> None:
         metavar="DIR",
         help="skills: measure this bundle, too; control, policy: with this one (default models/kitchen)",
     )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="windows: draw from this dataset")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.set_defaults(run=run)
 
@@ -101,6 +102,17 @@ def _policy(parsed: argparse.Namespace, rounds: int) -> dict[str, object]:
     return figures.as_dict()
 
 
+def _windows(parsed: argparse.Namespace, rounds: int) -> dict[str, object]:
+    from spirl_ros.benchmarks.training_windows import measure_windows
+    from spirl_ros.errors import ConfigError
+
+    if parsed.data is None:
+        raise ConfigError("--data is missing, expected the folder of a dataset. `spirl demos collect` makes one.")
+    figures = measure_windows(parsed.data, rounds)
+    print(figures.table())
+    return figures.as_dict()
+
+
 _BENCHMARKS = {
     "env": _environment,
     "skills": _skills,
@@ -108,4 +120,5 @@ _BENCHMARKS = {
     "rl": _rl,
     "control": _control,
     "policy": _policy,
+    "windows": _windows,
 }
