@@ -39,10 +39,10 @@ def assert_one_line(errors, name):
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("kind", ["d4rl", "lerobot"])
+@pytest.mark.parametrize("kind", ["d4rl", "lerobot", "bag"])
 def test_export_leaves_nothing_on_a_full_disk(source, disk, kind):
-    if kind == "lerobot":
-        pytest.importorskip("pyarrow")
+    if kind != "d4rl":
+        pytest.importorskip({"lerobot": "pyarrow", "bag": "spirl_msgs"}[kind])
     arguments = ["demos", "export", str(source / "dataset"), "--format", kind, "--out", str(disk / "out")]
     codes, left, errors = run_on_small_disk(disk, SIZE_KB, arguments, arguments)
     assert codes == [2, 0]  # and with room, the same command works
