@@ -69,3 +69,10 @@ def test_message_that_does_not_fit_the_layout_is_refused(gamepad: Gamepad, bad_a
 def test_every_layout_offers_the_same_requests() -> None:
     offered = [{request for _, request in layout.buttons} for layout in LAYOUTS.values()]
     assert all(requests == offered[0] for requests in offered)
+
+
+@pytest.mark.parametrize(("name", "told"), [("xbox", "hold LB to move"), ("dualshock", "triangle success")])
+def test_help_names_every_button_by_what_is_printed_on_it(name: str, told: str) -> None:
+    layout = LAYOUTS[name]
+    assert told in layout.help
+    assert all(f"{layout.names[button]} " in layout.help for button, _ in layout.buttons)

@@ -101,6 +101,7 @@ class Teleop(ManagedNode):
             scene, TeleoperationConfig(config.linear_speed_m_s, config.angular_speed_rad_s, max_age_s=config.max_age_s)
         )
         self._gamepad = Gamepad(LAYOUTS[config.gamepad])
+        self._has_gamepad = False
         self._calls = ServiceCalls(self.get_logger().warning, ANSWER_S)
         self._publishers_of_teleop = (
             self.create_publisher(Float64MultiArray, "operator_action", COMMAND_QOS),
@@ -248,6 +249,9 @@ class Teleop(ManagedNode):
         except CommandError as error:
             self.get_logger().error(f"gamepad ignored: {error}", throttle_duration_sec=1.0)
             return
+        if not self._has_gamepad:
+            self._has_gamepad = True
+            self.get_logger().info(LAYOUTS[self._config.gamepad].help)
         if wanted is not None:
             self._ask(wanted, self._config.command_timeout_s)
         for asked in requests:

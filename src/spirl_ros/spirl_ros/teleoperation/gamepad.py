@@ -34,6 +34,29 @@ class GamepadLayout:
     """Button and what pressing it asks for."""
     dead_zone: float = 0.1
     """Deflection of a stick that counts as none."""
+    names: tuple[str, ...] = ("A", "B", "X", "Y", "LB", "RB", "back", "start", "guide")
+    """What is printed on the buttons, by their numbers."""
+
+    @property
+    def help(self) -> str:
+        """What sticks and buttons do, in two lines."""
+        actions = "  ".join(f"{self.names[button]} {_ACTIONS[request]}" for button, request in self.buttons)
+        return (
+            f"gamepad hold {self.names[self.dead_man]} to move: left stick ahead, back, left, right; right stick up, down and "
+            f"turn; d-pad nose and roll\n        {actions}"
+        )
+
+
+_ACTIONS = {
+    Request.TOGGLE_GRIPPER: "gripper",
+    Request.STOP: "stop",
+    Request.START_RECORDING: "record",
+    Request.FINISH_AS_SUCCESS: "success",
+    Request.FINISH_AS_FAILURE: "failure",
+    Request.DISCARD_RECORDING: "discard",
+    Request.RESET_SCENE: "reset",
+    Request.RELEASE_LATCH: "release the latch",
+}
 
 
 LAYOUTS = {
@@ -48,7 +71,8 @@ LAYOUTS = {
             (8, Request.DISCARD_RECORDING),
             (9, Request.START_RECORDING),
             (10, Request.RESET_SCENE),
-        )
+        ),
+        names=("cross", "circle", "triangle", "square", "L1", "R1", "L2", "R2", "share", "options", "PS"),
     ),
 }
 """Layouts by the name of the parameter `gamepad`, as Linux numbers them."""
