@@ -38,7 +38,8 @@ class Graph:
         self.commands = client.collect(Float64MultiArray, COMMANDS)
         self.safety = client.collect(SafetyStatus, "safety_status", LATCHED_QOS)
         self.simulator = start_node("mujoco_sim", state_rate_hz=25.0, discovery_s=0.0, max_steps=max_steps)
-        self.teleop = start_node("teleop", **parameters)
+        # States come late on a busy machine; what becomes of an arm that is not heard is a test of its own.
+        self.teleop = start_node("teleop", max_age_s=2.0, **parameters)
         client.wait_for(lambda: self.joint_states and self.safety and len(self.commands) > 10, "the graph")
 
     @property
@@ -104,7 +105,7 @@ def test_every_command_follows_its_intended_action_in_one_control_step(client, s
     statuses = client.collect(TaskStatus, "task_status", 100)
     client.create_subscription(Float64MultiArray, "operator_action", lambda _: order.append("action"), 10)
     client.create_subscription(Float64MultiArray, COMMANDS, lambda _: order.append("command"), 10)
-    start_node("teleop", keyboard="none")
+    start_node("teleop", keyboard="none", max_age_s=2.0)
     client.wait_for(lambda: len(statuses) >= 12, "control steps")
     steps = [status.step for status in statuses]
     assert steps == list(range(steps[0], steps[0] + len(steps)))
@@ -202,6 +203,7 @@ def test_lost_joint_states_latch_until_somebody_releases_the_latch(client, start
     client.wait_for(lambda: graph.safety[-1].state == SafetyStatus.PASSED, "the latch to be released")
     code, output = graph.teleop.end(signal.SIGINT)
     assert code == 0
+    assert "LATCHED: no joint state for" in output and "Press c to release the latch" in output
     assert "not recorded: the episode is over (0/4 done, step 20/20 time is up). Press b" in output
     os.close(person)
     os.close(program)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spirl_ros.arms.robot_configuration import ROBOTS
 from spirl_ros.errors import ConfigError
-from spirl_ros.kitchen_bringup import LEARNED, POLICIES, acting_parameters, check_policy
+from spirl_ros.kitchen_bringup import LEARNED, POLICIES, SIMULATED_AGE_S, acting_parameters, check_policy
 from spirl_ros.real_arm_bringup import NO_SCENE, real_arm_parameters
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 from spirl_ros.train_bringup import training_parameters
@@ -170,6 +170,7 @@ def _teleop_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
         parameters={
             "keyboard": values["keyboard"],
             "gamepad": values["gamepad"],
+            "max_age_s": SIMULATED_AGE_S,
             "operator_name": values["operator_name"],
             "autostart": values["autostart"] == "true",
             "use_sim_time": values["use_sim_time"] == "true",

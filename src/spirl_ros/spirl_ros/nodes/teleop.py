@@ -323,7 +323,10 @@ class Teleop(ManagedNode):
         """Publish the intended action, the command, and what the safety filter did."""
         is_fault = command.state >= SafetyState.HOLDING and command.interventions != (LATCH,)
         if is_fault and command.state is not self._state:
-            self.get_logger().warning(f"{command.state.name}: {command.reason}")
+            age_s = self.now_s() - self._received_s
+            reason = command.reason if age_s <= self._config.max_age_s else f"no joint state for {age_s:.2f} s"
+            way_out = ". Press c to release the latch" if command.state is SafetyState.LATCHED else ""
+            self.get_logger().warning(f"{command.state.name}: {reason}{way_out}")
         self._state = command.state
         if action is not None:
             self._action_publisher.publish(to_action(action))
