@@ -33,8 +33,10 @@ setup(
     data_files=data_files(),
     python_requires=">=3.10",
     # What runs on the robot. The exact versions that we test stand in requirements/.
-    install_requires=["numpy>=1.26", "pyyaml>=6.0", "mcap>=1.6", "mcap-ros2-support>=0.6"],
+    install_requires=["numpy>=1.26", "pyyaml>=6.0", "argcomplete>=3.1", "mcap>=1.6", "mcap-ros2-support>=0.6"],
     extras_require={
+        # Runs bundles. Machines with an NVIDIA driver take onnxruntime-gpu in its place, never both.
+        "robot": ["onnxruntime>=1.23"],
         "sim": [
             "mujoco>=3.9,<5",
             "gymnasium-robotics>=1.4.2,<1.5",
@@ -45,6 +47,7 @@ setup(
         ],
         "train": [
             "torch>=2.13,<3",
+            "onnxruntime>=1.23",
             "onnx>=1.20",
             "onnxscript>=0.7",
             "tensorboard>=2.17",
@@ -53,6 +56,8 @@ setup(
             "matplotlib>=3.10",
             "pyarrow>=20",
         ],
+        # Peers of `spirl bench`, measured as they are.
+        "bench": ["stable-baselines3>=2.9", "minari>=0.5.3", "rosbags>=0.11.9"],
         "dev": [
             "hypothesis>=6.100",
             "matplotlib>=3.10",

@@ -3,6 +3,7 @@ import time
 import pytest
 
 from spirl_ros.benchmarks.interleaved import compare
+from spirl_ros.benchmarks.machine import Machine
 
 
 def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:
@@ -14,11 +15,11 @@ def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:
         return 10
 
     contestants = {"slow": lambda: work("slow", 0.04), "fast": lambda: work("fast", 0.02)}
-    comparison = compare(contestants, peer="slow", unit="units/s", rounds=4, versions={"thing": "1.0"})
+    comparison = compare(contestants, peer="slow", unit="units/s", rounds=4, machine=Machine("numpy", threads=3))
     assert order == ["slow", "fast"] * 5
     # 10 units in 40 ms are 250/s at most; sleeping is never shorter than asked for.
     assert 100 < comparison.rates["slow"].median <= 250
     assert comparison.rates["slow"].ratio_median == 1.0
     assert comparison.rates["fast"].ratio_median == pytest.approx(2.0, rel=0.3)
-    assert "| slow |" in comparison.table() and "thing 1.0" in comparison.table()
+    assert "| slow |" in comparison.table() and "threads 3, load before" in comparison.table()
     assert comparison.as_dict()["rounds"] == 4

@@ -1,21 +1,58 @@
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from spirl_ros.bringup import BRINGUPS
-from spirl_ros.commands.main import main
-
-DEMOS_COMMANDS = [["demos", name] for name in ("operator", "collect", "info", "import", "export")]
+from spirl_ros.commands.main import main, make_parser
 
 
-@pytest.mark.parametrize("command", [[], ["up"], ["bench"], ["export"], ["check"], ["demos"], *DEMOS_COMMANDS])
-def test_every_command_has_a_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([*command, "--help"])
-    assert ended.value.code == 0
-    if command and command != ["demos"]:
-        assert "example: spirl" in capsys.readouterr().out
+def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parser itself and those of its commands, as deep as they go."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from _parsers(inner)
+
+
+@pytest.mark.parametrize("parser", list(_parsers(make_parser())), ids=lambda parser: parser.prog)
+def test_every_command_has_a_help_with_an_example_that_can_be_parsed(parser: argparse.ArgumentParser) -> None:
+    examples = [line for line in parser.format_help().splitlines() if line.startswith("example: spirl ")]
+    assert examples
+    assert parser.epilog is not None
+    words = parser.epilog.rpartition("example: spirl ")[2].split(". ")[0].split()
+    assert make_parser().parse_args(words).run is not None
 
 
 def test_unknown_graph_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "kitchen"]) == 2
     error = capsys.readouterr().err
     assert all(name in error for name in BRINGUPS)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("spirl be", ["bench "]),
+        ("spirl rl ", ["train", "eval", "reproduce"]),
+        ("spirl up kit", ["kitchen_sim "]),
+        ("spirl up kitchen_sim policy:=pri", ["policy:=prior"]),
+    ],
+)
+def test_tab_key_completes(line: str, expected: list[str], tmp_path: Path) -> None:
+    """As the shell asks: the line in variables, words back through a file."""
+    answers = tmp_path / "answers"
+    environment = {
+        **os.environ,
+        **{"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "COMP_LINE": line, "COMP_POINT": str(len(line))},
+        **{"_ARGCOMPLETE_STDOUT_FILENAME": str(answers), "_ARGCOMPLETE_COMP_WORDBREAKS": " \t\n"},
+    }
+    done = subprocess.run([sys.executable, "-m", "spirl_ros.commands.main"], env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    found = answers.read_text().split("\n")
+    assert {word.strip() for word in expected} <= {word.strip() for word in found}

@@ -12,6 +12,7 @@ from workspace.requirements import check_choices, combined_requirements, package
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "requirements"
+SETUP = ROOT / "src/spirl_ros/setup.py"
 
 
 def pins(*names):
@@ -62,19 +63,28 @@ def test_what_the_distribution_provides_is_left_out():
     assert {"pyyaml", "setuptools"} <= names and "numpy" not in names
 
 
+def test_robot_extra_of_the_package_installs_no_torch():
+    keywords = {
+        node.arg: node.value for node in ast.walk(ast.parse(SETUP.read_text())) if isinstance(node, ast.keyword)
+    }
+    extras = ast.literal_eval(keywords["extras_require"])
+    robot = extras["robot"] + ast.literal_eval(keywords["install_requires"])
+    assert not {"torch", "onnxruntime-gpu"} & {Requirement(line).name for line in robot}
+
+
 def test_unknown_extra_is_refused():
-    with pytest.raises(SetupProblem, match="There are sim, dev, train"):
+    with pytest.raises(SetupProblem, match="There are sim, dev, train, bench"):
         check_choices(frozenset({"robot"}), "cpu")
 
 
 def test_package_extras_allow_the_pinned_versions():
-    tree = ast.parse((ROOT / "src/spirl_ros/setup.py").read_text())
+    tree = ast.parse(SETUP.read_text())
     keywords = {node.arg: node.value for node in ast.walk(tree) if isinstance(node, ast.keyword)}
-    ranges = {"robot": ast.literal_eval(keywords["install_requires"])}
-    ranges |= ast.literal_eval(keywords["extras_require"])
+    ranges = ast.literal_eval(keywords["extras_require"])
+    ranges["robot"] += ast.literal_eval(keywords["install_requires"])
     for name, requirements in ranges.items():
         for requirement in map(Requirement, requirements):
-            pinned = [pin for pin in pins(name) if pin.name == requirement.name]
+            pinned = [pin for pin in pins(name, "onnxruntime-cpu") if pin.name == requirement.name]
             assert pinned, f"{requirement.name} of {name} is not pinned"
             for pin in pinned:
                 assert requirement.specifier.contains(str(pin.specifier).removeprefix("=="))

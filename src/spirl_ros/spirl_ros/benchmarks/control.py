@@ -5,20 +5,20 @@ Everything runs as it does for users: simulator, executor and a client in a proc
 
 import json
 import os
-import platform
-import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from spirl_ros.benchmarks.figures import Figures
+from spirl_ros.benchmarks.machine import Machine
+from spirl_ros.benchmarks.node_processes import node_command, node_environment, processor_time_s, running
 from spirl_ros.deployment.bundle import load_bundle
 from spirl_ros.deployment.bundle_file import BUNDLE_FILE, format_description
 from spirl_ros.errors import SpirlError
@@ -48,7 +48,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class ControlFigures:
+class ControlFigures(Figures):
     """The result."""
 
     timings: dict[str, Timing]
@@ -61,12 +61,8 @@ class ControlFigures:
     """From the fault to the first status that tells of braking, as received by another process."""
     machine: dict[str, object]
 
-    def as_dict(self) -> dict[str, object]:
-        """For `--json`."""
-        return asdict(self)
-
-    def table(self) -> str:
-        """Markdown tables with the machine below."""
+    def rows(self) -> list[str]:
+        """Three tables: timing, the whole graph, reactions."""
         lines = [
             f"| control steps at {FAST_HZ:g} Hz | scheduling | tick to command p50 ms | p99 ms | jitter p99 ms | load |",
             "|---|---|---|---|---|---|",
@@ -93,8 +89,7 @@ class ControlFigures:
         for name, times_s in self.reactions_s.items():
             median, p90, most = np.percentile(times_s, (50, 90, 100)) * 1e3
             lines.append(f"| {name} | {len(times_s)} | {median:.0f} | {p90:.0f} | {most:.0f} |")
-        machine = ", ".join(f"{key} {value}" for key, value in self.machine.items())
-        return "\n".join([*lines, "", machine])
+        return lines
 
 
 def measure_control(bundle: Path, rounds: int) -> ControlFigures:
@@ -107,7 +102,7 @@ def measure_control(bundle: Path, rounds: int) -> ControlFigures:
     Raises:
         SpirlError: the nodes do not start, or stop by themselves.
     """
-    load_before = os.getloadavg()[0]
+    machine = Machine("mujoco", "onnxruntime", "ros-rclpy")
     latent_size = load_bundle(bundle, "cpu").description.latent_size
     in_process = [_environment_rate()]
     with tempfile.TemporaryDirectory(prefix="spirl_bench_") as folder:
@@ -131,14 +126,7 @@ def measure_control(bundle: Path, rounds: int) -> ControlFigures:
             "simulator stopped: states stale, braking": times_s["stale_s"],
             "service stop: braking": times_s["stop_s"],
         }
-    machine = {
-        **{package: version(package) for package in ("mujoco", "onnxruntime", "ros-rclpy") if _is_installed(package)},
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "load before": round(load_before, 2),
-        "load after": round(os.getloadavg()[0], 2),
-    }
-    return ControlFigures(timings, cpu_percent, lockstep, float(np.mean(in_process)), reactions_s, machine)
+    return ControlFigures(timings, cpu_percent, lockstep, float(np.mean(in_process)), reactions_s, machine.as_dict())
 
 
 class _Graph:
@@ -162,42 +150,22 @@ class _Graph:
 
     def executor_cpu_s(self) -> float:
         """Processor time that the executor has used [s]."""
-        fields = Path(f"/proc/{self._executor.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_time_s(self._executor.pid)
 
 
 @contextmanager
 def _graph(bundle: Path, rate: str, **parameters: object) -> Iterator[_Graph]:
     """Start simulator and executor; both end with the block."""
-    environment = {
-        **os.environ,
-        "ROS_DOMAIN_ID": str(random.SystemRandom().randrange(20, 100)),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-    }
+    environment = node_environment()
     of_both = {"rate": rate, "discovery_s": 0.0}
     with ExitStack() as stack:
         simulator = stack.enter_context(
-            _process(_node("mujoco_sim", {**of_both, "max_steps": _MANY_STEPS, "task": _LONG_TASK}), environment)
+            running(node_command("mujoco_sim", {**of_both, "max_steps": _MANY_STEPS, "task": _LONG_TASK}), environment)
         )
         executor = stack.enter_context(
-            _process(_node("skill_executor", {**of_both, "bundle": bundle, **parameters}), environment)
+            running(node_command("skill_executor", {**of_both, "bundle": bundle, **parameters}), environment)
         )
         yield _Graph(environment, simulator, executor)
-
-
-def _node(name: str, parameters: dict[str, object]) -> list[str]:
-    words = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
-    return [sys.executable, "-m", f"spirl_ros.nodes.{name}", "--ros-args", *words]
-
-
-@contextmanager
-def _process(command: Sequence[str], environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen]:
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _timing(bundle: Path, latent_size: int, priority: int, hogs: int) -> Timing:
@@ -206,7 +174,7 @@ def _timing(bundle: Path, latent_size: int, priority: int, hogs: int) -> Timing:
             _graph(bundle, "realtime", realtime_priority=priority, max_age_s=1.0, max_missed=100)
         )
         for _ in range(hogs):
-            stack.enter_context(_process([sys.executable, "-c", "while True: pass"]))
+            stack.enter_context(running([sys.executable, "-c", "while True: pass"]))
         said = graph.probe("timing", round(1.5 * _TICKS_OF_DIAGNOSTICS / FAST_HZ), latent_size)
     return Timing(
         scheduling=said["scheduling"],
@@ -236,13 +204,3 @@ def _environment_rate(steps: int = 200) -> float:
     for action in actions:
         environment.step(action)
     return steps / (time.monotonic() - begin_s)
-
-
-def _is_installed(package: str) -> bool:
-    from importlib.metadata import PackageNotFoundError
-
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True

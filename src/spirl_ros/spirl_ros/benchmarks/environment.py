@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from spirl_ros.benchmarks.interleaved import Comparison, compare
+from spirl_ros.benchmarks.machine import Machine
 from spirl_ros.tasks.environment_pool import EnvironmentPool
 from spirl_ros.tasks.kitchen.environment import KitchenEnvironment
 from spirl_ros.tasks.kitchen.franka_kitchen import FRANKA_KITCHEN, make_franka_kitchen
@@ -15,18 +15,29 @@ from spirl_ros.tasks.kitchen.franka_kitchen import FRANKA_KITCHEN, make_franka_k
 STEPS_PER_EPISODE, STEPS_PER_ROUND = 140, 20
 
 
-def compare_environments(rounds: int = 100, max_workers: int = 2) -> Comparison:
+def worker_counts(most: int) -> list[int]:
+    """1, 2, 4, … and the most."""
+    return sorted({*(2**power for power in range(most.bit_length())), most})
+
+
+def compare_environments(rounds: int, max_workers: int) -> Comparison:
     """Random actions, the same ones for everybody, in half episodes from the initial state.
 
     A round is short, because the speed of a shared machine changes within a second. The peer is made by
     `gymnasium.make` as its documentation says and steps in one thread.
+
+    Args:
+        rounds: counted rounds, at least 2.
+        max_workers: threads of ours at most; see worker_counts.
     """
+    machine = Machine("mujoco", "gymnasium-robotics", "numpy")
     actions = np.random.default_rng(0).uniform(-1.0, 1.0, (STEPS_PER_EPISODE // STEPS_PER_ROUND, STEPS_PER_ROUND, 9))
     peer = make_franka_kitchen()
 
     ours = KitchenEnvironment()
     pools = [
-        EnvironmentPool(KitchenEnvironment, count=workers, workers=workers) for workers in range(2, max_workers + 1)
+        EnvironmentPool(KitchenEnvironment, count=workers, workers=workers)
+        for workers in worker_counts(max_workers)[1:]
     ]
 
     def run_one(environment: Any, rounds_of_episode: Iterator[np.ndarray | None]) -> int:
@@ -49,8 +60,10 @@ def compare_environments(rounds: int = 100, max_workers: int = 2) -> Comparison:
     }
     for pool in pools:
         contestants[f"ours, {len(pool.environments)} threads"] = partial(run_pool, pool, _rounds(actions))
-    versions = {package: version(package) for package in ("mujoco", "gymnasium-robotics", "numpy")}
-    return compare(contestants, peer=FRANKA_KITCHEN, unit="environment steps/s", rounds=rounds, versions=versions)
+    comparison = compare(contestants, peer=FRANKA_KITCHEN, unit="environment steps/s", rounds=rounds, machine=machine)
+    for pool in pools:
+        pool.close()
+    return comparison
 
 
 def _rounds(actions: np.ndarray) -> Iterator[np.ndarray | None]:

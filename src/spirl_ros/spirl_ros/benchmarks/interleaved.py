@@ -1,11 +1,12 @@
 """Times several contestants in turn, A B C A B C …, so that a machine whose speed drifts treats them alike."""
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from spirl_ros.benchmarks.figures import Figures
+from spirl_ros.benchmarks.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Figures):
     """Result of an interleaved run."""
 
     unit: str
@@ -30,24 +31,23 @@ class Comparison:
     rounds: int
     machine: dict[str, object]
 
-    def as_dict(self) -> dict[str, object]:
-        """For `--json`."""
-        return asdict(self)
-
-    def table(self) -> str:
-        """The result as a Markdown table with the machine below it."""
+    def rows(self) -> list[str]:
+        """A line for each contestant."""
         lines = [f"| {self.unit} | median | quartiles | ratio to {self.peer} | quartiles |", "|---|---|---|---|---|"]
         for name, rates in self.rates.items():
             lines.append(
                 f"| {name} | {rates.median:.4g} | {rates.lower_quartile:.4g} to {rates.upper_quartile:.4g} "
                 f"| {rates.ratio_median:.2f} | {rates.ratio_lower_quartile:.2f} to {rates.ratio_upper_quartile:.2f} |"
             )
-        machine = ", ".join(f"{key} {value}" for key, value in self.machine.items())
-        return "\n".join([*lines, "", f"{self.rounds} interleaved rounds; {machine}"])
+        return lines
+
+    def note(self) -> str:
+        """How often."""
+        return f"{self.rounds} interleaved rounds"
 
 
 def compare(
-    contestants: Mapping[str, Callable[[], int]], peer: str, unit: str, rounds: int, versions: Mapping[str, str]
+    contestants: Mapping[str, Callable[[], int]], peer: str, unit: str, rounds: int, machine: Machine
 ) -> Comparison:
     """Run every contestant once per round, after a round that does not count.
 
@@ -56,9 +56,8 @@ def compare(
         peer: the contestant that ratios refer to.
         unit: what is counted per second.
         rounds: counted rounds, at least 2.
-        versions: versions of what matters, for the report.
+        machine: noted before anything was prepared.
     """
-    load_before = os.getloadavg()[0]
     rates: dict[str, list[float]] = {name: [] for name in contestants}
     for round_number in range(rounds + 1):
         for name, work in contestants.items():
@@ -68,19 +67,12 @@ def compare(
             if round_number > 0:
                 rates[name].append(units / duration_s)
     ratios = {name: [a / b for a, b in zip(own, rates[peer], strict=True)] for name, own in rates.items()}
-    machine = {
-        **versions,
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "load before": round(load_before, 2),
-        "load after": round(os.getloadavg()[0], 2),
-    }
     return Comparison(
         unit=unit,
         peer=peer,
         rates={name: Rates(*_quartiles(rates[name]), *_quartiles(ratios[name])) for name in contestants},
         rounds=rounds,
-        machine=machine,
+        machine=machine.as_dict(),
     )
 
 

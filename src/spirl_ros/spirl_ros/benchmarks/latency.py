@@ -1,12 +1,14 @@
 """How long single calls take, contestants in turn, so that a machine whose speed drifts treats them alike."""
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
+
+from spirl_ros.benchmarks.figures import Figures
+from spirl_ros.benchmarks.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class LatencyComparison:
+class LatencyComparison(Figures):
     """Result of an interleaved run."""
 
     peer: str
@@ -30,24 +32,23 @@ class LatencyComparison:
     calls_per_round: int
     machine: dict[str, object]
 
-    def as_dict(self) -> dict[str, object]:
-        """For `--json`."""
-        return asdict(self)
-
-    def table(self) -> str:
-        """The result as a Markdown table with the machine below it."""
+    def rows(self) -> list[str]:
+        """A line for each contestant."""
         lines = [f"| one call | p50 µs | p99 µs | times faster than {self.peer} | quartiles |", "|---|---|---|---|---|"]
         for name, latency in self.latencies.items():
             lines.append(
                 f"| {name} | {latency.p50_us:.1f} | {latency.p99_us:.1f} | {latency.faster_than_peer:.1f} "
                 f"| {latency.faster_lower_quartile:.1f} to {latency.faster_upper_quartile:.1f} |"
             )
-        machine = ", ".join(f"{key} {value}" for key, value in self.machine.items())
-        return "\n".join([*lines, "", f"{self.rounds} interleaved rounds of {self.calls_per_round} calls; {machine}"])
+        return lines
+
+    def note(self) -> str:
+        """How often."""
+        return f"{self.rounds} interleaved rounds of {self.calls_per_round} calls"
 
 
 def compare_latencies(
-    contestants: Mapping[str, Callable[[], object]], peer: str, rounds: int, calls_per_round: int, **versions: str
+    contestants: Mapping[str, Callable[[], object]], peer: str, rounds: int, calls_per_round: int, machine: Machine
 ) -> LatencyComparison:
     """Time every call of every contestant, a few calls of each per round, after a round that does not count.
 
@@ -56,9 +57,8 @@ def compare_latencies(
         peer: the contestant that ratios refer to.
         rounds: counted rounds, at least 2.
         calls_per_round: calls of each contestant in a round, at least 1.
-        versions: versions of what matters, for the report.
+        machine: noted before anything was prepared.
     """
-    load_before = os.getloadavg()[0]
     durations = {name: np.empty((rounds + 1, calls_per_round)) for name in contestants}
     for round_number in range(rounds + 1):
         for name, call in contestants.items():
@@ -74,6 +74,4 @@ def compare_latencies(
         lower, median, upper = statistics.quantiles(ratios, n=4, method="inclusive")
         p50, p99 = np.percentile(values[1:], (50, 99)) / 1e3
         latencies[name] = Latency(float(p50), float(p99), median, lower, upper)
-    machine: dict[str, object] = {**versions, "cores": os.cpu_count(), "load before": round(load_before, 2)}
-    machine["load after"] = round(os.getloadavg()[0], 2)
-    return LatencyComparison(peer, latencies, rounds, calls_per_round, machine)
+    return LatencyComparison(peer, latencies, rounds, calls_per_round, machine.as_dict())

@@ -1,22 +1,21 @@
 """A bundle's policy over ROS: the same as in process to the last digit in lockstep, and what it costs in real time."""
 
-import os
-import platform
-import random
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from mcap_ros2.decoder import DecoderFactory
 
+from spirl_ros.benchmarks.figures import Figures
+from spirl_ros.benchmarks.machine import Machine
+from spirl_ros.benchmarks.node_processes import node_command, node_environment, processor_time_s, running
 from spirl_ros.deployment.bundle import Bundle, load_bundle
 from spirl_ros.errors import ConfigError, SpirlError
 from spirl_ros.recording.bag_reader import BagFile
@@ -40,7 +39,7 @@ class Trace(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PolicyFigures:
+class PolicyFigures(Figures):
     """The result."""
 
     largest_difference: dict[str, float]
@@ -55,12 +54,8 @@ class PolicyFigures:
     """In realtime: processor time of each node, in percent of one core."""
     machine: dict[str, object]
 
-    def as_dict(self) -> dict[str, object]:
-        """For `--json`."""
-        return asdict(self)
-
-    def table(self) -> str:
-        """A markdown table with the machine below."""
+    def rows(self) -> list[str]:
+        """One table."""
         differences = ", ".join(f"{name} {value:.2g}" for name, value in self.largest_difference.items())
         cpu = ", ".join(f"{name} {value:.1f} %" for name, value in self.cpu_percent.items())
         lines = [
@@ -72,12 +67,12 @@ class PolicyFigures:
             lines.append(
                 f"| {rate}: subtasks in order | {np.mean(counts):.2f} on average over {len(counts)} episodes |"
             )
-        lines += [
+        return [
+            *lines,
             f"| lockstep, whole graph | {self.lockstep_steps_per_s:.0f} control steps/s |",
             f"| realtime: skills that came late | {self.late_skills} |",
             f"| realtime: processor time, of one core | {cpu} |",
         ]
-        return "\n".join([*lines, "", ", ".join(f"{key} {value}" for key, value in self.machine.items())])
 
 
 def measure_policy(folder: Path, episodes: int) -> PolicyFigures:
@@ -87,7 +82,7 @@ def measure_policy(folder: Path, episodes: int) -> PolicyFigures:
         ConfigError: the bundle has no policy.
         SpirlError: a node does not do its part.
     """
-    bundle, load_before = load_bundle(folder, "cpu"), os.getloadavg()[0]
+    bundle, machine = load_bundle(folder, "cpu"), Machine("mujoco", "onnxruntime", "ros-rclpy")
     if bundle.policy is None:
         raise ConfigError(f"{folder} holds skills alone, expected a policy. Export one: spirl export --policy.")
     with tempfile.TemporaryDirectory(prefix="spirl_bench_") as recordings:
@@ -101,18 +96,13 @@ def measure_policy(folder: Path, episodes: int) -> PolicyFigures:
         for name in Trace._fields
     }
     alone, realtime = _run(folder, "lockstep", episodes), _run(folder, "realtime", episodes)
-    machine: dict[str, object] = {
-        "cpus": os.cpu_count(),
-        "python": platform.python_version(),
-        "load": f"{load_before:.1f} before",
-    }
     return PolicyFigures(
         largest_difference=differences,
         in_order={"lockstep": recorded.in_order, "realtime": realtime.in_order},
         lockstep_steps_per_s=alone.steps_per_s,
         late_skills=realtime.late_skills,
         cpu_percent=realtime.cpu_percent,
-        machine=machine | {"load after": f"{os.getloadavg()[0]:.1f}"},
+        machine=machine.as_dict(),
     )
 
 
@@ -159,38 +149,24 @@ def _run(folder: Path, rate: str, episodes: int, recordings: Path | None = None)
 @contextmanager
 def _processes(nodes: dict[str, dict[str, object]]) -> Iterator[dict[str, subprocess.Popen]]:
     """Node processes in a ROS domain of their own; all end with the block, the recorder with its last bag."""
-    environment = {
-        **os.environ,
-        "ROS_DOMAIN_ID": str(random.SystemRandom().randrange(20, 100)),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "PYTHONUNBUFFERED": "1",
-    }
-    running: dict[str, subprocess.Popen] = {}
-    try:
-        for name, parameters in nodes.items():
-            command = [sys.executable, "-m", f"spirl_ros.nodes.{name}", "--ros-args"]
-            for parameter, value in parameters.items():
-                command += ["-p", f"{parameter}:={str(value).lower() if isinstance(value, bool) else value}"]
-            output = subprocess.PIPE if name == "skill_policy" else subprocess.DEVNULL
-            running[name] = subprocess.Popen(
-                command, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
+    environment = node_environment()
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(
+                running(
+                    node_command(name, parameters),
+                    environment,
+                    subprocess.PIPE if name == "skill_policy" else subprocess.DEVNULL,
+                    subprocess.Popen.terminate,
+                )
             )
-        yield running
-    finally:
-        for process in running.values():
-            process.terminate()
-        for process in running.values():
-            process.wait()
+            for name, parameters in nodes.items()
+        }
 
 
 def _cpu_s(processes: dict[str, subprocess.Popen]) -> dict[str, float]:
     """Processor time that each process has used [s]."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    used = {}
-    for name, process in processes.items():
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-        used[name] = (int(fields[11]) + int(fields[12])) / ticks
-    return used
+    return {name: processor_time_s(process.pid) for name, process in processes.items()}
 
 
 def _recorded(path: Path) -> Trace:

@@ -4,20 +4,23 @@ Two measurements are of the recorder's process over DDS. The third feeds writers
 messages in a process each, kills it at random moments, and reads what is left.
 """
 
-import os
-import platform
+import itertools
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from spirl_ros.benchmarks.figures import Figures
+from spirl_ros.benchmarks.interleaved import Comparison, compare
+from spirl_ros.benchmarks.machine import Machine
+from spirl_ros.benchmarks.node_processes import node_command, node_environment, processor_time_s, running
+from spirl_ros.benchmarks.writer_load import Write, our_bag, rosbags_writer
 from spirl_ros.errors import SpirlError
 from spirl_ros.recording.bag_reader import BagFile
 from spirl_ros.recording.bag_recovery import recover
@@ -27,7 +30,7 @@ _PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
-class RecorderFigures:
+class RecorderFigures(Figures):
     """The result."""
 
     duration_s: float
@@ -45,14 +48,9 @@ class RecorderFigures:
     """The same for each writer that was fed without DDS."""
     machine: dict[str, object]
 
-    def as_dict(self) -> dict[str, object]:
-        """For `--json`."""
-        return asdict(self)
-
-    def table(self) -> str:
-        """Markdown tables with the machine below."""
+    def rows(self) -> list[str]:
+        """Two tables: cost and loss."""
         losses = {"recorder, over DDS": self.killed_lost_s, **self.writer_lost_s}
-        machine = ", ".join(f"{key} {value}" for key, value in self.machine.items())
         lines = [
             f"| recorder, {TOPICS} topics at {RATE_HZ:g} Hz for {self.duration_s:g} s | |",
             "|---|---|",
@@ -66,7 +64,7 @@ class RecorderFigures:
             kept = sorted(seconds for seconds in lost_s if seconds is not None)
             median, most = (f"{kept[len(kept) // 2]:.2f}", f"{kept[-1]:.2f}") if kept else ("all", "all")
             lines.append(f"| {name} | {len(lost_s)} | {len(kept)} | {median} | {most} |")
-        return "\n".join([*lines, "", machine])
+        return lines
 
 
 def measure_recorder(duration_s: float, kills: int, seed: int = 0) -> RecorderFigures:
@@ -75,58 +73,65 @@ def measure_recorder(duration_s: float, kills: int, seed: int = 0) -> RecorderFi
     Raises:
         SpirlError: the nodes do not start.
     """
-    load_before = os.getloadavg()[0]
+    machine = Machine("mcap", "rosbags", "ros-rclpy")
     generator = random.Random(seed)
     cpu_percent, sent, kept = _record(duration_s)
     moments_s = [generator.uniform(1.0, 4.0) for _ in range(kills)]
     over_dds = [_kill_recorder(moment_s) for moment_s in moments_s]
     writers = {"our writer, fed directly": "ours", "rosbags' writer, fed directly": "rosbags"}
     by_writer = {name: [_kill_writer(kind, moment_s) for moment_s in moments_s] for name, kind in writers.items()}
-    machine = {
-        **{package: version(package) for package in ("mcap", "rosbags")},
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "load before": round(load_before, 2),
-        "load after": round(os.getloadavg()[0], 2),
-    }
-    return RecorderFigures(duration_s, cpu_percent, sent, sent - kept, over_dds, by_writer, machine)
+    return RecorderFigures(duration_s, cpu_percent, sent, sent - kept, over_dds, by_writer, machine.as_dict())
+
+
+def compare_topics(rounds: int) -> Comparison:
+    """Messages per second into a bag and onto the disk, for more and more topics; ours flushes every 1000 messages.
+
+    Raises:
+        ModuleNotFoundError: rosbags is not installed.
+    """
+    machine = Machine("mcap", "rosbags")
+    with ExitStack() as stack:
+        contestants = {
+            name.format(topics): _writing(stack, make_writer, topics)
+            for topics in (1, 8, 64)
+            for name, make_writer in (("rosbags, {} topics", rosbags_writer), ("ours, {} topics", our_bag))
+        }
+        return compare(contestants, "rosbags, 1 topics", "messages written/s", rounds, machine)
+
+
+def _writing(stack: ExitStack, make_writer: Callable[[Path, int], Write], topics: int) -> Callable[[], int]:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="spirl_bench_")))
+    write, clock_ns = make_writer(folder, topics), itertools.count(1, 1_000_000)
+
+    def work(messages: int = 1000) -> int:
+        write([(index % topics, next(clock_ns)) for index in range(messages)])
+        return messages
+
+    return work
 
 
 @contextmanager
 def _nodes(duration_s: float) -> Iterator[tuple[Path, subprocess.Popen, subprocess.Popen]]:
     """A recorder that records, and the load it records; both end with the block."""
-    environment = {
-        **os.environ,
-        "ROS_DOMAIN_ID": str(random.SystemRandom().randrange(20, 100)),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-    }
-    with tempfile.TemporaryDirectory(prefix="spirl_bench_") as folder:
-        processes = []
-        try:
-            for node, parameters in (
-                ("recorder", [f"folder:={folder}", "start:=each_episode", "min_free_mb:=0.0"]),
-                ("message_load", [f"rate_hz:={RATE_HZ}", f"duration_s:={float(duration_s)}"]),
-            ):
-                command = [sys.executable, "-m", f"spirl_ros.nodes.{node}", "--ros-args"]
-                command += [word for parameter in parameters for word in ("-p", parameter)]
-                processes.append(
-                    subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                )
-            recorder, load = processes
-            _wait_for(lambda: any(Path(folder).glob(".episode_*.recording")), load, "the recording's start")
-            yield Path(folder), recorder, load
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
+    environment = node_environment()
+    with tempfile.TemporaryDirectory(prefix="spirl_bench_") as folder, ExitStack() as stack:
+        recorder, load = (
+            stack.enter_context(running(node_command(name, parameters), environment))
+            for name, parameters in (
+                ("recorder", {"folder": folder, "start": "each_episode", "min_free_mb": 0.0}),
+                ("message_load", {"rate_hz": RATE_HZ, "duration_s": float(duration_s)}),
+            )
+        )
+        _wait_for(lambda: any(Path(folder).glob(".episode_*.recording")), load, "the recording's start")
+        yield Path(folder), recorder, load
 
 
 def _record(duration_s: float) -> tuple[float, int, int]:
     """Processor time of the recorder [% of a core], messages sent, and messages of them in the bag."""
     with _nodes(duration_s) as (folder, recorder, load):
-        begin_s, used_s = time.monotonic(), _cpu_s(recorder.pid)
+        begin_s, used_s = time.monotonic(), processor_time_s(recorder.pid)
         load.wait(duration_s + _PATIENCE_S)
-        percent = 100.0 * (_cpu_s(recorder.pid) - used_s) / (time.monotonic() - begin_s)
+        percent = 100.0 * (processor_time_s(recorder.pid) - used_s) / (time.monotonic() - begin_s)
         recorder.send_signal(signal.SIGINT)
         recorder.wait(_PATIENCE_S)
         (path,) = folder.glob("episode_*/*.mcap")
@@ -149,16 +154,12 @@ def _kill_recorder(moment_s: float) -> float | None:
 def _kill_writer(kind: str, moment_s: float) -> float | None:
     with tempfile.TemporaryDirectory(prefix="spirl_bench_") as folder:
         command = [sys.executable, "-m", "spirl_ros.benchmarks.writer_load", kind, folder, str(TOPICS), str(RATE_HZ)]
-        writer = subprocess.Popen(command, stdout=subprocess.PIPE)
-        try:
+        with running(command, stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None
-            if writer.stdout.readline() != b"writing\n":
+            if not any(line == "writing\n" for line in writer.stdout):
                 raise SpirlError(f"{' '.join(command[2:])} ended with {writer.wait()}; is rosbags installed?")
             time.sleep(moment_s)
             killed_ns = time.time_ns()
-        finally:
-            writer.kill()
-            writer.wait()
         return _lost_s(Path(folder), killed_ns)
 
 
@@ -169,12 +170,6 @@ def _lost_s(folder: Path, killed_ns: int) -> float | None:
     for path in folder.rglob("*.mcap"):
         last_ns = max([last_ns, *(message.log_time for message in BagFile(path).messages())])
     return (killed_ns - last_ns) * 1e-9 if last_ns else None
-
-
-def _cpu_s(process_id: int) -> float:
-    """Processor time that a process has used [s], in all its threads."""
-    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _wait_for(condition, process: subprocess.Popen, what: str) -> None:

@@ -1,56 +1,125 @@
 """Gradient steps of reinforcement learning beside the official one's, at the official sizes and with ours."""
 
 import copy
+import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from spirl_ros.benchmarks.interleaved import Comparison, compare
-from spirl_ros.benchmarks.skill_inference import OBSERVATION_SIZE, OFFICIAL_OBSERVATION_SIZE
+from spirl_ros.benchmarks.machine import Machine
+from spirl_ros.benchmarks.random_episodes import ACTION_SIZE, OBSERVATION_SIZE
+from spirl_ros.benchmarks.skill_inference import OFFICIAL_OBSERVATION_SIZE
 from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
 from spirl_ros.rl.critic import resolve_precision
 from spirl_ros.rl.learner_setup import Foundation, make_learner
 from spirl_ros.rl.prior_sac import prior_divergence
-from spirl_ros.rl.replay import to_tensors
+from spirl_ros.rl.replay import Replay, to_tensors
 from spirl_ros.rl.transition import SkillTransition
 from spirl_ros.skills.config import SkillModelConfig, official_model
 from spirl_ros.skills.gaussian import Gaussian, to_gaussian
 from spirl_ros.skills.networks import make_mlp
 from spirl_ros.skills.skill_model import SkillModel
 
-PEER = "official update, written anew"
+if TYPE_CHECKING:
+    from spirl_ros.benchmarks.official_spirl import OfficialSpirl
+
+PEER, OFFICIAL, BASELINES = "official update, written anew", "official code itself", "stable-baselines3 SAC"
 UPDATES_PER_ROUND = 5
 BATCH_SIZE = 256
 OFFICIAL_CRITIC_LAYERS = 6
 """Hidden layers; with the output 7 linear ones."""
 SUBTASKS = 4
-SKILL_HORIZON, LATENT_SIZE, ACTION_SIZE = 10, 10, 9
+LATENT_SIZE = 10
+REPLAY_SIZES = (1_000, 10_000, 100_000, 1_000_000)
 
 
-def compare_updates(rounds: int, threads: int) -> Comparison:
+def compare_updates(rounds: int, threads: int, official: "OfficialSpirl | None" = None) -> Comparison:
     """Updates per second on random batches, drawing and the move of the target critics included.
 
     The peer is the official agent's step (clvrai/spirl e74ad23, rl/agents/prior_sac_agent.py: temperature, policy, two
-    critics with an optimiser each, divergence from 10 samples) without its replay's sampling and logging.
+    critics with an optimiser each, divergence from 10 samples) without its replay's sampling and logging. With
+    `official`, the original is measured beside it. The SAC of stable-baselines3, where it is installed, has critics of
+    the same sizes and a policy as large as the official one.
     """
     torch.set_num_threads(threads)
-    official = LearnerConfig(critic_layers=OFFICIAL_CRITIC_LAYERS, critic_layer_norm=False, critic_precision="float32")
-    in_bfloat16 = replace(official, critic_precision="bfloat16")
+    machine = Machine("torch", "stable-baselines3", "numpy", threads=threads)
+    sizes = LearnerConfig(critic_layers=OFFICIAL_CRITIC_LAYERS, critic_layer_norm=False, critic_precision="float32")
+    in_bfloat16 = replace(sizes, critic_precision="bfloat16")
     best = LearnerConfig()
     contestants = {
         PEER: _official(),
-        "ours, official sizes, float32": _ours(official, official_model(), OFFICIAL_OBSERVATION_SIZE),
+        "ours, official sizes, float32": _ours(sizes, official_model(), OFFICIAL_OBSERVATION_SIZE),
         "ours, official sizes, bfloat16": _ours(in_bfloat16, official_model(), OFFICIAL_OBSERVATION_SIZE),
         f"ours, preset best, {resolve_precision(best.critic_precision)}": _ours(
             best, SkillModelConfig(), OBSERVATION_SIZE
         ),
     }
-    versions = {"torch": version("torch"), "numpy": version("numpy"), "threads": str(threads)}
-    return compare(contestants, peer=PEER, unit="updates/s", rounds=rounds, versions=versions)
+    if official is not None:
+        contestants[OFFICIAL] = official.updates(BATCH_SIZE, UPDATES_PER_ROUND)
+    if importlib.util.find_spec("stable_baselines3") is not None:
+        contestants[BASELINES] = _stable_baselines()
+    return compare(contestants, peer=PEER, unit="updates/s", rounds=rounds, machine=machine)
+
+
+def compare_replays(rounds: int) -> Comparison:
+    """Batches per second, as tensors, from replays that hold more and more transitions."""
+    torch.set_num_threads(1)
+    machine = Machine("torch", "numpy", threads=1)
+    contestants = {f"{size} transitions": _drawing(size) for size in REPLAY_SIZES}
+    return compare(contestants, peer=f"{REPLAY_SIZES[0]} transitions", unit="batches/s", rounds=rounds, machine=machine)
+
+
+def _drawing(size: int, batches: int = 50) -> Callable[[], int]:
+    replay, generator = Replay(size, OBSERVATION_SIZE, LATENT_SIZE), np.random.default_rng(0)
+    block = {name: torch.from_numpy(column) for name, column in _random_batch(0, OBSERVATION_SIZE)._asdict().items()}
+    rows = torch.arange(size) % BATCH_SIZE
+    replay.restore({"added": size, "columns": {name: column[rows] for name, column in block.items()}})
+
+    def draw() -> int:
+        for _ in range(batches):
+            to_tensors(replay.draw(BATCH_SIZE, generator))
+        return batches
+
+    return draw
+
+
+def _stable_baselines() -> Callable[[], int]:
+    import gymnasium
+    from stable_baselines3 import SAC
+    from stable_baselines3.common.logger import Logger
+
+    class Spaces(gymnasium.Env):
+        """Sizes alone: it is never stepped."""
+
+        observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (OFFICIAL_OBSERVATION_SIZE,), np.float32)
+        action_space = gymnasium.spaces.Box(-1.0, 1.0, (LATENT_SIZE,), np.float32)
+
+    model = SAC(
+        "MlpPolicy",
+        Spaces(),
+        batch_size=BATCH_SIZE,
+        buffer_size=BATCH_SIZE * UPDATES_PER_ROUND,
+        policy_kwargs={"net_arch": {"pi": [128] * 7, "qf": [256] * OFFICIAL_CRITIC_LAYERS}},
+        device="cpu",
+        seed=0,
+    )
+    model.set_logger(Logger(None, []))
+    for seed in range(UPDATES_PER_ROUND):
+        batch = _random_batch(seed, OFFICIAL_OBSERVATION_SIZE)
+        rows = zip(batch.observation, batch.next_observation, np.tanh(batch.latent), batch.reward, strict=True)
+        for observation, later, action, reward in rows:
+            model.replay_buffer.add(observation, later, action, reward, np.zeros(1), [{}])  # type: ignore[union-attr]
+
+    def updates() -> int:
+        model.train(gradient_steps=UPDATES_PER_ROUND, batch_size=BATCH_SIZE)
+        return UPDATES_PER_ROUND
+
+    return updates
 
 
 def _ours(config: LearnerConfig, skills: SkillModelConfig, observation_size: int) -> Callable[[], int]:

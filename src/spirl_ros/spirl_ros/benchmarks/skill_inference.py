@@ -7,24 +7,30 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spirl_ros.benchmarks.figures import Figures
 from spirl_ros.benchmarks.latency import LatencyComparison, compare_latencies
+from spirl_ros.benchmarks.machine import Machine
+from spirl_ros.benchmarks.random_episodes import ACTION_SIZE, OBSERVATION_SIZE
 from spirl_ros.deployment.bundle import Bundle, load_bundle
 from spirl_ros.deployment.bundle_description import CLOSED_LOOP, ActionMeaning, Joint, ObservationLayout, Origin
 
-PEER = "official decoder, torch eager"
+if TYPE_CHECKING:
+    from spirl_ros.benchmarks.official_spirl import OfficialSpirl
+
+PEER, OFFICIAL = "official decoder, torch eager", "official code itself"
 CALLS_PER_ROUND = 20
-OFFICIAL_OBSERVATION_SIZE, OBSERVATION_SIZE, ACTION_SIZE = 60, 30, 9
+OFFICIAL_OBSERVATION_SIZE = 60
 """The official code also feeds the constant goal."""
 
 
 @dataclass(frozen=True)
-class RobotProcess:
+class RobotProcess(Figures):
     """A process that loads a bundle and nothing it does not need, median of several."""
 
     start_s: float
@@ -34,16 +40,23 @@ class RobotProcess:
     peak_mb: float
     """Most it ever had [MB]."""
 
-    def line(self) -> str:
-        """For people."""
-        return (
-            f"robot process with a loaded bundle, torch not importable: ready after {self.start_s:.2f} s, "
-            f"{self.resident_mb:.0f} MB resident, {self.peak_mb:.0f} MB at most"
-        )
+    machine: dict[str, object]
+
+    def rows(self) -> list[str]:
+        """One table."""
+        return [
+            "| robot process with a loaded bundle, torch not importable | |",
+            "|---|---|",
+            f"| ready after | {self.start_s:.2f} s |",
+            f"| memory, resident | {self.resident_mb:.0f} MB |",
+            f"| memory, at most | {self.peak_mb:.0f} MB |",
+        ]
 
 
-def compare_decoders(rounds: int, bundle: Path | None = None) -> tuple[LatencyComparison, RobotProcess]:
-    """Time decoders with random weights, or also those of a bundle, and start robot processes.
+def compare_decoders(
+    rounds: int, bundle: Path | None = None, official_code: "OfficialSpirl | None" = None
+) -> tuple[LatencyComparison, RobotProcess]:
+    """Time decoders with random weights, also those of a bundle and of the official code, and start robot processes.
 
     Everything runs in one thread, torch too: with more it is slower at these sizes.
     """
@@ -53,6 +66,7 @@ def compare_decoders(rounds: int, bundle: Path | None = None) -> tuple[LatencyCo
     from spirl_ros.skills.skill_model import SkillModel
 
     torch.set_num_threads(1)
+    machine = Machine("torch", "numpy", "onnxruntime", threads=1)
     torch.manual_seed(0)
     generator = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -77,15 +91,16 @@ def compare_decoders(rounds: int, bundle: Path | None = None) -> tuple[LatencyCo
         contestants: dict[str, Callable[[], object]] = {PEER: run_peer}
         for name, loaded in bundles.items():
             contestants[name] = _one_call(loaded, generator)
-        versions = {package: version(package) for package in ("torch", "numpy")}
-        versions["onnxruntime"] = _onnxruntime_version()
-        comparison = compare_latencies(contestants, PEER, rounds, CALLS_PER_ROUND, **versions)
+        if official_code is not None:
+            contestants[OFFICIAL] = official_code.decoding()
+        comparison = compare_latencies(contestants, PEER, rounds, CALLS_PER_ROUND, machine)
         return comparison, measure_robot_process(Path(folder, "closed") if bundle is None else bundle)
 
 
 def measure_robot_process(bundle: Path, repeats: int = 5) -> RobotProcess:
     """Start processes one after another that load a bundle and decode one action, as a robot's would."""
-    starts = []
+    starts: list[tuple[float, float, float]] = []
+    machine = Machine("onnxruntime", "numpy")
     for _ in range(repeats):
         begin_s = time.perf_counter()
         process = subprocess.Popen(
@@ -97,9 +112,9 @@ def measure_robot_process(bundle: Path, repeats: int = 5) -> RobotProcess:
         if process.wait() != 0:
             raise RuntimeError("the robot process failed; its message stands above")
         figures = json.loads(line)
-        starts.append(RobotProcess(start_s, figures["VmRSS"] / 1e3, figures["VmHWM"] / 1e3))
-    medians = {name: statistics.median(getattr(start, name) for start in starts) for name in asdict(starts[0])}
-    return RobotProcess(**medians)
+        starts.append((start_s, figures["VmRSS"] / 1e3, figures["VmHWM"] / 1e3))
+    start_s, resident_mb, peak_mb = (statistics.median(values) for values in zip(*starts, strict=True))
+    return RobotProcess(start_s, resident_mb, peak_mb, machine.as_dict())
 
 
 _ROBOT_PROCESS = """
@@ -156,9 +171,3 @@ def _export(model, folder: Path) -> Bundle:
     )
     observations = np.random.default_rng(0).standard_normal((16, model.observation_size))
     return export_bundle(folder, contents, observations)
-
-
-def _onnxruntime_version() -> str:
-    import onnxruntime
-
-    return onnxruntime.__version__

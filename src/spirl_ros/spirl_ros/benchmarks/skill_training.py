@@ -2,39 +2,45 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from spirl_ros.benchmarks.interleaved import Comparison, compare
-from spirl_ros.benchmarks.skill_inference import ACTION_SIZE, OBSERVATION_SIZE, OFFICIAL_OBSERVATION_SIZE
-from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.benchmarks.machine import Machine
+from spirl_ros.benchmarks.random_episodes import ACTION_SIZE, random_episode
+from spirl_ros.benchmarks.skill_inference import OFFICIAL_OBSERVATION_SIZE
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig, official_model
 from spirl_ros.skills.skill_model import SkillModel
 from spirl_ros.skills.training import SkillTraining
 
-PEER = "official step, written anew"
+if TYPE_CHECKING:
+    from spirl_ros.benchmarks.official_spirl import OfficialSpirl
+
+PEER, OFFICIAL = "official step, written anew", "official code itself"
 STEPS_PER_ROUND = 5
 BATCH_SIZE = 128
 """Of the official kitchen configuration."""
 
 
-def compare_training(rounds: int) -> Comparison:
+def compare_training(rounds: int, official: "OfficialSpirl | None" = None) -> Comparison:
     """Windows per second in one thread, random data, drawing of the windows included on our side.
 
     The peer is the official model, losses and optimiser (clvrai/spirl e74ad23: closed loop, batch 128, RAdam) without
-    its data loader, with torch's fused LSTM where the original steps through time in Python.
+    its data loader, with torch's fused LSTM where the original steps through time in Python. With `official`, the
+    original is measured beside it.
     """
     torch.set_num_threads(1)
+    machine = Machine("torch", "numpy", threads=1)
     batch_size = SkillTrainingConfig().batch_size
     contestants = {
         PEER: _official(),
         "ours, same batch": _ours(SkillModelConfig(), BATCH_SIZE),
         f"ours, batch {batch_size}": _ours(SkillModelConfig(), batch_size),
     }
-    versions = {package: version(package) for package in ("torch", "numpy")}
-    return compare(contestants, peer=PEER, unit="training windows/s", rounds=rounds, versions=versions)
+    if official is not None:
+        contestants[OFFICIAL] = official.skill_training(BATCH_SIZE, STEPS_PER_ROUND)
+    return compare(contestants, peer=PEER, unit="training windows/s", rounds=rounds, machine=machine)
 
 
 def _official() -> Callable[[], int]:
@@ -60,7 +66,7 @@ def _official() -> Callable[[], int]:
 
 def _ours(model: SkillModelConfig, batch_size: int) -> Callable[[], int]:
     config = replace(SkillTrainingConfig(), batch_size=batch_size, steps=10**9, validation_every=10**9)
-    training = SkillTraining([_random_episode(seed) for seed in range(20)], model, config)
+    training = SkillTraining([random_episode(seed) for seed in range(20)], model, config)
     reports = training.run()
 
     def steps() -> int:
@@ -69,19 +75,3 @@ def _ours(model: SkillModelConfig, batch_size: int) -> Callable[[], int]:
         return STEPS_PER_ROUND * batch_size
 
     return steps
-
-
-def _random_episode(seed: int, steps: int = 200) -> Episode:
-    generator = np.random.default_rng(seed)
-    actions = generator.uniform(-1.0, 1.0, (steps, ACTION_SIZE))
-    metadata = EpisodeMetadata(
-        task=(),
-        operator="random",
-        control_rate_hz=12.5,
-        observation_names=tuple(f"value_{index}" for index in range(OBSERVATION_SIZE)),
-        joint_names=tuple(f"joint_{index}" for index in range(ACTION_SIZE)),
-        joint_units=("rad",) * ACTION_SIZE,
-        action_scale=2.0,
-    )
-    observations = generator.standard_normal((steps + 1, OBSERVATION_SIZE))
-    return Episode(observations, actions, actions, np.zeros(steps), terminated=False, truncated=True, metadata=metadata)

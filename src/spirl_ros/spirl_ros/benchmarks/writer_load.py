@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from spirl_ros.recording.bag_metadata import BagTopic
-from spirl_ros.recording.bag_writer import RawMessage
+from spirl_ros.recording.bag_writer import BagWriter, RawMessage
 from spirl_ros.recording.episode_recorder import EpisodeRecorder, EpisodeRecorderConfig
 from spirl_ros.recording.recording_folder import RecordingFolder
 
@@ -26,12 +26,22 @@ Write = Callable[[list[tuple[int, int]]], None]
 def our_writer(folder: Path, topics: int) -> Write:
     """The recorder's own, without ROS."""
     recorder = EpisodeRecorder(RecordingFolder(folder), EpisodeRecorderConfig(min_free_bytes=0))
-    recorder.start(
-        [BagTopic(f"/topic_{i}", "std_msgs/msg/String", "string data\n") for i in range(topics)], {}
-    ).result()
+    recorder.start(_topics(topics), {}).result()
 
     def write(messages: list[tuple[int, int]]) -> None:
         recorder.write([RawMessage(topic, time_ns, time_ns, 0, MESSAGE) for topic, time_ns in messages])
+
+    return write
+
+
+def our_bag(folder: Path, topics: int) -> Write:
+    """The bag alone, flushed after every call."""
+    bag = BagWriter(folder / "bag", _topics(topics), {})
+
+    def write(messages: list[tuple[int, int]]) -> None:
+        for topic, time_ns in messages:
+            bag.write(RawMessage(topic, time_ns, time_ns, 0, MESSAGE))
+        bag.flush()
 
     return write
 
@@ -51,6 +61,10 @@ def rosbags_writer(folder: Path, topics: int) -> Write:
             writer.write(connections[topic], time_ns, MESSAGE)
 
     return write
+
+
+def _topics(count: int) -> list[BagTopic]:
+    return [BagTopic(f"/topic_{i}", "std_msgs/msg/String", "string data\n") for i in range(count)]
 
 
 def main(kind: str, folder: str, topics: int, rate_hz: float) -> None:

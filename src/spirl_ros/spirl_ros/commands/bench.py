@@ -2,123 +2,197 @@
 
 import argparse
 import json
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spirl_ros.commands.exit_codes import BAD_INPUT
+from spirl_ros.errors import ConfigError, explain
+
+if TYPE_CHECKING:
+    from spirl_ros.benchmarks.figures import Figures
+    from spirl_ros.benchmarks.official_spirl import OfficialSpirl
+
+Found = Iterator[tuple[str, "Figures"]]
+"""Results one after the other, each under its name."""
 
 
 def add_parser(subparsers) -> None:
     """Add the command."""
+    listing = "\n".join(f"  {name:9} {measure.__doc__}" for name, measure in _BENCHMARKS.items())
     parser = subparsers.add_parser(
         "bench",
         help="measure speed beside peers",
-        description="Measure speed beside peers, in turn (A B A B), and print medians, quartiles and ratios.",
-        epilog="example: spirl bench env --rounds 100",
+        description="Measure speed beside peers, in turn (A B A B), and print medians, quartiles and ratios, with versions, "
+        "threads and the machine's load before and after. Peers that are not installed are left out and named; "
+        "pip install 'spirl_ros[bench]' brings them.\n\n" + listing,
+        epilog="example: spirl bench env --rounds 100\n"
+        "example: spirl bench all --rounds 40 --official ~/spirl --markdown docs/benchmarks.md",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", choices=[*_BENCHMARKS, "all"], help="what to measure; all: one after the other")
+    parser.add_argument(
+        "--rounds", type=int, default=100, help="counted rounds (default %(default)s); what takes long takes fewer"
     )
     parser.add_argument(
-        "what",
-        choices=list(_BENCHMARKS),
-        help="env: kitchen steps per second beside FrankaKitchen-v1; skills: time to decode an action or a skill beside "
-        "the official decoder in torch, and start and memory of a robot process, and training steps; recorder: what it costs over 60 s, and "
-        "what kill -9 takes with it, ten times or ROUNDS times if that is less; rl: updates per second beside the "
-        "official one's, on one thread and on two; control: timing, lockstep rate, processor time and reaction times "
-        "of the executor over ROS; policy: the graph in lockstep compared with the rollout in process, and in real time, "
-        "ten episodes each or ROUNDS if that is less; windows: training windows per second and memory of the dataset DATA",
+        "--workers", type=int, metavar="N", help="threads and processes at most (default: those of this machine)"
     )
-    parser.add_argument("--rounds", type=int, default=100, help="counted rounds (default %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="recorder: how long to record (default %(default)g)"
+    )
     parser.add_argument(
         "--bundle",
         type=Path,
         metavar="DIR",
         help="skills: measure this bundle, too; control, policy: with this one (default models/kitchen)",
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="windows: draw from this dataset")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="demos: draw windows from this dataset, too")
+    parser.add_argument(
+        "--official",
+        type=Path,
+        metavar="DIR",
+        help="skills, rl: your checkout of the official code (clvrai/spirl), to measure it beside ours",
+    )
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="put the tables between their marks in this page, too"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.set_defaults(run=run)
 
 
 def run(parsed: argparse.Namespace) -> int:
-    """Run the benchmark and print its table."""
-    figures = _BENCHMARKS[parsed.what](parsed, max(2, parsed.rounds))
+    """Run benchmarks and print their tables as they come."""
+    from spirl_ros.benchmarks.figures import write_into_page
+    from spirl_ros.benchmarks.machine import Machine, machine_line
+
+    if parsed.rounds < 2:
+        raise ConfigError(f"--rounds is {parsed.rounds}, expected at least 2.")
+    if parsed.workers is None:
+        parsed.workers = os.cpu_count() or 1
+    if parsed.workers < 1:
+        raise ConfigError(f"--workers is {parsed.workers}, expected at least 1.")
+    if not 1.0 <= parsed.seconds <= 3600.0:
+        raise ConfigError(f"--seconds is {parsed.seconds}, expected 1 to 3600.")
+    official_code(parsed)  # a wrong folder is told before anything is measured
+    names = list(_BENCHMARKS) if parsed.what == "all" else [parsed.what]
+    figures: dict[str, dict[str, object]] = {}
+    left_out: dict[str, str] = {}
+    print(f"before: {machine_line(Machine().so_far())}", flush=True)
+    for name in names:
+        figures[name], tables = {}, []
+        try:
+            for title, found in _BENCHMARKS[name](parsed):
+                print(f"\n{title}\n\n{found.table()}", flush=True)
+                tables.append(f"**{title}**\n\n{found.table()}")
+                figures[name][title] = found.as_dict()
+        except Exception as error:
+            explanation = explain(error)
+            if explanation is None or parsed.what != "all":
+                raise
+            left_out[name] = explanation
+            print(f"left out of {name}: {explanation}", file=sys.stderr, flush=True)
+        if parsed.markdown is not None and tables:
+            write_into_page(parsed.markdown, {f"spirl bench {name}": "\n\n".join(tables)})
     if parsed.json:
-        print(json.dumps(figures))
-    return 0
+        print(json.dumps({**figures, "left_out": left_out}))
+    return BAD_INPUT if left_out else 0
 
 
-def _environment(parsed: argparse.Namespace, rounds: int) -> dict[str, object]:
+def official_code(parsed: argparse.Namespace) -> "OfficialSpirl | None":
+    """The official code, when its folder is given."""
+    if parsed.official is None:
+        return None
+    from spirl_ros.benchmarks.official_spirl import OfficialSpirl
+
+    return OfficialSpirl(parsed.official)
+
+
+def _environment(parsed: argparse.Namespace) -> Found:
+    """Kitchen steps per second beside FrankaKitchen-v1, and how they grow with threads."""
     from spirl_ros.benchmarks.environment import compare_environments
 
-    comparison = compare_environments(rounds=rounds)
-    print(comparison.table())
-    return comparison.as_dict()
+    yield "environment steps", compare_environments(parsed.rounds, parsed.workers)
 
 
-def _skills(parsed: argparse.Namespace, rounds: int) -> dict[str, object]:
-    from dataclasses import asdict
+def _demonstrations(parsed: argparse.Namespace) -> Found:
+    """Collecting by worker processes, reading beside Minari, drawing windows beside torch's DataLoader, by dataset size."""
+    from spirl_ros.benchmarks.demonstrations import compare_collection, compare_reading, compare_windows
+    from spirl_ros.benchmarks.environment import worker_counts
 
+    if parsed.data is not None:  # first, while this process is small: its memory is part of the result
+        from spirl_ros.benchmarks.training_windows import measure_windows
+
+        yield f"windows of {parsed.data.name}", measure_windows(parsed.data, parsed.rounds)
+    yield "collection by worker processes", compare_collection(min(parsed.rounds, 5), worker_counts(parsed.workers))
+    yield from _where_installed("reading a dataset", "minari", lambda: compare_reading(parsed.rounds))
+    yield "drawing windows, by episodes", compare_windows(parsed.rounds)
+
+
+def _skills(parsed: argparse.Namespace) -> Found:
+    """Decoding beside the official decoder in torch, start and memory of a robot process, training steps."""
     from spirl_ros.benchmarks.skill_inference import compare_decoders
     from spirl_ros.benchmarks.skill_training import compare_training
 
-    comparison, process = compare_decoders(rounds, parsed.bundle)
-    print(comparison.table())
-    print(process.line())
-    training = compare_training(rounds)
-    print(f"\n{training.table()}")
-    return {**comparison.as_dict(), "robot_process": asdict(process), "training": training.as_dict()}
+    official = official_code(parsed)
+    decoders, process = compare_decoders(parsed.rounds, parsed.bundle, official)
+    yield "decoding one action", decoders
+    yield "a robot's process", process
+    yield "training the skill model", compare_training(parsed.rounds, official)
 
 
-def _recorder(parsed: argparse.Namespace, rounds: int) -> dict[str, object]:
-    from spirl_ros.benchmarks.recorder import measure_recorder
+def _rl(parsed: argparse.Namespace) -> Found:
+    """Updates beside the official ones and stable-baselines3's, by threads; batches drawn, by size of the replay."""
+    from spirl_ros.benchmarks.environment import worker_counts
+    from spirl_ros.benchmarks.rl_update import compare_replays, compare_updates
 
-    figures = measure_recorder(duration_s=60.0, kills=min(rounds, 10))
-    print(figures.table())
-    return figures.as_dict()
-
-
-def _rl(parsed: argparse.Namespace, rounds: int) -> dict[str, object]:
-    from spirl_ros.benchmarks.rl_update import compare_updates
-
-    figures: dict[str, object] = {}
-    for threads in (1, 2):
-        comparison = compare_updates(rounds, threads)
-        print(comparison.table() + "\n")
-        figures[f"threads_{threads}"] = comparison.as_dict()
-    return figures
+    official = official_code(parsed)
+    for threads in worker_counts(parsed.workers):
+        yield f"updates, {threads} thread{'s' * (threads > 1)}", compare_updates(parsed.rounds, threads, official)
+    yield "batches drawn, by transitions in the replay", compare_replays(parsed.rounds)
 
 
-def _control(parsed: argparse.Namespace, rounds: int) -> dict[str, object]:
+def _recorder(parsed: argparse.Namespace) -> Found:
+    """What recording costs, what kill -9 takes with it (at most ten times), messages written beside rosbags, by topics."""
+    from spirl_ros.benchmarks.recorder import compare_topics, measure_recorder
+
+    yield from _where_installed("messages written, by topics", "rosbags", lambda: compare_topics(parsed.rounds))
+    yield "the recorder", measure_recorder(duration_s=parsed.seconds, kills=min(parsed.rounds, 10))
+
+
+def _control(parsed: argparse.Namespace) -> Found:
+    """Timing, lockstep rate, processor time and reaction times of the executor over ROS."""
     from spirl_ros.benchmarks.control import measure_control
     from spirl_ros.shipped import shipped
 
-    figures = measure_control(parsed.bundle or shipped("models/kitchen"), rounds)
-    print(figures.table())
-    return figures.as_dict()
+    yield "control over ROS", measure_control(parsed.bundle or shipped("models/kitchen"), parsed.rounds)
 
 
-def _policy(parsed: argparse.Namespace, rounds: int) -> dict[str, object]:
+def _policy(parsed: argparse.Namespace) -> Found:
+    """The graph in lockstep compared with the rollout in process, and in real time (at most ten episodes each)."""
     from spirl_ros.benchmarks.policy import measure_policy
     from spirl_ros.shipped import shipped
 
-    figures = measure_policy(parsed.bundle or shipped("models/kitchen"), min(rounds, 10))
-    print(figures.table())
-    return figures.as_dict()
+    yield "policy over ROS", measure_policy(parsed.bundle or shipped("models/kitchen"), min(parsed.rounds, 10))
 
 
-def _windows(parsed: argparse.Namespace, rounds: int) -> dict[str, object]:
-    from spirl_ros.benchmarks.training_windows import measure_windows
-    from spirl_ros.errors import ConfigError
+def _where_installed(title: str, peer: str, measure: Callable[[], "Figures"]) -> Found:
+    """Leave a comparison out, and say so, where its peer is not installed."""
+    try:
+        yield title, measure()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != peer:
+            raise
+        print(f"\n{title}: left out, {peer} is not installed. Get it: pip install {peer}", flush=True)
 
-    if parsed.data is None:
-        raise ConfigError("--data is missing, expected the folder of a dataset. `spirl demos collect` makes one.")
-    figures = measure_windows(parsed.data, rounds)
-    print(figures.table())
-    return figures.as_dict()
 
-
-_BENCHMARKS = {
+_BENCHMARKS: dict[str, Callable[[argparse.Namespace], Found]] = {
     "env": _environment,
+    "demos": _demonstrations,
     "skills": _skills,
-    "recorder": _recorder,
     "rl": _rl,
+    "recorder": _recorder,
     "control": _control,
     "policy": _policy,
-    "windows": _windows,
 }

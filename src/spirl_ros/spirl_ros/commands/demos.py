@@ -16,6 +16,7 @@ def add_parser(subparsers) -> None:
         "demos",
         help="make, look at and convert demonstrations",
         description="Make, look at and convert demonstrations.",
+        epilog="example: spirl demos collect --out data/kitchen_mixed",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_operator(commands)

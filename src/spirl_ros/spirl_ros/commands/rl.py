@@ -23,6 +23,7 @@ def add_parser(subparsers) -> None:
         "rl",
         help="learn a task from skills, and evaluate policies",
         description="Reinforcement learning over skills, and evaluation of what it learned.",
+        epilog="example: spirl rl train --skills runs/skills --out runs/rl",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_train(commands)

@@ -14,7 +14,10 @@ from spirl_ros.errors import ConfigError
 def add_parser(subparsers) -> None:
     """Add the command and its subcommands."""
     parser = subparsers.add_parser(
-        "skills", help="train and evaluate skills", description="Train skills on demonstrations, and evaluate them."
+        "skills",
+        help="train and evaluate skills",
+        description="Train skills on demonstrations, and evaluate them.",
+        epilog="example: spirl skills train --data data/kitchen_mixed --out runs/skills",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_train(commands)

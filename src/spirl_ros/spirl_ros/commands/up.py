@@ -27,9 +27,19 @@ def add_parser(subparsers) -> None:
         epilog=f"graphs and their arguments with defaults:\n\n{listing}\n\nexample: spirl up kitchen_sim episodes:=3",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("graph", help=f"one of {', '.join(BRINGUPS)}")
-    parser.add_argument("arguments", nargs="*", metavar="name:=value", help="arguments of the graph")
+    graph = parser.add_argument("graph", help=f"one of {', '.join(BRINGUPS)}")
+    graph.completer = lambda **_: list(BRINGUPS)  # type: ignore[attr-defined]
+    arguments = parser.add_argument("arguments", nargs="*", metavar="name:=value", help="arguments of the graph")
+    arguments.completer = _complete_argument  # type: ignore[attr-defined]
     parser.set_defaults(run=run)
+
+
+def _complete_argument(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    """What the tab key offers behind the name of a graph."""
+    bringup = BRINGUPS.get(parsed_args.graph)
+    if bringup is None:
+        return []
+    return [f"{argument.name}:={value}" for argument in bringup.arguments for value in argument.choices or ("",)]
 
 
 def run(parsed: argparse.Namespace) -> int:
