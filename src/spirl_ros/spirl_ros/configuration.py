@@ -36,12 +36,12 @@ def _names(config: Any) -> list[str]:
 
 def _replace(config: Any, name: str, text: str) -> Any:
     present = getattr(config, name)
-    value = yaml.safe_load(text)
-    if isinstance(present, float) and isinstance(value, (int, str)) and not isinstance(value, bool):
-        try:
+    try:
+        value = yaml.safe_load(text)
+        if isinstance(present, float) and isinstance(value, (int, str)) and not isinstance(value, bool):
             value = float(value)  # YAML reads 1e-3 as a string
-        except ValueError:
-            pass
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+        value = None
     if type(value) is not type(present):
         raise ConfigError(f"{name} is '{text}', expected a value such as {present}.")
     return dataclasses.replace(config, **{name: value})

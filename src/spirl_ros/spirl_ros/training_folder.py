@@ -49,7 +49,7 @@ class TrainingFolder:
             raise ConfigError(f"{self.folder} is no {what}: there is no {path}. Expected --out of {command}.")
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, OSError) as error:
+        except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path} cannot be used: {error}. Expected what {command} wrote.") from error
         if not isinstance(values, dict):
             raise ConfigError(f"{path} cannot be used: it holds no settings. Expected what {command} wrote.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spirl_ros.commands.exit_codes import BAD_INPUT
+from spirl_ros.commands.ros_installed import require_ros
 from spirl_ros.errors import ConfigError, explain
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ def _recorder(parsed: argparse.Namespace) -> Found:
     from spirl_ros.benchmarks.recorder import compare_topics, measure_recorder
 
     yield from _where_installed("messages written, by topics", "rosbags", lambda: compare_topics(parsed.rounds))
+    require_ros()
     yield "the recorder", measure_recorder(duration_s=parsed.seconds, kills=min(parsed.rounds, 10))
 
 
@@ -166,6 +168,7 @@ def _control(parsed: argparse.Namespace) -> Found:
     from spirl_ros.benchmarks.control import measure_control
     from spirl_ros.shipped import shipped
 
+    require_ros()
     yield "control over ROS", measure_control(parsed.bundle or shipped("models/kitchen"), parsed.rounds)
 
 
@@ -174,6 +177,7 @@ def _policy(parsed: argparse.Namespace) -> Found:
     from spirl_ros.benchmarks.policy import measure_policy
     from spirl_ros.shipped import shipped
 
+    require_ros()
     yield "policy over ROS", measure_policy(parsed.bundle or shipped("models/kitchen"), min(parsed.rounds, 10))
 
 

@@ -1,13 +1,14 @@
 """Entry point of `spirl`: one module per command."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 import argcomplete
 
 from spirl_ros.commands import bench, check, demos, export, monitor, rl, skills, up
-from spirl_ros.commands.exit_codes import BAD_INPUT, INTERRUPTED
+from spirl_ros.commands.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
 from spirl_ros.errors import explain
 
 
@@ -31,9 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     argcomplete.autocomplete(parser)
     parsed = parser.parse_args(arguments)
     try:
-        return parsed.run(parsed)
+        code = parsed.run(parsed)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except Exception as error:
         explanation = explain(error)
         if explanation is None:

@@ -4,6 +4,7 @@ import argparse
 import textwrap
 
 from spirl_ros.bringup import BRINGUPS
+from spirl_ros.commands.ros_installed import require_ros
 from spirl_ros.errors import ConfigError
 
 
@@ -51,6 +52,7 @@ def run(parsed: argparse.Namespace) -> int:
     for argument in parsed.arguments:
         if ":=" not in argument:
             raise ConfigError(f"argument {argument} is not of the form name:=value.")
+    require_ros()
     bringup = BRINGUPS[parsed.graph]
     given = dict(argument.split(":=", 1) for argument in parsed.arguments)
     return Supervisor(bringup, bringup.check(given)).run()

@@ -67,7 +67,7 @@ def read_dataset(folder: Path, task: str | None = None) -> Dataset:
     if task is not None:
         require_task(folder, own["task"], task)
     with open_hdf5(folder / DATA_FILE) as file:
-        expected, found = int(metadata["total_episodes"]), len(file)
+        expected, found = metadata["total_episodes"], len(file)
         if found != expected:
             raise DatasetError(f"{folder / DATA_FILE} has {found} episodes, but {METADATA_FILE} says {expected}.")
         dataset = Dataset(
@@ -94,10 +94,17 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         raise DatasetError(f"{folder} is not a dataset: there is no {path}. {expected}")
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is not JSON: {error}. {expected}") from error
     if not isinstance(metadata, dict) or _OWN_KEY not in metadata:
         raise DatasetError(f"{path} has no entry '{_OWN_KEY}': the dataset is not one of ours. {expected}")
+    own = metadata[_OWN_KEY]
+    for name, kind in (("task", str), ("digest", str), ("origin", dict)):
+        if not isinstance(own, dict) or not isinstance(own.get(name), kind):
+            raise DatasetError(f"{path} lacks {_OWN_KEY}.{name}, or it is damaged: found {own!r:.200}. {expected}")
+    episodes = metadata.get("total_episodes")
+    if not isinstance(episodes, int) or isinstance(episodes, bool) or episodes < 1:
+        raise DatasetError(f"{path} says total_episodes {episodes!r:.200}, expected a whole number above 0. {expected}")
     return metadata
 
 
@@ -105,7 +112,7 @@ def is_ours(folder: Path) -> bool:
     """Did `write_dataset` write a folder's metadata.json, which is there. False when another program's is in it."""
     try:
         metadata = json.loads((folder / METADATA_FILE).read_text(encoding="utf-8"))
-    except ValueError:
+    except (OSError, ValueError, RecursionError):
         return True  # damaged, as read_metadata will say
     return not isinstance(metadata, dict) or _OWN_KEY in metadata or "minari_version" not in metadata
 
@@ -173,7 +180,7 @@ def read_episode(file: h5py.File, name: str) -> Episode:
             truncated=bool(arrays["truncations"].any()),
             metadata=_metadata_from(dict(group.attrs)),
         )
-    except DatasetError as error:
+    except (DatasetError, TypeError, ValueError) as error:  # arrays and attributes of other kinds
         raise DatasetError(f"{name}: {error}") from error
 
 

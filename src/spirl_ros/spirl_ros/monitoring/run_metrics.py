@@ -53,10 +53,11 @@ def read_run(folder: Path) -> list[RunMetrics]:
 def _read_lines(file: Path) -> tuple[dict[str, Any], ...]:
     """Every whole line; one that is being written, or that a crash cut off, is left out."""
     lines = []
-    for text in file.read_text(encoding="utf-8").split("\n")[:-1]:
+    for content in file.read_bytes().split(b"\n")[:-1]:
+        text = content.decode("utf-8", errors="replace")
         try:
             line = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(
                 f"{file} has a line that is no JSON: {text[:60]!r}. Is it a training's metrics?"
             ) from error
