@@ -47,12 +47,17 @@ def test_first_command_equals_the_measured_position() -> None:
 
 
 def test_measured_position_a_little_outside_begins_at_the_end_of_the_range() -> None:
-    assert SafetyFilter(LIMITS, PERIOD_S, MAX_AGE_S).activate(np.array([1.01, 0.0])).joint_positions[0] == 1.0
+    assert SafetyFilter(LIMITS, PERIOD_S, MAX_AGE_S).activate(np.array([1.0199, 0.0])).joint_positions[0] == 1.0
 
 
 @pytest.mark.parametrize(
     ("measured", "told"),
-    [([1.1, 0.0], "a is at 1.1000"), ([np.nan, 0.0], "finite"), ([0.0], "expected 2 finite")],
+    [
+        ([1.0201, 0.0], "a is at 1.0201"),
+        ([1.01, -5.0], "b is at -5.0000"),
+        ([np.nan, 0.0], "finite"),
+        ([0.0], "expected 2 finite"),
+    ],
 )
 def test_unusable_measured_position_activates_nothing(measured: list[float], told: str) -> None:
     safety_filter = SafetyFilter(LIMITS, PERIOD_S, MAX_AGE_S)
@@ -88,6 +93,34 @@ def test_checks_act_in_order_and_say_so(safety_filter: SafetyFilter, wanted, sen
     assert command.interventions == interventions
     assert command.state is (SafetyState.LIMITED if interventions else SafetyState.PASSED)
     assert safety_filter.intervention_count == len(interventions[:1])
+
+
+def test_command_for_a_place_out_of_range_is_limited_even_when_that_is_slow_enough(safety_filter: SafetyFilter) -> None:
+    safety_filter.activate(np.array([0.9, 0.0]))
+    command = safety_filter.filter(np.array([1.05, 0.0]), age_s=0.0)
+    assert (command.state, command.interventions) == (SafetyState.LIMITED, ("position",))
+    assert command.joint_positions[0] == 1.0
+
+
+def test_motion_exactly_at_the_acceleration_limit_passes() -> None:
+    """Rounding put some of these commands a billionth above it."""
+    limits = replace(LIMITS, position_upper=np.array([1.0, 50.0]), velocity=np.array([5.0, 100.0]))
+    safety_filter = SafetyFilter(limits, PERIOD_S, MAX_AGE_S)
+    safety_filter.activate(np.zeros(2))
+    for k in range(1, 20):
+        command = safety_filter.filter(np.array([0.0, 0.1 * k * (k + 1) / 2]), age_s=0.0)
+        assert command.state is SafetyState.PASSED, k
+
+
+def test_joints_that_no_limit_touched_are_sent_to_the_last_bit(safety_filter: SafetyFilter) -> None:
+    """From the last position with the velocity between them, half of these would come out a bit beside."""
+    for wanted in np.random.default_rng(0).uniform(-0.2, 0.2, 50):
+        command = safety_filter.filter(np.array([wanted, 9.0]), age_s=0.0)
+        assert command.joint_positions[0] == wanted
+
+
+def test_data_as_old_as_allowed_pass(safety_filter: SafetyFilter) -> None:
+    assert safety_filter.filter(np.zeros(2), MAX_AGE_S).state is SafetyState.PASSED
 
 
 def test_reason_names_the_first_check_the_joint_and_the_values(safety_filter: SafetyFilter) -> None:
@@ -133,6 +166,7 @@ def test_bad_input_at_rest_sends_the_last_command_again(safety_filter: SafetyFil
     assert refused.state is SafetyState.HOLDING
     assert told in refused.reason
     assert refused.interventions == (told.split(":")[0],)
+    assert safety_filter.intervention_count == 1
 
 
 def test_not_finite_is_found_before_stale(safety_filter: SafetyFilter) -> None:
@@ -192,6 +226,50 @@ def test_brake_needs_no_fault_and_latches(safety_filter: SafetyFilter) -> None:
     assert states == ["BRAKING"] * 4 + ["LATCHED"]
 
 
+def test_without_forgiven_periods_the_first_bad_command_latches() -> None:
+    safety_filter = SafetyFilter(LIMITS, PERIOD_S, MAX_AGE_S, hold_periods=0)
+    safety_filter.activate(np.zeros(2))
+    assert safety_filter.filter(None, 0.0).state is SafetyState.LATCHED
+
+
+def test_braking_goes_on_from_the_deceleration_of_the_last_good_command(safety_filter: SafetyFilter) -> None:
+    """Joint b slows down by 8 rad/s² already; the jerk of 40 rad/s³ allows 4 more or less, so 10, its limit."""
+    moving(safety_filter)
+    safety_filter.filter(np.array([0.0, 0.6 + 0.22]), age_s=0.0)  # from 3 to 2.2 rad/s
+    assert safety_filter.filter(None, 0.0).joint_velocities[1] == pytest.approx(1.2)
+
+
+def test_deceleration_is_released_with_limited_jerk_too(safety_filter: SafetyFilter) -> None:
+    """At 1.4 rad/s and 10 rad/s² of deceleration, less than 6 in the next period would be a jerk above 40 rad/s³."""
+    moving(safety_filter)
+    for position in (0.8, 0.92):  # 2 and 1.2 rad/s
+        command = safety_filter.filter(np.array([0.0, position]), age_s=0.0)
+    np.testing.assert_allclose(command.joint_velocities[1], 1.2)
+    # 8 rad/s² now; 4 rad/s² is the least: from 1.2 to 0.8 rad/s at most.
+    assert safety_filter.filter(None, 0.0).joint_velocities[1] <= 0.8 + 1e-9
+
+
+def test_braking_after_missed_periods_goes_on_from_the_deceleration_of_the_tail(safety_filter: SafetyFilter) -> None:
+    """In one missed period the arm braked by 10 rad/s² from 3 to 2 rad/s; from rest, jerk alone would give 4."""
+    moving(safety_filter)
+    safety_filter.miss(1)
+    assert safety_filter.brake().joint_velocities[1] == pytest.approx(1.0)
+
+
+def test_arm_that_braked_through_the_missed_periods_is_at_rest() -> None:
+    for speed in np.random.default_rng(0).uniform(0.1, 0.9, 20):
+        safety_filter = SafetyFilter(LIMITS, PERIOD_S, MAX_AGE_S)
+        safety_filter.activate(np.zeros(2))
+        safety_filter.filter(np.array([0.0, speed * PERIOD_S]), age_s=0.0)
+        safety_filter.miss(30)
+        assert not safety_filter.is_moving
+
+
+def test_missed_periods_before_activation_are_an_error() -> None:
+    with pytest.raises(CommandError, match="not activated"):
+        SafetyFilter(LIMITS, PERIOD_S, MAX_AGE_S).miss(1)
+
+
 def test_braking_never_turns_a_joint_round(safety_filter: SafetyFilter) -> None:
     """Joint b slows down at full rate already; releasing that with limited jerk would send it backwards."""
     moving(safety_filter)
@@ -206,6 +284,9 @@ def test_results_do_not_share_memory_with_the_filter(safety_filter: SafetyFilter
     command = safety_filter.filter(np.array([0.1, 0.0]), age_s=0.0)
     command.joint_positions[:] = 9.0
     command.joint_velocities[:] = 9.0
+    refused = safety_filter.filter(None, 0.0)
+    assert refused.joint_positions[0] <= 1.0
+    refused.joint_positions[:] = refused.joint_velocities[:] = 9.0
     assert safety_filter.filter(None, 0.0).joint_positions[0] <= 1.0
 
 

@@ -38,6 +38,30 @@ def test_skill_gives_one_action_per_step_and_holds_its_latent():
     assert all(np.array_equal(given, LATENT) for given in executor.decoder.latents)
 
 
+def test_nobody_changes_the_latent_of_a_skill_under_way():
+    """A float32 array needs no conversion: it was shared with the caller when no copy was made."""
+
+    class WritingDecoder:
+        def decode(self, observation: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
+            latent[:] = 0.0
+            return observation[:2]
+
+    latent, executor = LATENT.astype(np.float32), make_executor(WritingDecoder())
+    executor.start(latent)
+    latent[:] = 99.0
+    assert executor.latent is not None and executor.latent.tolist() == LATENT.tolist()
+    with pytest.raises(ValueError, match="read-only"):
+        executor.step(OBSERVATION)
+
+
+def test_abort_leaves_nothing_of_the_skill():
+    executor = make_executor()
+    executor.start(LATENT)
+    executor.step(OBSERVATION)
+    executor.abort()
+    assert (executor.latent, executor.steps_done, executor.steps_left) == (None, 0, 0)
+
+
 def test_closed_loop_sees_each_observation():
     executor = make_executor()
     executor.start(LATENT)
@@ -89,11 +113,19 @@ def test_no_action_without_a_skill():
         executor.step(OBSERVATION)
 
 
-@pytest.mark.parametrize("observation", [np.zeros(2), np.zeros((1, 3)), np.array([0.0, np.nan, 0.0])])
-def test_bad_observation_is_refused_before_the_decoder_sees_it(observation):
+@pytest.mark.parametrize(
+    ("observation", "told"),
+    [
+        (np.zeros(2), "observation has shape"),
+        (np.zeros((1, 3)), "observation has shape"),
+        (np.array([0.0, np.nan, 0.0]), "observation is nan at 1"),
+        (np.array([0.0, 0.0, -np.inf]), "observation is -inf at 2"),
+    ],
+)
+def test_bad_observation_is_refused_before_the_decoder_sees_it(observation, told):
     executor = make_executor()
     executor.start(LATENT)
-    with pytest.raises(ObservationError, match="observation"):
+    with pytest.raises(ObservationError, match=told):
         executor.step(observation)
     assert executor.steps_done == 0
     np.testing.assert_array_equal(executor.step(OBSERVATION), [1.5, 2.25])

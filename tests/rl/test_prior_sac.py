@@ -1,6 +1,7 @@
 """Losses by numbers worked out by hand, and what one update may and may not change."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,17 @@ def test_policy_loss_takes_the_smaller_critic_and_adds_the_weighted_cost():
     assert info["cost"].item() == pytest.approx(3.0)
 
 
+def test_each_loss_reaches_only_what_it_trains():
+    values, cost, alpha, target = (torch.ones(size, requires_grad=True) for size in ((2, 3), (3,), (), (3,)))
+    policy_loss(values, cost, alpha)[0].backward()
+    assert alpha.grad is None and cost.grad is not None
+    critic_loss(values, target)[0].backward()
+    assert target.grad is None
+    log_alpha, cost = torch.zeros((), requires_grad=True), torch.ones(3, requires_grad=True)
+    temperature_loss(log_alpha, cost, 5.0)[0].backward()
+    assert cost.grad is None and log_alpha.grad is not None
+
+
 def test_critic_loss_is_half_the_squared_error_of_both():
     # 0.5 * mean(1, 4) + 0.5 * mean(0, 1) = 1.25 + 0.25
     loss, info = critic_loss(torch.tensor([[1.0, 2.0], [0.0, 1.0]]), torch.zeros(2))
@@ -107,7 +119,8 @@ def test_next_values_stay_between_nothing_and_the_reward_still_to_be_had(value, 
 @pytest.mark.parametrize(("cost", "grows"), [(7.0, True), (3.0, False)])
 def test_temperature_grows_only_while_the_divergence_is_above_its_target(cost, grows):
     log_alpha = torch.tensor(math.log(0.1), requires_grad=True)
-    loss, _ = temperature_loss(log_alpha, torch.tensor([cost]), target=5.0)
+    loss, info = temperature_loss(log_alpha, torch.tensor([cost]), target=5.0)
+    assert info["temperature"].item() == pytest.approx(0.1)
     loss.backward()
     assert loss.item() == pytest.approx(0.1 * (5.0 - cost))
     assert (-log_alpha.grad > 0.0) == grows  # type: ignore[operator]
@@ -143,6 +156,82 @@ def test_policy_without_prior_starts_near_a_standard_normal():
     torch.manual_seed(0)
     mean, log_std = HighLevelPolicy(standard_normal_network(3, 2, 32, 3), 0, 3.0)(torch.randn(50, 3), torch.empty(0))
     assert mean.abs().max() < 0.2 and log_std.abs().max() < 0.2
+
+
+@pytest.mark.parametrize("with_prior", [True, False])
+def test_an_update_computes_what_the_equations_say(with_prior):
+    """The target is of the next observation, the policy's own latents there and the target critics, within its bounds."""
+    config = replace(CONFIG, initial_temperature=1.0, max_divergence=0.3, divergence_samples=0)
+    subject, one = learner(config, with_prior), batch(reward=0.5)
+    with torch.no_grad():
+        for value in (*subject.policy.parameters(), *subject.target_critic.parameters()):
+            value.add_(0.2)  # the policy has left the prior, the critics their targets
+    noise = torch.Generator().manual_seed(0)
+
+    def act(observation, progress):
+        gaussian = subject.policy(observation, progress)
+        u = gaussian.sample(noise)
+        z = 3.0 * torch.tanh(u / 3.0)
+        if not with_prior:
+            return z, log_likelihood(gaussian, u, 3.0)
+        return z, prior_divergence(gaussian, subject.prior(observation, progress), 0)  # type: ignore[misc]
+
+    now, later = torch.eye(3)[one.progress], torch.eye(3)[one.next_progress]
+    with torch.no_grad():
+        z, cost = act(one.observation, now)
+        next_z, next_cost = act(one.next_observation, later)
+        next_values = subject.target_critic(torch.cat((one.next_observation, later, next_z), dim=1)).amin(0)
+        remaining = 2.0 - one.next_progress
+        target = 0.5 + 0.9 * (next_values - next_cost.clamp(max=0.3)).clamp(min=0.0).minimum(remaining)
+        values = subject.critic(torch.cat((one.observation, now, one.latent), dim=1))
+        own_values = subject.critic(torch.cat((one.observation, now, z), dim=1)).amin(0)
+    info = subject.update(one, 1e-3)
+    assert info.cost == pytest.approx(cost.mean().item(), rel=1e-4)
+    assert info.critic_loss == pytest.approx(0.5 * (values - target).square().mean(1).sum().item(), rel=1e-4)
+    assert info.policy_loss == pytest.approx((cost - own_values).mean().item(), rel=1e-4)
+
+
+def test_every_part_learns_at_its_own_rate():
+    """The first step of Adam is the learning rate for every parameter that has a gradient."""
+    config = replace(CONFIG, learning_rate=1e-2, temperature_learning_rate=1e-1)
+    subject = learner(config)
+    parts = {
+        1e-3: list(subject.policy.parameters()),
+        1e-2: list(subject.critic.parameters()),
+        1e-1: [subject.log_alpha],
+    }
+    before = {rate: [value.detach().clone() for value in values] for rate, values in parts.items()}
+    subject.update(batch(), 1e-3)
+    for rate, values in parts.items():
+        moved = max((new - old).abs().max().item() for new, old in zip(values, before[rate], strict=True))
+        assert moved == pytest.approx(rate, rel=1e-2)
+
+
+def test_plain_sac_holds_the_entropy_and_not_a_divergence():
+    assert learner(with_prior=False).cost_target == 2.0  # the size of the latent
+    assert learner().cost_target == CONFIG.target_divergence
+
+
+def test_mean_latent_is_within_the_limit():
+    subject = learner()
+    gaussian, latent = subject.choose(torch.full((1, 3), 30.0), torch.tensor([0]))
+    assert gaussian.mean.abs().max() > 3.0
+    torch.testing.assert_close(latent, 3.0 * torch.tanh(gaussian.mean / 3.0))
+
+
+def test_critic_by_hand():
+    critic = TwinCritic(1, 1, 1, layer_norm=False)
+    with torch.no_grad():
+        for value in critic.parameters():
+            value.fill_(1.0)
+    # -3 + 1 = -2, leaky: -0.4, and 1 * -0.4 + 1 = 0.6
+    torch.testing.assert_close(critic(torch.tensor([[-3.0]])), torch.full((2, 1), 0.6))
+
+
+def test_layer_norm_bounds_what_a_critic_says_far_away():
+    critic = TwinCritic(3, 16, 2, layer_norm=True)
+    inputs = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(critic(1e4 * inputs), critic(1e2 * inputs), rtol=1e-2, atol=1e-2)
 
 
 def test_an_update_moves_the_policy_and_never_the_prior():
@@ -205,18 +294,22 @@ def test_a_restored_learner_continues_bit_for_bit(with_prior):
         restored.prior = original.prior
     for _ in range(3):
         original.update(batch(), 1e-3)
-    restored.restore(original.state())
+    state = original.state()
+    kept = state["critic"]["weights.0"].clone()
+    restored.restore(state)
     for _ in range(3):
         assert original.update(batch(), 1e-3) == restored.update(batch(), 1e-3)
     for a, b in zip(original.policy.parameters(), restored.policy.parameters(), strict=True):
         assert torch.equal(a, b)
+    assert torch.equal(state["critic"]["weights.0"], kept)  # what was saved does not go on learning
 
 
-def test_a_loss_that_is_not_finite_stops_learning_and_changes_no_weight():
+@pytest.mark.parametrize("reward", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_stops_learning_and_changes_no_weight(reward):
     subject = learner()
     subject.update(batch(), 1e-3)
     before = [value.clone() for value in (*subject.policy.parameters(), *subject.critic.parameters())]
-    with pytest.raises(TrainingError, match=r"update 2 is nan.*last checkpoint is kept"):
-        subject.update(batch(reward=np.nan), 1e-3)
+    with pytest.raises(TrainingError, match=r"update 2 is (nan|inf).*last checkpoint is kept"):
+        subject.update(batch(reward=reward), 1e-3)
     after = (*subject.policy.parameters(), *subject.critic.parameters())
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
