@@ -1,6 +1,15 @@
 from dataclasses import replace
 
-from spirl_ros.monitoring.page_html import health_html, safety_html, skill_html, status_html, task_html
+from spirl_ros.monitoring.gauges import Gauge
+from spirl_ros.monitoring.page_html import (
+    gauges_html,
+    health_html,
+    problem_html,
+    safety_html,
+    skill_html,
+    status_html,
+    task_html,
+)
 from spirl_ros.monitoring.views import ChoiceView, GraphView, HealthView, SafetyView, SkillView, TaskView
 
 TASK = TaskView(
@@ -42,7 +51,8 @@ def test_latent_bars_go_left_and_right_and_never_leave_their_box() -> None:
 
 
 def test_divergence_is_that_of_the_skill_under_way() -> None:
-    assert "by the policy · 2.50 nats from the prior" in skill_html(SKILL, ChoiceView(5, "policy", 2.5))
+    text = skill_html(SKILL, ChoiceView(5, "policy", 2.5))
+    assert "skill 5 by the policy · 6 of 10 steps left · KL 2.50 nats" in text
     assert "nats" not in skill_html(SKILL, ChoiceView(4, "policy", 2.5))
     assert "nats" not in skill_html(SKILL, ChoiceView(5, "manual", float("nan")))
 
@@ -61,7 +71,7 @@ def test_silence_is_called_by_its_name() -> None:
 
 def test_interventions_are_counted_and_named() -> None:
     text = safety_html(SafetyView("limited", "velocity of joint1", ("joint1",), 12, 0.004))
-    assert "12 interventions" in text and "velocity of joint1" in text and "4 ms" in text
+    assert "12 interventions" in text and "velocity of joint1" in text
 
 
 def test_stale_node_says_since_when() -> None:
@@ -69,13 +79,37 @@ def test_stale_node_says_since_when() -> None:
     assert "no diagnostics for 7 s" in text and "simulating" not in text
 
 
+def test_worst_problem_is_told_in_one_line_and_listed_first() -> None:
+    health = (
+        HealthView("arm: active", "ok", "following", {}, 0.1),
+        HealthView("policy: active", "warn", "late", {}, 0.1),
+        HealthView("left/sim: active", "error", "too slow", {}, 0.1),
+    )
+    text = problem_html(health)
+    assert "left/sim" in text and "too slow" in text and "1 more below" in text and "late" not in text
+    text = health_html(health, GraphView())
+    assert text.index("left/sim") < text.index("policy") < text.index("arm")
+    assert "1 nodes, no problem" in problem_html(health[:1]) and "no diagnostics yet" in problem_html(())
+
+
+def test_gauge_shows_value_level_and_a_bar_that_is_never_too_long() -> None:
+    text = gauges_html((Gauge("joint state age", "100 ms", 1.25, "warn"),))
+    assert 'data-level="warn"' in text and "100 ms" in text and "width:100.0%" in text
+
+
 def test_text_of_other_nodes_never_becomes_markup() -> None:
     """A node's name or reason is not ours: it must not put scripts into a page with an emergency stop."""
     evil = "<img src=x onerror=alert(1)>"
     skill = SkillView("latched", 1, 0, 10, (0.0,), evil, evil)
     safety = SafetyView("limited", evil, (evil,), 0, 0.0)
-    health = (HealthView(evil, "ok", evil, {evil: evil}, 0.0),)
+    health = (HealthView(evil, "warn", evil, {evil: evil}, 0.0),)
     task = replace(TASK, subtasks=(evil, "kettle"), completed_at_step={evil + "2": 1})
     view = GraphView(skill=skill, state_age_s=0.0, skill_age_s=0.0)
-    for text in (status_html(view), safety_html(safety), health_html(health, view), task_html(task)):
+    for text in (
+        status_html(view),
+        safety_html(safety),
+        health_html(health, view),
+        problem_html(health),
+        task_html(task),
+    ):
         assert "<img" not in text and "&lt;img" in text

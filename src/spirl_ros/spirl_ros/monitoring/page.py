@@ -6,6 +6,8 @@ import numpy as np
 import viser
 
 from spirl_ros.monitoring import page_html
+from spirl_ros.monitoring.chart_html import charts_html
+from spirl_ros.monitoring.gauges import gauges
 from spirl_ros.monitoring.kitchen_meshes import KitchenMeshes
 from spirl_ros.monitoring.orders import PAUSE, RELEASE, RESET, RESUME, SOURCE, START, STOP, TASK, Order
 from spirl_ros.monitoring.page_server import PageServer
@@ -15,8 +17,13 @@ from spirl_ros.tasks.kitchen.scene import KitchenScene
 from spirl_ros.tasks.kitchen.subtasks import SUBTASKS, TASKS
 
 _CAMERA_M, _LOOK_AT_M = (0.75, -1.35, 2.75), (-0.2, 0.45, 1.8)
-_LINE_COLOURS = ("#1864ab", "#b35c00")
 _TRAIL_THICKNESS_M = 0.008
+_TRAINING_WIDTH_PX = 320
+
+# Keys that viser does not move the camera with: W, A, S, D, Q and E are taken.
+_STOP_KEY, _PAUSE_KEY, _START_KEY, _RESET_KEY = "X", "P", "G", "R"
+_PAUSE, _CONTINUE = f"Pause ({_PAUSE_KEY})", f"Continue ({_PAUSE_KEY})"
+_START, _RESET = f"Start ({_START_KEY})", f"Reset ({_RESET_KEY})"
 
 
 class MonitorPage:
@@ -29,6 +36,7 @@ class MonitorPage:
         scene: KitchenScene,
         on_order: Callable[[Order], None],
         on_viewers: Callable[[], None],
+        executor: str = "skill_executor",
     ) -> None:
         """Open the page.
 
@@ -38,14 +46,14 @@ class MonitorPage:
             scene: compiled with visuals.
             on_order: called from threads of the server when a button is pressed.
             on_viewers: called from threads of the server when a viewer comes or goes.
+            executor: name of the node whose diagnostics the gauges show.
 
         Raises:
             ConfigError: there is no such address on this machine.
         """
         self._server = server = PageServer(host, port)
-        self._on_order = on_order
+        self._on_order, self._executor = on_order, executor
         self._html: dict[str, viser.GuiHtmlHandle] = {}
-        self._charts: list[viser.GuiUplotHandle] = []
         self._trail: viser.LineSegmentsHandle | None = None
         server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="large")
         server.gui.set_panel_label("spirl_ros")
@@ -80,13 +88,15 @@ class MonitorPage:
             "task": page_html.task_html(view.task),
             "skill": page_html.skill_html(view.skill, view.choice),
             "safety": page_html.safety_html(view.safety),
+            "problem": page_html.problem_html(view.health),
+            "gauges": page_html.gauges_html(gauges(view, self._executor)),
             "health": page_html.health_html(view.health, view),
         }
         for name, text in texts.items():
             self._say(name, text)
         is_latched = view.skill is not None and view.skill.state in ("latched", "braking")
-        if self._release.disabled == is_latched:
-            self._release.disabled = not is_latched
+        if self._release.visible != is_latched:
+            self._release.visible = is_latched
 
     def show_answer(self, text: str, is_failure: bool = False) -> None:
         """Say what the last button led to."""
@@ -94,24 +104,23 @@ class MonitorPage:
 
     def show_paused(self, is_paused: bool) -> None:
         """Let the pause button say what it would do."""
-        if self._is_paused != is_paused:
-            self._is_paused = is_paused
-            self._pause.label = "Continue (P)" if is_paused else "Pause (P)"
+        self._is_paused = is_paused
+        self._offer_buttons()
 
     def show_source(self, source: str) -> None:
         """Mark who chooses skills: `policy`, `prior`, or empty for nobody who can be asked."""
-        self._source.disabled = self._start.disabled = not source
+        self._has_policy = bool(source)
+        self._offer_buttons()
+        if self._source.disabled == self._has_policy:
+            self._source.disabled = not self._has_policy
         if source and self._source.value != source:
             self._source.value = source  # pyright: ignore[reportAttributeAccessIssue]
 
     def show_training(self, history: TrainingHistory, text: str) -> None:
         """Draw the training curves; they appear with the first one."""
-        self._training.visible = True
-        self._say("training", text)
-        for chart, handle in zip(CHARTS, self._charts, strict=True):
-            curves = history.curves(chart)
-            if len(curves[0]) > 1:
-                handle.data, handle.visible = curves, True
+        if not self._training.visible:
+            self._training.visible = True
+        self._say("training", text + charts_html(CHARTS, history))
 
     def show_trail(self, points: np.ndarray, colours: np.ndarray) -> None:
         """Draw the way of the tool: segments (N, 2, 3) [m] and their colours (N, 3), 0 to 255."""
@@ -135,70 +144,65 @@ class MonitorPage:
             handle.content = text
 
     def _lay_out(self) -> None:
+        """What matters at a glance comes first and fits a laptop's screen of 1366 x 768 without scrolling."""
         gui = self._server.gui
-        self._html["status"] = gui.add_html("")
-        self._button("Emergency stop (S)", "S", "brake and stay at rest", lambda: Order(STOP), color="red")
-        self._release = self._button("Release the latch", None, "let skills move the arm again", lambda: Order(RELEASE))
-        self._release.disabled = True
-        self._html["answer"] = gui.add_html("")
+        # On top, where nothing that appears above it can push it away from under the pointer.
+        stop = gui.add_button(f"Emergency stop ({_STOP_KEY})", hint="brake and stay at rest", color="red")
+        stop.on_click(lambda _: self._on_order(Order(STOP)))
+        self._release = gui.add_button("Release the latch", hint="let skills move the arm again", visible=False)
+        self._release.on_click(lambda _: self._on_order(Order(RELEASE)))
+        for name in ("status", "answer", "problem"):
+            self._html[name] = gui.add_html("")
         with gui.add_folder("Task"):
             self._html["task"] = gui.add_html("")
-            self._pause = self._button(
-                "Pause (P)", "P", "whoever chooses what the arm does rests", lambda: Order(self._pause_or_resume())
+            self._is_paused = self._has_policy = False
+            self._buttons = gui.add_button_group(
+                "Episodes",
+                (_PAUSE, _RESET),
+                hint="Pause: whoever chooses what the arm does rests. Start: the policy begins. Reset: a new episode.",
             )
-            self._is_paused = False
-            self._start = self._button("Start episodes (E)", "E", "the policy begins", lambda: Order(START))
-            self._start.disabled = True
-            self._button("Reset scene (R)", "R", "begin a new episode", lambda: Order(RESET))
+            self._buttons.on_click(lambda event: self._on_order(self._order_of(event.target.value)))
             self._task = gui.add_dropdown("Next task", (*TASKS, *SUBTASKS), hint="begins with a reset of the scene")
             self._task.on_update(lambda event: self._order_by_person(event, Order(TASK, self._task.value)))
             self._source = gui.add_dropdown("Skills by", ("policy", "prior"), disabled=True, hint="who chooses skills")
             self._source.on_update(lambda event: self._order_by_person(event, Order(SOURCE, self._source.value)))
         with gui.add_folder("Skill"):
             self._html["skill"] = gui.add_html("")
-        with gui.add_folder("Safety filter"):
+        with gui.add_folder("Safety and timing"):
             self._html["safety"] = gui.add_html("")
+            self._html["gauges"] = gui.add_html("")
         with gui.add_folder("Nodes"):
             self._html["health"] = gui.add_html("")
-        self._training = gui.add_folder("Training")
-        self._training.visible = False
-        with self._training:
+        self._add_key("Emergency stop", _STOP_KEY, lambda: Order(STOP))
+        for label in (_PAUSE, _START, _RESET):
+            self._add_key(label.partition(" (")[0], label[-2], lambda label=label: self._order_of(label))
+        self._training = gui.add_panel(visible=False)
+        with self._training.add_tab("Training"):
             self._html["training"] = gui.add_html("")
-            for chart in CHARTS:
-                self._charts.append(_add_chart(gui, chart.title, chart.fields))
+        self._training.dock_left()
+        self._training.set_width(_TRAINING_WIDTH_PX)
 
-    def _button(
-        self, label: str, key: str | None, hint: str, order: Callable[[], Order], color: str | None = None
-    ) -> viser.GuiButtonHandle:
-        """A button, and the same under a key of the keyboard."""
-        gui = self._server.gui
-        button = gui.add_button(label, hint=hint, color=color)  # pyright: ignore[reportArgumentType]
-        button.on_click(lambda _: self._on_order(order()))
-        if key is not None:
-            command = gui.add_command(label.partition(" (")[0], description=hint, hotkey=key)  # pyright: ignore[reportArgumentType]
-            command.on_trigger(lambda _: self._on_order(order()))
-        return button
+    def _add_key(self, label: str, key: str, order: Callable[[], Order]) -> None:
+        """A key of the keyboard, which works wherever the page's focus is except in a text field."""
+        command = self._server.gui.add_command(label, hotkey=key)  # pyright: ignore[reportArgumentType]
+        command.on_trigger(lambda _: self._on_order(order()))
 
-    def _pause_or_resume(self) -> str:
-        return RESUME if self._is_paused else PAUSE
+    def _offer_buttons(self) -> None:
+        """Offer what can be done now; the pause's button says what it would do."""
+        start = (_START,) if self._has_policy else ()
+        options = (_CONTINUE if self._is_paused else _PAUSE, *start, _RESET)
+        if self._buttons.options != options:
+            self._buttons.options = options
+
+    def _order_of(self, label: str) -> Order:
+        """What a button of the group asks for."""
+        if label == _START:
+            return Order(START)
+        if label == _RESET:
+            return Order(RESET)
+        return Order(RESUME if self._is_paused else PAUSE)
 
     def _order_by_person(self, event: viser.GuiEvent, order: Order) -> None:
         # The page's own changes of a value come without a client.
         if event.client is not None:
             self._on_order(order)
-
-
-def _add_chart(gui: viser.GuiApi, title: str, fields: tuple[str, ...]) -> viser.GuiUplotHandle:
-    nothing = np.zeros(1)
-    series = [{"label": "steps"}] + [
-        {"label": field.replace("_", " "), "stroke": colour, "width": 1.5}
-        for field, colour in zip(fields, _LINE_COLOURS, strict=False)
-    ]
-    return gui.add_uplot(
-        (nothing, *(nothing for _ in fields)),
-        tuple(series),  # pyright: ignore[reportArgumentType]
-        title=title,
-        scales={"x": {"time": False}},  # pyright: ignore[reportArgumentType]
-        height=140,
-        visible=False,
-    )

@@ -3,10 +3,11 @@
 import math
 from html import escape
 
+from spirl_ros.monitoring.gauges import Gauge
 from spirl_ros.monitoring.views import ChoiceView, GraphView, HealthView, SafetyView, SkillView, TaskView, TrainingView
 
 SILENT_AFTER_S = 1.0
-"""Joint states older than this [s] are called old."""
+"""Joint states older than this [s] are called silent."""
 _WIDEST_LATENT = 3.0
 """A latent of this size fills its bar; larger ones stay full."""
 
@@ -30,6 +31,8 @@ _KINDS = {
     "error": "bad",
     "stale": "quiet",
 }
+_SEVERITY = ("error", "warn", "stale", "ok")
+"""Levels of diagnostics, worst first."""
 
 
 def status_html(view: GraphView) -> str:
@@ -82,14 +85,19 @@ def skill_html(skill: SkillView | None, choice: ChoiceView | None) -> str:
     if skill.skill_id == 0 and not skill.latent:
         return _quiet(f"no skill yet · bundle {escape(skill.bundle or 'none')}")
     left = skill.horizon - skill.step if skill.state == "executing" else 0
-    head = f"skill {skill.skill_id} · {left} of {skill.horizon} steps left"
+    head, divergence = f"skill {skill.skill_id}", ""
     if choice is not None and choice.skill_id == skill.skill_id:
-        head += f" · by the {choice.source}"
+        head += f" by the {choice.source}"
         if math.isfinite(choice.prior_divergence):
-            head += f" · {choice.prior_divergence:.2f} nats from the prior"
+            divergence = f" · KL {choice.prior_divergence:.2f} nats"
+    # One line, or the page would jump with every skill.
+    title = "KL: divergence of the policy from the skill prior"
+    head = f'<div title="{title}">{head} · {left} of {skill.horizon} steps left{divergence}</div>'
     bars = "".join(_latent_bar(index, value) for index, value in enumerate(skill.latent))
     progress = _bar(skill.step / max(1, skill.horizon), _COLOURS[_KINDS[skill.state]])
-    return _section(f"<div>{head}</div>{progress}<div style='margin-top:.4em'>{bars}</div>")
+    columns = "display:grid;grid-auto-flow:column;grid-template-columns:1fr 1fr;column-gap:1em;margin-top:.3em"
+    rows = f"grid-template-rows:repeat({math.ceil(len(skill.latent) / 2)},auto)"
+    return _section(f'{head}{progress}<div style="{columns};{rows}">{bars}</div>')
 
 
 def safety_html(safety: SafetyView | None) -> str:
@@ -97,7 +105,7 @@ def safety_html(safety: SafetyView | None) -> str:
     if safety is None:
         return _quiet("no safety filter in this graph")
     parts = [_badge(safety.state, _KINDS[safety.state])]
-    parts.append(f" {safety.interventions} interventions · state {safety.joint_state_age_s * 1e3:.0f} ms old")
+    parts.append(f" {safety.interventions} interventions")
     if safety.reason:
         parts.append(f"<div>{escape(safety.reason)}</div>")
     if safety.limited_joint_names:
@@ -105,21 +113,48 @@ def safety_html(safety: SafetyView | None) -> str:
     return _section("".join(parts))
 
 
+def gauges_html(gauges: tuple[Gauge, ...]) -> str:
+    """How well the rates are kept: two gauges in a row."""
+    cells = "".join(
+        f'<div class="gauge" data-level="{gauge.level}"><div style="{_ROW};justify-content:space-between">'
+        f'<span style="color:{_COLOURS["quiet"]}">{escape(gauge.name)}</span>'
+        f'<span style="color:{_COLOURS[_KINDS[gauge.level]]};font-weight:600">{escape(gauge.text)}</span></div>'
+        f"{_bar(gauge.share, _COLOURS[_KINDS[gauge.level]])}</div>"
+        for gauge in gauges
+    )
+    grid = "display:grid;grid-template-columns:1fr 1fr;column-gap:1em;font-size:.9em;margin-top:.3em"
+    return _section(f'<div style="{grid}">{cells}</div>')
+
+
 def health_html(health: tuple[HealthView, ...], view: GraphView) -> str:
-    """Rates and latencies, then a line per node."""
-    gauges = [f"page {view.frame_rate_hz:.0f} Hz", f"{view.viewers} viewers"]
+    """How often states come and the page is drawn, then each node: those with a problem first."""
+    rates = [f"page {view.frame_rate_hz:.0f} Hz", f"{view.viewers} viewers"]
     if math.isfinite(view.state_rate_hz):
-        gauges.insert(0, f"joint states {view.state_rate_hz:.0f} Hz")
-    rows = [_small(" · ".join(gauges))]
-    for node in health:
+        rates.insert(0, f"joint states {view.state_rate_hz:.0f} Hz")
+    rows = [_small(" · ".join(rates))]
+    for node in sorted(health, key=lambda node: _SEVERITY.index(node.level)):
         colour = _COLOURS[_KINDS[node.level]]
-        text = f"no diagnostics for {node.age_s:.0f} s" if node.level == "stale" else node.message
         values = " · ".join(f"{name} {value}" for name, value in node.values.items() if value)
         rows.append(
             f'<div style="margin-top:.35em"><span style="color:{colour}">●</span> <b>{escape(node.name)}</b> '
-            f"{escape(text)}</div>{_small(escape(values))}"
+            f"{escape(_report(node))}</div>{_small(escape(values))}"
         )
     return _section("".join(rows))
+
+
+def problem_html(health: tuple[HealthView, ...]) -> str:
+    """The worst that a node reports, for those who do not look at each. Always one line: nothing below it jumps."""
+    nodes = [node for node in health if node.level != "ok"]
+    if not nodes:
+        return _quiet(f"{len(health)} nodes, no problem reported" if health else "no diagnostics yet")
+    worst = min(nodes, key=lambda node: _SEVERITY.index(node.level))
+    others = f"{len(nodes) - 1} more below" if len(nodes) > 1 else ""
+    name, report = escape(worst.name.partition(":")[0]), escape(_report(worst))
+    one_line = "overflow:hidden;text-overflow:ellipsis;white-space:nowrap;flex:1"
+    return _section(
+        f'<div style="{_ROW}"><span title="{report}" style="{one_line}">'
+        f'<span style="color:{_COLOURS[_KINDS[worst.level]]}">●</span> <b>{name}</b> {report}</span>{_small(others)}</div>'
+    )
 
 
 def training_html(training: TrainingView) -> str:
@@ -141,8 +176,12 @@ def answer_html(text: str, is_failure: bool) -> str:
     return f'<div role="status" aria-live="polite" style="{_TEXT};color:{colour}">{escape(text)}</div>'
 
 
-_TEXT = "padding:0 .75em;font-size:.85em;line-height:1.45;overflow-wrap:anywhere"
+_TEXT = "padding:0 .75em .35em;font-size:.85em;line-height:1.45;overflow-wrap:anywhere"
 _ROW = "display:flex;align-items:baseline"
+
+
+def _report(node: HealthView) -> str:
+    return f"no diagnostics for {node.age_s:.0f} s" if node.level == "stale" else node.message
 
 
 def _section(content: str) -> str:

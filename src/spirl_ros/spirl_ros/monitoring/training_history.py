@@ -23,7 +23,8 @@ CHARTS = (
     Chart("reward of an episode", ("episode_reward",)),
     Chart("divergence from the prior [nats]", ("prior_divergence", "target_divergence")),
     Chart("temperature", ("temperature",)),
-    Chart("losses", ("critic_loss", "policy_loss")),
+    Chart("critic loss", ("critic_loss",)),
+    Chart("policy loss", ("policy_loss",)),
 )
 FIELDS = ("env_steps", *(field for chart in CHARTS for field in chart.fields))
 
@@ -53,6 +54,11 @@ class TrainingHistory:
             self._points = self._points[::2]
             self._stride *= 2
         return True
+
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Control steps of the first and of the last point; of a training without points 0 and 0."""
+        return (self._points[0][0], self._points[-1][0]) if self._points else (0.0, 0.0)
 
     def curves(self, chart: Chart) -> tuple[np.ndarray, ...]:
         """Control steps, then each field of the chart, all (N,); points where a field is not finite are left out."""

@@ -113,6 +113,10 @@ class GraphListener:
         self._measure_rate(now_s)
         return self._episode() != episode
 
+    def state_age_s(self, now_s: float) -> float:
+        """Time since the last joint state [s]; infinite before the first."""
+        return now_s - self._state_s
+
     def lifecycle_state(self, node_name: str) -> str:
         """Lifecycle state of a node in this namespace as its diagnostics say; empty when there are none of late."""
         status, _ = self._health.get(self._full_name(node_name), (None, 0.0))
@@ -135,7 +139,7 @@ class GraphListener:
                 to_health_view(status, now_s - heard_s) for _, (status, heard_s) in sorted(self._health.items())
             ),
             training=None if self._training is None else to_training_view(self._training),
-            state_age_s=now_s - self._state_s,
+            state_age_s=self.state_age_s(now_s),
             state_rate_hz=self._state_rate_hz,
             skill_age_s=now_s - self._skill_s,
             frame_rate_hz=frame_rate_hz,

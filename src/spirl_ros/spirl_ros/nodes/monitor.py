@@ -14,7 +14,7 @@ from spirl_ros.monitoring.tool_paths import ToolPaths
 from spirl_ros.monitoring.training_history import TrainingHistory
 from spirl_ros.nodes.graph_listener import GraphListener
 from spirl_ros.nodes.graph_orders import SOURCE_PARAMETER, GraphOrders
-from spirl_ros.nodes.managed_node import OK, ManagedNode, run
+from spirl_ros.nodes.managed_node import OK, WARN, ManagedNode, run
 from spirl_ros.nodes.monitor_views import to_training_view
 from spirl_ros.nodes.parameters import parameter, read_parameters
 from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
@@ -62,7 +62,7 @@ class Monitor(ManagedNode):
         scene = load_kitchen_scene(with_visuals=True)
         self._orders: deque[Order] = deque()
         self._wake = self.create_guard_condition(self._on_wake)
-        self._page = MonitorPage(config.host, config.port, scene, self._on_order, self._wake.trigger)
+        self._page = MonitorPage(config.host, config.port, scene, self._on_order, self._wake.trigger, config.executor)
         self._listener = GraphListener(self, scene)
         self._deciders = tuple(name.strip() for name in config.deciders.split(",") if name.strip())
         self._graph = GraphOrders(self, config.executor, config.policy, self._deciders, self._page.show_answer)
@@ -96,8 +96,23 @@ class Monitor(ManagedNode):
         """Where the page is, who looks at it, and how often it is drawn."""
         if not self.is_active:
             return OK, "not active", {}
-        values = {"page": self._page.url, "viewers": self._page.viewers, "page rate [Hz]": self._frame_rate_hz}
-        return OK, "showing" if self._page.viewers else "nobody looks", values
+        values: dict[str, object] = {
+            "page": self._page.url,
+            "viewers": self._page.viewers,
+            "page rate [Hz]": self._frame_rate_hz,
+            "orders waiting": len(self._orders),
+        }
+        thread = self._thread
+        if thread is None:
+            return OK, "nobody looks", values
+        timing = thread.timing()
+        age_s = self._listener.state_age_s(self.now_s())
+        values |= {
+            "worst lateness [ms]": timing.worst_lateness_s * 1e3,
+            "missed ticks": timing.missed,
+            "joint state age [s]": age_s,
+        }
+        return (OK, "showing", values) if age_s < 1.0 else (WARN, "no joint states to show", values)
 
     def _on_order(self, order: Order) -> None:
         self._orders.append(order)
