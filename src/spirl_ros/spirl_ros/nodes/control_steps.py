@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from spirl_ros.control.control_loop import ControlLoop, LoopState, Tick
+from spirl_ros.control.event_rate import EventRate
 from spirl_ros.nodes.arm_command_topic import ArmCommandTopic
 from spirl_ros.nodes.executor_status import StepRecord
 
@@ -45,6 +46,7 @@ class ControlSteps:
         self.sent_s = now_s()
         """When the last command was sent [s]."""
         self._latencies_s: deque[float] = deque(maxlen=RECENT)
+        self._rate = EventRate("commands")
 
     def step(
         self,
@@ -74,6 +76,7 @@ class ControlSteps:
             self.command_topic.send(tick.command, 0.0 if begins_ns else late_s, begins_ns)
             self.sent_s = self._now_s()
             self._latencies_s.append(self.sent_s - begin_s)
+            self._rate.mark(self.sent_s)
         else:
             self.command_topic.show_life()
         self.reason = tick.reason
@@ -86,13 +89,13 @@ class ControlSteps:
             yield self._records.popleft()
 
     def diagnose(self) -> dict[str, object]:
-        """How long it took from the beginning of a step to its command sent, over the last RECENT of them."""
+        """Commands per second, and how long they took from the beginning of a step, over the last RECENT of them."""
         with self.lock:
-            latencies_s = list(self._latencies_s)
+            latencies_s, values = list(self._latencies_s), self._rate.diagnose(self._now_s())
         if not latencies_s:
-            return {}
+            return values
         p50_s, p99_s = np.percentile(latencies_s, (50.0, 99.0))
-        return {"tick to command p50 [ms]": float(p50_s) * 1e3, "tick to command p99 [ms]": float(p99_s) * 1e3}
+        return values | {"tick to command p50 [ms]": float(p50_s) * 1e3, "tick to command p99 [ms]": float(p99_s) * 1e3}
 
     def brake_to_rest(self, now_s: Callable[[], float], wait: Callable[[], object]) -> None:
         """Send the whole way to rest, after `loop.stop`; `wait` passes the time between two commands. Lock held."""

@@ -14,6 +14,7 @@ from trajectory_msgs.msg import JointTrajectory
 from spirl_msgs.msg import SceneState, TaskStatus
 from spirl_msgs.srv import ResetScene, SetTask
 from spirl_ros.arms.mujoco_arm import MujocoArm, Tick
+from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.periodic_thread import PeriodicThread
 from spirl_ros.errors import CommandError, SpirlError
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
@@ -84,6 +85,7 @@ class MujocoSim(ManagedNode):
         self._last_refusal = ""
         self._reported_time_ns = 0
         self._real_time_factor = float("nan")
+        self._state_rate, self._command_rate = EventRate("joint states"), EventRate("commands")
 
     def configure(self) -> None:
         """Load the scene and open topics and services."""
@@ -179,6 +181,8 @@ class MujocoSim(ManagedNode):
                 "episode": self._arm.episode,
                 "refused commands": self._refused_commands,
                 "last refusal": self._last_refusal,
+                **self._state_rate.diagnose(self.now_s()),
+                **self._command_rate.diagnose(self.now_s()),
             }
             simulated_s = (self._arm.time_ns - self._reported_time_ns) * 1e-9
             self._reported_time_ns = self._arm.time_ns
@@ -192,6 +196,8 @@ class MujocoSim(ManagedNode):
                 "worst lateness [ms]": timing.worst_lateness_s * 1e3,
                 "missed ticks": timing.missed,
             }
+            if timing.missed and level == OK:
+                level, message = WARN, f"missed ticks in the last second: {timing.missed}"
             if self._real_time_factor < 0.95:
                 level, message = ERROR, f"too slow for real time: factor {self._real_time_factor:.2f}"
         return level, message, values
@@ -222,6 +228,7 @@ class MujocoSim(ManagedNode):
                 self._last_refusal = str(error)
                 self.get_logger().error(f"command refused, the arm holds: {error}", throttle_duration_sec=1.0)
                 return
+            self._command_rate.mark(self.now_s())
             if self._config.rate == "lockstep":
                 self._publish(self._arm.advance_control_step())
                 self._repeat_timer.reset()
@@ -259,6 +266,7 @@ class MujocoSim(ManagedNode):
         self._scene_state = to_scene_state(tick.measurement, scene.scene_names, stamp, self._config.frame_id)
         self._clock_publisher.publish(Clock(clock=stamp))
         self._joint_state_publisher.publish(self._joint_state)
+        self._state_rate.mark(self.now_s())
         self._scene_state_publisher.publish(self._scene_state)
         if is_reset or tick.step is not None:
             self._task_status_publisher.publish(to_task_status(self._arm, tick.step, stamp))

@@ -39,6 +39,7 @@ class RealtimePace:
         # A clock that is told by messages is too coarse to begin a trajectory by.
         self._may_stamp = config.stamp_commands == "auto" and not node.get_parameter("use_sim_time").value
         self._scheduling = ""
+        self._period_s = period_s
         self._latenesses_s: deque[float] = deque(maxlen=RECENT)
         self._thread = PeriodicThread("control", period_s, self._on_period, on_error)
 
@@ -83,6 +84,7 @@ class RealtimePace:
         with self._steps.lock:
             latenesses_s = list(self._latenesses_s) or [0.0]
         return {
+            "control rate asked for [Hz]": 1.0 / self._period_s,
             "scheduling": self._scheduling,
             "lateness p99 [ms]": float(np.percentile(latenesses_s, 99.0)) * 1e3,
             "worst lateness [ms]": timing.worst_lateness_s * 1e3,

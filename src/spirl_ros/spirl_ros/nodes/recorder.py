@@ -122,6 +122,8 @@ class Recorder(ManagedNode):
 
     def activate(self) -> None:
         """Be ready to record."""
+        self._fetched, self._longest_fetch_s = 0, 0.0
+        self._fetched_s = self._counted_s = self.now_s()
         self._timers_of_recorder = [
             self.create_timer(FETCH_PERIOD_S, self._fetch, clock=self.steady_clock),
             self.create_timer(0.5, self._publish_status, clock=self.steady_clock),
@@ -159,10 +161,22 @@ class Recorder(ManagedNode):
             "messages": status.messages,
             "finished episodes": status.episodes,
             "free space [MB]": status.free_bytes / 1e6,
+            "waiting for the disk [MB]": self._recorder.waiting_bytes / 1e6,
             "lost messages": self._subscriptions_of_recorder.lost,
+            "longest time between fetches [ms]": 1e3 * self._longest_fetch_s,
         }
+        now_s = self.now_s()
+        if now_s > self._counted_s:
+            values["messages [Hz]"] = self._fetched / (now_s - self._counted_s)
+        self._fetched, self._counted_s, self._longest_fetch_s = 0, now_s, 0.0
         if status.state == FAILED:
             return ERROR, status.reason, values
+        if status.free_bytes < 2e6 * self._config.min_free_mb:
+            return (
+                WARN,
+                f"{status.free_bytes / 1e6:.0f} MB free; recording ends at {self._config.min_free_mb:.0f}",
+                values,
+            )
         if self._subscriptions_of_recorder.lost:
             return WARN, f"{self._subscriptions_of_recorder.lost} messages were lost on the way", values
         return OK, status.state, values
@@ -187,6 +201,9 @@ class Recorder(ManagedNode):
     def _fetch(self) -> None:
         """Twenty times a second: take in what arrived and hand it on."""
         batch = self._subscriptions_of_recorder.fetch()
+        now_s = self.now_s()
+        self._fetched += len(batch)
+        self._longest_fetch_s, self._fetched_s = max(self._longest_fetch_s, now_s - self._fetched_s), now_s
         if self._status_topic is None:
             self._recorder.write(batch)
             self._remember(batch)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from visualization_msgs.msg import Marker, MarkerArray
 
+from spirl_ros.control.event_rate import EventRate
 from spirl_ros.deployment.bundle import load_bundle
 from spirl_ros.monitoring.scene_shapes import SceneShapes
 from spirl_ros.monitoring.skill_preview import SkillPreview
 from spirl_ros.monitoring.tool_paths import KEPT_SKILLS, ToolPaths
 from spirl_ros.monitoring.views import EXECUTING, ChoiceView, SkillView
 from spirl_ros.nodes.graph_listener import GraphListener
-from spirl_ros.nodes.managed_node import OK, ManagedNode, run
+from spirl_ros.nodes.managed_node import OK, WARN, ManagedNode, run
 from spirl_ros.nodes.marker_messages import (
     to_path_markers,
     to_pose,
@@ -73,6 +74,7 @@ class SceneMarkers(ManagedNode):
     def activate(self) -> None:
         """Begin to publish, and open RViz if asked to."""
         self._paths = ToolPaths()
+        self._rate = EventRate("marker arrays")
         self._generator = np.random.default_rng(self._config.seed)
         self._previewed, self._preview_markers = 0, []
         self._still_due_s = self.now_s()
@@ -96,11 +98,19 @@ class SceneMarkers(ManagedNode):
         self.destroy_publisher(self._publisher)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
-        """Who listens."""
+        """Who listens, and how old what they see is."""
         if not self.is_active:
             return OK, "not active", {}
         listeners = self._publisher.get_subscription_count()
-        return OK, "publishing" if listeners else "nobody listens", {"listeners": listeners}
+        values: dict[str, object] = {
+            "listeners": listeners,
+            "bundle": self._config.bundle,
+            **self._rate.diagnose(self.now_s()),
+        }
+        if not listeners:
+            return OK, "nobody listens", values
+        values["joint state age [s]"] = age_s = self._listener.state_age_s(self.now_s())
+        return (OK, "publishing", values) if age_s < 1.0 else (WARN, "no joint states to show", values)
 
     def _publish(self) -> None:
         """One round, if anybody listens."""
@@ -134,6 +144,7 @@ class SceneMarkers(ManagedNode):
         for message in markers:
             message.header.frame_id, message.header.stamp = self._config.frame_id, listener.joint_state.header.stamp
         self._publisher.publish(MarkerArray(markers=markers))
+        self._rate.mark(self.now_s())
 
     def _kitchen(self, positions: np.ndarray, quaternions: np.ndarray, now_s: float) -> list[Marker]:
         """What moves every time, and what does not now and then."""

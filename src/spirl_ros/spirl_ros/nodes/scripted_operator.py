@@ -10,11 +10,12 @@ from std_msgs.msg import Float64MultiArray
 
 from spirl_msgs.msg import RecordingStatus, SceneState, TaskStatus
 from spirl_msgs.srv import ResetScene
+from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.kitchen_operator import KitchenOperator
 from spirl_ros.errors import ObservationError
-from spirl_ros.nodes.managed_node import ERROR, EXIT_FAULT, OK, ManagedNode, run
+from spirl_ros.nodes.managed_node import ERROR, EXIT_FAULT, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_action, to_position_command
 from spirl_ros.nodes.parameters import parameter, read_parameters
 from spirl_ros.tasks.episode_lines import EpisodeLines
@@ -76,6 +77,8 @@ class ScriptedOperator(ManagedNode):
         self._status: TaskStatus | None = None
         self._asked_s = -math.inf
         self._heard_s = self._followed_s = self.now_s()
+        self._command_rate = EventRate("commands")
+        self._missed_steps = self._told_missed = 0
         self._watch_timer = self.create_timer(0.1, self._watch, clock=self.steady_clock)
 
     def deactivate(self) -> None:
@@ -101,8 +104,15 @@ class ScriptedOperator(ManagedNode):
             "subtask": self._operator.current_subtask or "",
             "finished episodes": self._lines.finished,
             "observation age [s]": age_s,
+            "missed control steps": self._missed_steps,
+            **self._command_rate.diagnose(self.now_s()),
         }
-        return (OK, "driving", values) if age_s < 1.0 else (ERROR, f"no observation for {age_s:.1f} s", values)
+        new_missed, self._told_missed = self._missed_steps - self._told_missed, self._missed_steps
+        if age_s >= 1.0:
+            return ERROR, f"no observation for {age_s:.1f} s", values
+        if new_missed:
+            return WARN, f"missed control steps in the last second: {new_missed}", values
+        return OK, "driving", values
 
     def _watch(self) -> None:
         """Ten times a second: ask for a reset when there is no episode; give up when the simulator stays silent."""
@@ -203,12 +213,14 @@ class ScriptedOperator(ManagedNode):
             return
         missed_periods = (self._assembler.stamp_ns - due_ns) // CONTROL_PERIOD_NS
         self._next_action_ns = due_ns + (1 + missed_periods) * CONTROL_PERIOD_NS
+        self._missed_steps += missed_periods
         action = self._operator.act(self._assembler.observation())
         joint_positions = self._assembler.joint_positions()
         command = joint_positions if action is None else self._action_meaning.joint_command(action, joint_positions)
         intended = np.zeros_like(joint_positions) if action is None else self._operator.intended_action
         self._action_publisher.publish(to_action(intended))
         self._command_publisher.publish(to_position_command(command))
+        self._command_rate.mark(self.now_s())
 
 
 def main() -> None:

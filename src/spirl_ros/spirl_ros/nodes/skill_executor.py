@@ -13,6 +13,7 @@ from std_srvs.srv import Trigger
 from spirl_msgs.msg import SceneState, Skill, SkillStatus, TaskStatus
 from spirl_msgs.srv import LoadBundle
 from spirl_ros.control.control_loop import ControlLoop, LoopState
+from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_sequence import Outcome, SkillRequest
 from spirl_ros.errors import CommandError, ObservationError, SkillError, SpirlError
 from spirl_ros.nodes.arm_command_topic import ArmCommandTopic
@@ -118,6 +119,8 @@ class SkillExecutorNode(ManagedNode):
             self._task_step: tuple[int, int] | None = None
             self._told_s = self.now_s()
             self._refusal = ""
+            self._told_interventions = 0
+            self._state_rate = EventRate("joint states")
             self._is_running = True
         sys.setswitchinterval(GIL_SWITCH_S)
         self._watch_timer = self.create_timer(WATCH_PERIOD_S, self._watch, clock=self.steady_clock)
@@ -163,13 +166,18 @@ class SkillExecutorNode(ManagedNode):
             loop = self._loop
             values: dict[str, object] = {
                 "bundle": loop.skills.model.name,
+                "bundle digest": loop.skills.model.digest[:12],
                 "provider": self._bundle.provider,
                 "state": loop.state.name,
                 "interventions": loop.interventions,
                 "observation age [s]": loop.age_s(self._pace.time_s()),
+                **self._state_rate.diagnose(self.now_s()),
             }
             state, reason = loop.state, self._steps.reason
-        values |= self._steps.diagnose() | self._pace.diagnose()
+            new_interventions = loop.interventions - self._told_interventions
+            self._told_interventions = loop.interventions
+        pace = self._pace.diagnose()
+        values |= self._steps.diagnose() | pace
         others = self._command_topic.other_publishers()
         if others:
             values["other publishers of commands"] = ", ".join(others)
@@ -180,6 +188,10 @@ class SkillExecutorNode(ManagedNode):
             return ERROR, f"{state.name}: {reason}", values
         if others and not reason:
             reason = f"{', '.join(others)} can command the same arm"
+        if new_interventions and not reason:
+            reason = f"commands that the safety filter changed in the last second: {new_interventions}"
+        if pace.get("missed ticks") and not reason:
+            reason = f"missed ticks in the last second: {pace['missed ticks']}"
         return (WARN, reason, values) if reason else (OK, state.name.lower(), values)
 
     def _on_joint_state(self, message: JointState) -> None:
@@ -198,6 +210,8 @@ class SkillExecutorNode(ManagedNode):
             except ObservationError as error:
                 self._refuse(f"state ignored: {error}")
                 return
+            if not is_scene:
+                self._state_rate.mark(self.now_s())
             self._pace.advance()
 
     def _on_task_status(self, status: TaskStatus) -> None:

@@ -9,6 +9,7 @@ from std_srvs.srv import Trigger
 from spirl_msgs.msg import RecordingStatus, Skill, SkillStatus, TaskStatus
 from spirl_msgs.srv import ResetScene, SetTask
 from spirl_ros.control.episode_run import EpisodeRun, EpisodeRunConfig, Wish
+from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_choice import POLICY, SkillChoiceConfig, SkillChooser
 from spirl_ros.deployment.bundle import load_bundle
 from spirl_ros.errors import BundleError, ConfigError, SpirlError
@@ -76,7 +77,8 @@ class SkillPolicyNode(ManagedNode):
         self._has_recorder_status = False
         self._skill_id = 0
         self._divergence = float("nan")
-        self._fallbacks = self._late_skills = 0
+        self._fallbacks = self._late_skills = self._told_late = 0
+        self._skill_rate = EventRate("skills")
         self._fallback_reason = ""
         # What is there now stays: a full collection would look through it between two skills.
         gc.collect()
@@ -120,14 +122,18 @@ class SkillPolicyNode(ManagedNode):
         if not self.is_active:
             return OK, "not active", {}
         run, config = self._run, self._config
+        late = self._late_skills + (0 if run is None else run.handover.late_skills)
+        new_late, self._told_late = late - self._told_late, late
         values: dict[str, object] = {
             "bundle": self._bundle.description.name,
+            "bundle digest": self._bundle.digest[:12],
             "source": config.source,
             "episodes": 0 if run is None else len(run.results),
             "skills chosen": self._skill_id,
             "divergence from the prior [nats]": self._divergence,
             "skills chosen by the fallback": self._fallbacks,
-            "skills that came late": self._late_skills + (0 if run is None else run.handover.late_skills),
+            "skills that came late": late,
+            **self._skill_rate.diagnose(self.now_s()),
         }
         if run is None:
             return OK, "waiting for run_episode or ~/start", values
@@ -138,6 +144,12 @@ class SkillPolicyNode(ManagedNode):
         if self._fallback_reason:
             reason, self._fallback_reason = self._fallback_reason, ""
             return WARN, f"the prior chooses: {reason}", values
+        if new_late:
+            return (
+                WARN,
+                f"skills that came late in the last second: {new_late}; the arm came to rest before them",
+                values,
+            )
         return OK, "acting" if run.is_acting else "waiting", values
 
     def _begin(self, request: EpisodeRequest) -> str:
@@ -259,6 +271,7 @@ class SkillPolicyNode(ManagedNode):
         self._skill_id = max(self._skill_id, run.last_skill_id) + 1
         self._skill_publisher.publish(to_skill(choice, self._skill_id, self._states.newest.measured_ns))
         run.skill_sent(self._skill_id)
+        self._skill_rate.mark(self.now_s())
         self._divergence = choice.divergence
         if choice.fallback_reason:
             self._fallbacks += 1

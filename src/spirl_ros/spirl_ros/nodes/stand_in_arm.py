@@ -14,6 +14,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from spirl_ros.arms.robot_configuration import ROBOTS, read_robot
 from spirl_ros.arms.stand_in_arm import CONTROLLERS, JOINT_TRAJECTORY, StandInArm, StandInSettings
+from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.periodic_thread import PeriodicThread
 from spirl_ros.errors import CommandError
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
@@ -62,6 +63,7 @@ class StandInArmNode(ManagedNode):
         self._thread: PeriodicThread | None = None
         self._refused_commands = 0
         self._last_refusal = ""
+        self._command_rate = EventRate("commands")
 
     def configure(self) -> None:
         """Read what robot it stands in for, and open topics and services."""
@@ -126,6 +128,7 @@ class StandInArmNode(ManagedNode):
         with self._lock:
             velocity, acceleration = self._arm.peaks()
             fault, hold_reason = self._arm.fault, self._arm.hold_reason
+            rates = self._command_rate.diagnose(self.now_s())
         values: dict[str, object] = {
             "robot": self._robot.name,
             "controller": self._config.controller,
@@ -133,13 +136,27 @@ class StandInArmNode(ManagedNode):
             "peak acceleration [share of limit]": acceleration,
             "refused commands": self._refused_commands,
             "last refusal": self._last_refusal,
+            **rates,
         }
+        missed = 0
+        if self._thread is not None:
+            timing = self._thread.timing()
+            missed = timing.missed
+            values |= {
+                "joint states [Hz]": timing.ticks / timing.duration_s,
+                "worst lateness [ms]": timing.worst_lateness_s * 1e3,
+                "missed ticks": missed,
+            }
         refusal, self._last_refusal = self._last_refusal, ""
         if fault:
             return ERROR, f"stopped: {fault}", values
         if hold_reason:
             return WARN, f"trajectory given up: {hold_reason}", values
-        return (WARN, f"command refused: {refusal}", values) if refusal else (OK, "following", values)
+        if refusal:
+            return WARN, f"command refused: {refusal}", values
+        if missed:
+            return WARN, f"missed ticks in the last second: {missed}", values
+        return OK, "following", values
 
     def _on_tick(self) -> None:
         with self._lock:
@@ -179,6 +196,7 @@ class StandInArmNode(ManagedNode):
             self._arm.advance(self.now_s())
             try:
                 command()
+                self._command_rate.mark(self.now_s())
             except CommandError as error:
                 self._refused_commands += 1
                 self._last_refusal = str(error)

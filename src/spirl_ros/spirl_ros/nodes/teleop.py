@@ -13,6 +13,7 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import RecordingStatus, SafetyStatus, TaskStatus
 from spirl_msgs.srv import ResetScene, StartRecording, StopRecording
+from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.safety_filter import LATCH, FilteredCommand, SafetyState
 from spirl_ros.errors import CommandError, ObservationError
@@ -135,7 +136,8 @@ class Teleop(ManagedNode):
         self._due_ns = self._acted_ns = 0
         self._status_ns: int | None = None
         self._received_s = self._acted_s = self._drawn_s = -np.inf
-        self._states_since_command = 0
+        self._states_since_command = self._missed_steps = self._told_missed = 0
+        self._command_rate = EventRate("commands")
         path = terminal_path() if self._config.keyboard == "auto" else None
         if path is not None:
             self._terminal = Terminal(path)
@@ -180,12 +182,19 @@ class Teleop(ManagedNode):
             "interventions": self._teleoperation.intervention_count,
             "speed [%]": 100.0 * self._teleoperation.speed_scale,
             "joint state age [s]": age_s,
+            "missed control steps": self._missed_steps,
+            **self._command_rate.diagnose(self.now_s()),
         }
+        new_missed, self._told_missed = self._missed_steps - self._told_missed, self._missed_steps
         if self._state is SafetyState.LATCHED:
             return ERROR, f"{self._state.name}: press c to release the latch", values
         if self._state >= SafetyState.HOLDING:
             return WARN, self._state.name, values
-        return (OK, "ready", values) if age_s < 1.0 else (WARN, f"no joint state for {age_s:.1f} s", values)
+        if age_s >= 1.0:
+            return WARN, f"no joint state for {age_s:.1f} s", values
+        if new_missed:
+            return WARN, f"missed control steps in the last second: {new_missed}", values
+        return OK, "ready", values
 
     def _on_joint_state(self, message: JointState) -> None:
         if not self.is_active:
@@ -300,6 +309,7 @@ class Teleop(ManagedNode):
         self._states_since_command = 0
         missed_periods = (measured_ns - self._due_ns) // CONTROL_PERIOD_NS
         self._due_ns += (1 + missed_periods) * CONTROL_PERIOD_NS
+        self._missed_steps += missed_periods if self._has_begun else 0
         joint_positions = self._assembler.joint_positions()
         if not self._has_begun:
             self._begin(joint_positions)
@@ -331,6 +341,7 @@ class Teleop(ManagedNode):
         if action is not None:
             self._action_publisher.publish(to_action(action))
         self._command_publisher.publish(to_position_command(command.joint_positions))
+        self._command_rate.mark(self.now_s())
         status = to_safety_status(command, self._joint_names)
         status.header.stamp = self.get_clock().now().to_msg()
         status.interventions = self._teleoperation.intervention_count

@@ -1,6 +1,7 @@
 """Learns a task on the arm that the graph has: chooses skills, collects what came of them, and has a process learn from it."""
 
 import math
+import shutil
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from std_srvs.srv import Trigger
 from spirl_msgs.action import ExecuteSkill
 from spirl_msgs.msg import SceneState, TaskStatus, TrainingStatus
 from spirl_msgs.srv import LoadBundle, ResetScene
+from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.latest_observation import LatestObservation
 from spirl_ros.deployment.bundle_file import read_description
 from spirl_ros.errors import ConfigError, ObservationError
@@ -36,6 +38,8 @@ RATE_WINDOW_S = 10.0
 """Rates are counted over this time [s]."""
 RETRY_S = 1.0
 """How long a pause is before training goes on by itself [s]."""
+LEAST_FREE_BYTES = 1_000_000_000
+"""Less free space than this on the run's disk is warned of [byte]: checkpoints are written to a new file first."""
 _TICK_S = 0.02
 _SEEDS_PER_RUN = 100_000
 
@@ -126,6 +130,8 @@ class TrainerNode(ManagedNode):
         """In a row, with no whole episode between them."""
         self._counts: deque[tuple[float, int, int]] = deque()
         self._told_s = -math.inf
+        self._skill_rate = EventRate("skills")
+        self._disk = next(folder for folder in (out, *out.parents) if folder.is_dir())
         self._calls = ServiceCalls(self._pause, config.patience_s)
         self._status_publisher = self.create_publisher(TrainingStatus, "training_status", LATCHED_QOS)
         self._subscriptions_of_trainer = [
@@ -176,19 +182,25 @@ class TrainerNode(ManagedNode):
         link = self._link
         if not self.is_active or link is None:
             return OK, "not active", {}
-        status = link.status
+        status, free_bytes = link.status, shutil.disk_usage(self._disk).free
         values: dict[str, object] = {
             "phase": self._phase.name.lower(),
             "transitions sent": link.sent,
             "updates": status.updates,
             "updates due": status.updates_due,
+            "skills of": status.bundle,
+            "observation age [s]": math.inf if self._observation is None else self._observation.age_s(self.now_s()),
             "learner's process": link.process_id,
+            "free space [MB]": free_bytes / 1e6,
+            **self._skill_rate.diagnose(self.now_s()),
             **status.figures,
         }
         if status.failure:
             return ERROR, status.failure, values
         if self._reason:
             return WARN, self._reason, values
+        if free_bytes < LEAST_FREE_BYTES:
+            return WARN, f"{free_bytes / 1e6:.0f} MB free for checkpoints in {self._disk}", values
         return OK, self._phase.name.lower(), values
 
     def _advance(self) -> None:
@@ -283,6 +295,7 @@ class TrainerNode(ManagedNode):
         latent = link.policy.draw(observation.values, task.completed_in_order, generator)
         collection.chosen(observation.values, task, latent)
         self._enter(_Phase.EXECUTING)
+        self._skill_rate.mark(self.now_s())
         goal = self._action.send_goal_async(
             ExecuteSkill.Goal(latent=[float(value) for value in latent]), lambda _: self._touch()
         )

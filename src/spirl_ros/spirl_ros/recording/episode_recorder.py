@@ -74,6 +74,12 @@ class EpisodeRecorder:
         """What the recorder is doing, as of its last work."""
         return self._status
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Size of what was handed over and is not written yet."""
+        with self._backlog_lock:
+            return self._backlog_bytes
+
     def start(self, topics: Sequence[BagTopic], details: Mapping[str, str]) -> Future[Path]:
         """Begin an episode; RecordingError when one is under way or the disk is short or refuses.
 
