@@ -1,6 +1,6 @@
 import pytest
 
-from spirl_ros.bringup import BRINGUPS, KITCHEN_SIM, TELEOP, NodeDescription
+from spirl_ros.bringup import BRINGUPS, KITCHEN_SIM, MONITOR, TELEOP, Bringup, NodeDescription
 from spirl_ros.errors import ConfigError
 from spirl_ros.shipped import shipped
 from tests.deployment.small_bundle import write_bundle
@@ -102,8 +102,7 @@ def test_person_is_recorded_on_demand_unless_it_is_turned_off(tmp_path) -> None:
     assert nodes["recorder"].parameters["start"] == "manual"
     assert nodes["teleop"].parameters["operator_name"] == "ann"
     assert nodes["mujoco_sim"].parameters["max_steps"] == 300
-    unseen = {"record": "none", "viewer": "none"}
-    assert {node.name for node in TELEOP.nodes(TELEOP.check(unseen))} == {"mujoco_sim", "teleop"}
+    assert names_of(TELEOP, record="none", viewer="none") == {"mujoco_sim", "teleop"}
 
 
 def test_every_argument_has_a_description_and_an_allowed_default() -> None:
@@ -130,6 +129,24 @@ def test_viewer_starts_what_shows_the_scene(viewer: str, shown_by: set[str]) -> 
     assert all(nodes[name].parameters["use_sim_time"] is False for name in shown_by)
     if "monitor" in shown_by:
         assert nodes["monitor"].parameters["port"] == 9000
+
+
+def names_of(bringup: Bringup, **given: str) -> set[str]:
+    return {node.name for node in bringup.nodes(bringup.check(given))}
+
+
+@pytest.mark.parametrize("name", ["rviz", "use_rviz"])
+def test_rviz_is_shown_beside_the_page_when_asked_for_by_either_name(name: str) -> None:
+    assert names_of(KITCHEN_SIM, **{name: "true"}) >= {"monitor", "scene_markers"}
+    nodes = names_of(KITCHEN_SIM, viewer="none", **{name: "true"})
+    assert "scene_markers" in nodes and "monitor" not in nodes
+
+
+def test_viewers_can_be_started_alone_beside_a_graph() -> None:
+    assert names_of(MONITOR) == {"monitor"}
+    assert names_of(MONITOR, viewer="none", rviz="true", models="kitchen") == {"scene_markers"}
+    with pytest.raises(ConfigError, match="viewer is 'none'"):
+        names_of(MONITOR, viewer="none")
 
 
 def test_markers_show_what_the_skills_of_the_acting_bundle_do() -> None:

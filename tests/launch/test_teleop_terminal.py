@@ -14,9 +14,9 @@ pytest.importorskip("spirl_msgs", reason="node tests need rclpy and spirl_msgs: 
 pytest.importorskip("mujoco")
 
 LAUNCHERS = [
-    pytest.param([sys.executable, "-m", "spirl_ros.commands.main", "up", "teleop"], id="spirl up"),
+    pytest.param([sys.executable, "-m", "spirl_ros.commands.main", "up", "teleop", "viewer:=none"], id="spirl up"),
     pytest.param(
-        ["ros2", "launch", "spirl_ros", "teleop.launch.py"],
+        ["ros2", "launch", "spirl_ros", "teleop.launch.py", "viewer:=none"],
         id="ros2 launch",
         marks=pytest.mark.skipif(shutil.which("ros2") is None, reason="the command ros2 is not installed here"),
     ),

@@ -4,10 +4,13 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("spirl_msgs")
 
+from builtin_interfaces.msg import Time
+from std_msgs.msg import String
 from visualization_msgs.msg import Marker, MarkerArray
 
 from spirl_msgs.msg import Skill, SkillStatus
@@ -22,6 +25,7 @@ from spirl_ros.nodes.marker_messages import (
     to_safety_markers,
 )
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
+from spirl_ros.nodes.transform_topic import to_transforms
 from spirl_ros.shipped import shipped
 from tests.nodes.kitchen_bundle import HORIZON, write_kitchen_bundle
 
@@ -76,6 +80,34 @@ def test_every_marker_is_complete_and_nothing_stays(client, start_node, tmp_path
     assert drawn == set(range(117))
 
 
+def test_robot_description_waits_for_those_who_come_late(client, start_node) -> None:
+    start_node("scene_markers")
+    client.wait_for(lambda: client.count_publishers("robot_description") == 1, "the node")
+    client.spin_for(0.5)
+    descriptions = client.collect(String, "robot_description", LATCHED_QOS)
+    client.wait_for(lambda: descriptions, "the description")
+    assert '<joint name="panda0_joint1" type="revolute">' in descriptions[0].data
+
+
+def test_frames_become_transforms_with_their_parents() -> None:
+    (tool,) = to_transforms(
+        ["tool"], ["hand"], np.array([[1.0, 2.0, 3.0]]), np.array([[0.5, 0.1, 0.2, 0.3]]), Time(sec=7)
+    )
+    assert (tool.child_frame_id, tool.header.frame_id, tool.header.stamp.sec) == ("tool", "hand", 7)
+    place, turn = tool.transform.translation, tool.transform.rotation
+    assert (place.x, place.y, place.z) == (1.0, 2.0, 3.0)
+    assert (turn.w, turn.x, turn.y, turn.z) == (0.5, 0.1, 0.2, 0.3)
+
+
+def test_frames_are_published_where_tf2_msgs_is_installed(client, start_node) -> None:
+    tf2_messages = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is part of a full ROS 2 distribution")
+    start_node("mujoco_sim")
+    start_node("scene_markers")
+    arrays = client.collect(tf2_messages.TFMessage, "/tf")
+    client.wait_for(lambda: arrays, "frames")
+    assert {transform.child_frame_id for transform in arrays[-1].transforms} >= {"panda0_link0", "panda0_link7", "tool"}
+
+
 def test_markers_are_taken_off_the_screen_at_the_end(client, start_node) -> None:
     start_node("mujoco_sim")
     markers = start_node("scene_markers")
@@ -87,8 +119,6 @@ def test_markers_are_taken_off_the_screen_at_the_end(client, start_node) -> None
 
 
 def test_interventions_are_marked_at_the_tool_and_only_while_they_last() -> None:
-    import numpy as np
-
     tool = np.array([0.1, 0.2, 1.9])
     assert to_safety_markers(SafetyView("passed", "", (), 3, 0.0), tool, 0.4) == []
     ball, text = to_safety_markers(SafetyView("limited", "velocity of joint1", (), 4, 0.0), tool, 0.4)
@@ -120,7 +150,8 @@ def test_rviz_is_started_with_our_configuration_and_ended_with_the_node(
     node = start_node("scene_markers", "-r", "__ns:=/left", rviz=True)
     client.wait_for(lambda: (tmp_path / "arguments").exists() and (tmp_path / "arguments").read_text(), "RViz")
     arguments = (tmp_path / "arguments").read_text().split()
-    assert arguments[:2] == ["-d", str(shipped("rviz/kitchen.rviz"))] and arguments[-1] == "__ns:=/left"
+    assert arguments[:2] == ["-d", str(shipped("rviz/kitchen.rviz"))] and "__ns:=/left" in arguments
+    assert "/tf:=tf" in arguments  # the frames of this namespace
     assert node.end()[0] == 0
     assert (tmp_path / "ended").exists()
 

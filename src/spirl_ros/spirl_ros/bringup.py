@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spirl_ros.arms.robot_configuration import ROBOTS
 from spirl_ros.errors import ConfigError
-from spirl_ros.kitchen_bringup import LEARNED, POLICIES, SIMULATED_AGE_S, acting_parameters, check_policy
+from spirl_ros.kitchen_bringup import LEARNED, POLICIES, SIMULATED_AGE_S, acting_parameters, bundle_folder, check_policy
 from spirl_ros.real_arm_bringup import NO_SCENE, real_arm_parameters
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 from spirl_ros.train_bringup import training_parameters
@@ -90,7 +90,21 @@ COMMON_ARGUMENTS = (
 )
 
 
-WEB, RVIZ, BOTH = "web", "rviz", "both"
+WEB, RVIZ, BOTH, NONE = "web", "rviz", "both", "none"
+
+
+def _viewer_arguments(viewer: str) -> tuple[LaunchArgument, ...]:
+    """What shows the scene, with a default."""
+    return (
+        LaunchArgument(
+            "viewer", viewer, "what shows the scene: a web page, RViz, both or nothing", (WEB, RVIZ, BOTH, NONE)
+        ),
+        LaunchArgument("rviz", "false", "show it in RViz, too, whatever viewer is", ("true", "false")),
+        LaunchArgument("use_rviz", "false", "the same as rviz, by the name that Nav2 gives it", ("true", "false")),
+        LaunchArgument(
+            "port", "8080", "port of the web page on this machine; the next free one if taken", is_count=True
+        ),
+    )
 
 
 def _kitchen_sim_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
@@ -115,7 +129,7 @@ def _viewer_nodes(values: Mapping[str, str], bundle: str = "") -> list[NodeDescr
     if values["viewer"] in (WEB, BOTH):
         parameters = {"port": int(values["port"]), **common}
         nodes.append(NodeDescription("monitor", "monitor", parameters, remappings, respawn=True))
-    if values["viewer"] in (RVIZ, BOTH):
+    if values["viewer"] in (RVIZ, BOTH) or "true" in (values["rviz"], values["use_rviz"]):
         parameters = {"rviz": True, "bundle": bundle, **common}
         nodes.append(NodeDescription("scene_markers", "scene_markers", parameters, remappings, respawn=True))
     return nodes
@@ -186,10 +200,13 @@ def _teleop_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
     ]
 
 
-VIEWER_ARGUMENTS = (
-    LaunchArgument("viewer", WEB, "what shows the scene: a web page, RViz, both or nothing", (WEB, RVIZ, BOTH, "none")),
-    LaunchArgument("port", "8080", "port of the web page on this machine; the next free one if taken", is_count=True),
-)
+def _monitor_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
+    bundle = str(bundle_folder(values["models"])) if values["models"] != NONE else ""
+    nodes = _viewer_nodes(values, bundle)
+    if not nodes:
+        raise ConfigError("argument viewer is 'none', so nothing would be shown. Give viewer:=web or rviz:=true.")
+    return nodes
+
 
 KITCHEN_SIM = Bringup(
     name="kitchen_sim",
@@ -207,7 +224,7 @@ KITCHEN_SIM = Bringup(
         LaunchArgument("episodes", "0", "end after this many episodes; 0 goes on for ever", is_count=True),
         LaunchArgument("seed", "0", "seed of the first episode", is_count=True),
         LaunchArgument("record", "none", "folder to record every episode to, or none"),
-        *VIEWER_ARGUMENTS,
+        *_viewer_arguments(WEB),
         *COMMON_ARGUMENTS,
     ),
     nodes=_kitchen_sim_nodes,
@@ -244,7 +261,7 @@ TELEOP = Bringup(
         LaunchArgument("operator_name", "", "who demonstrates, stored with recordings"),
         LaunchArgument("keyboard", "auto", "auto: keys of this terminal, if it is one", ("auto", "none")),
         LaunchArgument("gamepad", "xbox", "layout of the gamepad on the topic joy", ("xbox", "dualshock")),
-        *VIEWER_ARGUMENTS,
+        *_viewer_arguments(WEB),
         *COMMON_ARGUMENTS,
     ),
     nodes=_teleop_nodes,
@@ -301,16 +318,22 @@ TRAIN = Bringup(
         LaunchArgument("settings", "", "changes of them for a new run, such as 'steps=20000 stop_at=3.5'"),
         LaunchArgument("rate", "lockstep", "lockstep: as fast as it goes, or realtime", ("lockstep", "realtime")),
         LaunchArgument("seed", "0", "seed of a new run", is_count=True),
-        LaunchArgument(
-            "viewer", "none", "what shows the scene: a web page, RViz, both or nothing", (WEB, RVIZ, BOTH, "none")
-        ),
-        LaunchArgument(
-            "port", "8080", "port of the web page on this machine; the next free one if taken", is_count=True
-        ),
+        *_viewer_arguments(NONE),
         *COMMON_ARGUMENTS,
     ),
     nodes=_train_nodes,
 )
 
-BRINGUPS = {bringup.name: bringup for bringup in (KITCHEN_SIM, TELEOP, RECORD, REAL_ARM, TRAIN)}
+MONITOR = Bringup(
+    name="monitor",
+    description="The web page and RViz's markers, beside whatever graph runs.",
+    arguments=(
+        LaunchArgument("models", NONE, "bundle whose skills RViz shows before they are executed, or none"),
+        *_viewer_arguments(WEB),
+        *COMMON_ARGUMENTS,
+    ),
+    nodes=_monitor_nodes,
+)
+
+BRINGUPS = {bringup.name: bringup for bringup in (KITCHEN_SIM, TELEOP, RECORD, REAL_ARM, TRAIN, MONITOR)}
 """Every graph by name."""

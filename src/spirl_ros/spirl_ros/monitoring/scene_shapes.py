@@ -68,6 +68,18 @@ class SceneShapes:
             mujoco.mju_mat2Quat(quaternion, rotation.ravel())
         return places, quaternions
 
+    def of_body(self, body: int) -> list[tuple[Shape, np.ndarray, np.ndarray]]:
+        """The shapes that a body of the model carries, with positions (3,) [m] and quaternions (4,) in its frame."""
+        places, quaternions = self.poses(INITIAL_POSITIONS)
+        origin, axes = self._data.xpos[body], self._data.xmat[body].reshape(3, 3)
+        found = []
+        for index in np.flatnonzero(self._model.geom_bodyid[self._geoms] == body):
+            rotation, quaternion = np.empty(9), np.empty(4)
+            mujoco.mju_quat2Mat(rotation, quaternions[index])
+            mujoco.mju_mat2Quat(quaternion, (axes.T @ rotation.reshape(3, 3)).ravel())
+            found.append((self.shapes[index], axes.T @ (places[index] - origin), quaternion))
+        return found
+
     def tool_position(self) -> np.ndarray:
         """Where the tool point (3,) [m] is at the positions last given."""
         return self._tool.pose().position

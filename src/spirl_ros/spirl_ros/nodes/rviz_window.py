@@ -14,6 +14,8 @@ class RvizWindow:
     def __init__(self, configuration: Path, namespace: str) -> None:
         """Take a configuration; topics in it are relative to a namespace."""
         self._arguments = ["-d", str(configuration), "--ros-args", "-r", f"__ns:={namespace or '/'}"]
+        # RViz looks for frames outside every namespace unless it is told otherwise.
+        self._arguments += ["-r", "/tf:=tf", "-r", "/tf_static:=tf_static"]
         self._process: subprocess.Popen | None = None
 
     def open(self) -> str:

@@ -4,10 +4,12 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
+from std_msgs.msg import String
 from visualization_msgs.msg import Marker, MarkerArray
 
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.deployment.bundle import load_bundle
+from spirl_ros.monitoring.arm_frames import ArmFrames, arm_urdf
 from spirl_ros.monitoring.scene_shapes import SceneShapes
 from spirl_ros.monitoring.skill_preview import SkillPreview
 from spirl_ros.monitoring.tool_paths import KEPT_SKILLS, ToolPaths
@@ -22,8 +24,10 @@ from spirl_ros.nodes.marker_messages import (
     to_shape_markers,
     to_subtask_marker,
 )
+from spirl_ros.nodes.messages import LATCHED_QOS
 from spirl_ros.nodes.parameters import parameter, read_parameters
 from spirl_ros.nodes.rviz_window import RvizWindow
+from spirl_ros.nodes.transform_topic import TransformTopic, to_transforms
 from spirl_ros.shipped import shipped
 from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
 
@@ -43,6 +47,9 @@ class SceneMarkersConfig:
     bundle: str = parameter("", "folder of the bundle that acts, for the ways its skills would take; empty for none")
     prior_samples: int = parameter(8, "ways of skills drawn from the prior", minimum=0, maximum=100)
     frame_id: str = parameter("world", "frame of the scene's positions")
+    publish_robot: bool = parameter(
+        True, "publish robot_description and tf of the simulated arm; false where a driver publishes its own"
+    )
     rviz: bool = parameter(False, "start RViz, where it is installed")
     seed: int = parameter(0, "of the samples of the prior", minimum=0)
 
@@ -58,7 +65,8 @@ class SceneMarkers(ManagedNode):
     def configure(self) -> None:
         """Read scene and bundle."""
         self._config = config = read_parameters(self, SceneMarkersConfig)
-        self._shapes = SceneShapes(load_kitchen_scene(with_visuals=True))
+        scene = load_kitchen_scene(with_visuals=True)
+        self._shapes = SceneShapes(scene)
         self._preview = SkillPreview(load_bundle(config.bundle), load_kitchen_scene()) if config.bundle else None
         period_s = 1.0 / config.rate_hz
         self._moving_s, self._still_s = LIFETIME_PERIODS * period_s, LIFETIME_PERIODS * STILL_PERIOD_S
@@ -70,6 +78,12 @@ class SceneMarkers(ManagedNode):
             message.id = number
         self._listener = GraphListener(self, load_kitchen_scene())
         self._publisher = self.create_publisher(MarkerArray, "scene_markers", 1)
+        self._frames: ArmFrames | None = None
+        if config.publish_robot:
+            self._frames = ArmFrames(scene)
+            self._transform_topic = TransformTopic(self)
+            self._description_publisher = self.create_publisher(String, "robot_description", LATCHED_QOS)
+            self._description_publisher.publish(String(data=arm_urdf(scene)))
 
     def activate(self) -> None:
         """Begin to publish, and open RViz if asked to."""
@@ -96,15 +110,19 @@ class SceneMarkers(ManagedNode):
         """Close the topics."""
         self._listener.close()
         self.destroy_publisher(self._publisher)
+        if self._frames is not None:
+            self._transform_topic.close()
+            self.destroy_publisher(self._description_publisher)
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """Who listens, and how old what they see is."""
         if not self.is_active:
             return OK, "not active", {}
-        listeners = self._publisher.get_subscription_count()
+        listeners = self._listeners()
         values: dict[str, object] = {
             "listeners": listeners,
             "bundle": self._config.bundle,
+            "tf": "published" if self._frames is not None and self._transform_topic.is_available else "not published",
             **self._rate.diagnose(self.now_s()),
         }
         if not listeners:
@@ -114,7 +132,7 @@ class SceneMarkers(ManagedNode):
 
     def _publish(self) -> None:
         """One round, if anybody listens."""
-        is_watched = self._publisher.get_subscription_count() > 0
+        is_watched = self._listeners() > 0
         if is_watched:
             self._listener.open()
         else:
@@ -130,6 +148,10 @@ class SceneMarkers(ManagedNode):
             self._paths.clear()
         if listener.joint_state is None:
             return
+        if self._frames is not None and self._transform_topic.listeners:
+            frames, stamp = self._frames, listener.joint_state.header.stamp
+            transforms = frames.transforms(listener.positions.values)
+            self._transform_topic.publish(to_transforms(frames.names, frames.parents, *transforms, stamp))
         view = listener.view(now_s, self._config.rate_hz, self._publisher.get_subscription_count())
         positions, quaternions = self._shapes.poses(listener.positions.values)
         markers = self._kitchen(positions, quaternions, now_s)
@@ -145,6 +167,11 @@ class SceneMarkers(ManagedNode):
             message.header.frame_id, message.header.stamp = self._config.frame_id, listener.joint_state.header.stamp
         self._publisher.publish(MarkerArray(markers=markers))
         self._rate.mark(self.now_s())
+
+    def _listeners(self) -> int:
+        """Who looks at the markers or follows the arm's frames."""
+        followers = 0 if self._frames is None else self._transform_topic.listeners
+        return self._publisher.get_subscription_count() + followers
 
     def _kitchen(self, positions: np.ndarray, quaternions: np.ndarray, now_s: float) -> list[Marker]:
         """What moves every time, and what does not now and then."""
