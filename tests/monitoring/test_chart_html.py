@@ -30,6 +30,18 @@ def test_curve_goes_from_the_lower_left_to_the_upper_right() -> None:
     assert curve[:, 1].tolist() == [46.0, 31.3, 2.0]  # 44 high, 2 from the edge; a third of the way is 31.33
 
 
+def test_orders_of_magnitude_are_as_far_apart_as_each_other() -> None:
+    history = TrainingHistory()
+    for step, temperature in ((1, 1.0), (2, 0.1), (3, 0.01)):
+        history.add(status(step, temperature=temperature))
+    chart = Chart("temperature", ("temperature",), is_logarithmic=True)
+    (curve,) = points_of(charts_html((chart,), history))
+    assert curve[:, 1].tolist() == [2.0, 24.0, 46.0]
+    history.add(status(4, temperature=0.0))  # has no logarithm
+    (curve,) = points_of(charts_html((chart,), history))
+    assert curve[:, 1].tolist() == [2.0, 41.6, 45.6, 46.0]
+
+
 def test_growing_training_stays_in_its_picture() -> None:
     """uPlot in viser put a growing curve outside its axes: only an empty grid was to be seen."""
     history = TrainingHistory()

@@ -37,13 +37,14 @@ def _chart_html(chart: Chart, curves: tuple[np.ndarray, ...], first: float, last
     chosen = np.unique(np.linspace(0, len(curves[0]) - 1, _MOST_POINTS).round().astype(int))
     steps, values = curves[0][chosen], [curve[chosen] for curve in curves[1:]]
     low, high = min(curve.min() for curve in values), max(curve.max() for curve in values)
+    scale = np.log10 if chart.is_logarithmic and low > 0.0 else np.asarray
     names = [name.partition("_")[0] if len(values) > 1 else "" for name in chart.fields]
     newest = " · ".join(
         f'<span style="color:{colour}">{escape(name)} <b>{_number(curve[-1])}</b></span>'
         for name, curve, colour in zip(names, values, _COLOURS, strict=False)
     )
     lines = "".join(
-        f'<polyline points="{_points(_share(steps, first, last), curve, low, high)}" fill="none" stroke="{colour}" stroke-width="1.5" '
+        f'<polyline points="{_points(_share(steps, first, last), _share(scale(curve), float(scale(low)), float(scale(high))))}" fill="none" stroke="{colour}" stroke-width="1.5" '
         'vector-effect="non-scaling-stroke"/>'
         for curve, colour in zip(values, _COLOURS, strict=False)
     )
@@ -56,14 +57,14 @@ def _chart_html(chart: Chart, curves: tuple[np.ndarray, ...], first: float, last
     )
 
 
-def _points(along: np.ndarray, values: np.ndarray, low: float, high: float) -> str:
-    """Where a curve goes, given how far along the axis its points are; one that never changes lies in the middle."""
-    x = along * _WIDTH
-    y = (1.0 - _share(values, low, high)) * (_HEIGHT - 4.0) + 2.0
+def _points(along: np.ndarray, up: np.ndarray) -> str:
+    """Where a curve goes, given how far along and up the picture its points are, 0 to 1."""
+    x, y = along * _WIDTH, (1.0 - up) * (_HEIGHT - 4.0) + 2.0
     return " ".join(f"{across:.1f},{down:.1f}" for across, down in zip(x, y, strict=True))
 
 
 def _share(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Where values lie between two bounds, 0 to 1; in the middle when the bounds are the same."""
     span = high - low
     return (values - low) / span if span > 0.0 and math.isfinite(span) else np.full(len(values), 0.5)
 

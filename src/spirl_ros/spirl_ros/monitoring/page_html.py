@@ -85,7 +85,8 @@ def skill_html(skill: SkillView | None, choice: ChoiceView | None) -> str:
     if skill.skill_id == 0 and not skill.latent:
         return _quiet(f"no skill yet · bundle {escape(skill.bundle or 'none')}")
     left = skill.horizon - skill.step if skill.state == "executing" else 0
-    head, divergence = f"skill {skill.skill_id}", ""
+    # Skills that were asked for by the action have no number.
+    head, divergence = f"skill {skill.skill_id or ''}".rstrip(), ""
     if choice is not None and choice.skill_id == skill.skill_id:
         head += f" by the {choice.source}"
         if math.isfinite(choice.prior_divergence):

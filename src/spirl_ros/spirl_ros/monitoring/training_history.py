@@ -16,14 +16,16 @@ class Chart:
 
     title: str
     fields: tuple[str, ...]
+    is_logarithmic: bool = False
+    """Drawn by its order of magnitude, as long as all values are above 0."""
 
 
 CHARTS = (
     Chart("subtasks in order", ("completed_in_order",)),
     Chart("reward of an episode", ("episode_reward",)),
     Chart("divergence from the prior [nats]", ("prior_divergence", "target_divergence")),
-    Chart("temperature", ("temperature",)),
-    Chart("critic loss", ("critic_loss",)),
+    Chart("temperature", ("temperature",), is_logarithmic=True),
+    Chart("critic loss", ("critic_loss",), is_logarithmic=True),
     Chart("policy loss", ("policy_loss",)),
 )
 FIELDS = ("env_steps", *(field for chart in CHARTS for field in chart.fields))

@@ -98,8 +98,12 @@ class GraphListener:
 
     @property
     def skill_id(self) -> int:
-        """The skill under way or the last one; 0 without a skill executor."""
-        return self._newest["skill_status"].skill_id if "skill_status" in self._newest else 0
+        """The skill under way or the last one; 0 without a skill executor.
+
+        Skills that were asked for by the action have no number: they get one here, to be told apart.
+        """
+        named = self._newest["skill_status"].skill_id if "skill_status" in self._newest else 0
+        return named or self._unnamed_skills
 
     def look_at_statuses(self, now_s: float) -> bool:
         """Fetch what task, skill executor and safety filter say; returns whether a new episode has begun."""
@@ -107,6 +111,9 @@ class GraphListener:
         for name in ("task_status", "skill_status", "safety_status", "skill"):
             message = self._topics[name].take()
             if message is not None:
+                if name == "skill_status" and message.skill_id == 0:
+                    last = self._newest.get(name)
+                    self._unnamed_skills += last is None or list(message.latent) != list(last.latent)
                 self._newest[name] = message
                 if name == "skill_status":
                     self._skill_s = now_s
@@ -153,6 +160,7 @@ class GraphListener:
         self._state_s = self._skill_s = -math.inf
         self._state_rate_hz = math.nan
         self._counted = (math.nan, 0)
+        self._unnamed_skills = 0
 
     def _episode(self) -> int | None:
         return self._newest["task_status"].episode if "task_status" in self._newest else None
