@@ -183,6 +183,22 @@ def test_stop_latches_until_reset_and_nothing_begins_by_itself():
     assert arm.loop.state is LoopState.IDLE
 
 
+@pytest.mark.parametrize("time_waits", [False, True])
+def test_stop_latches_also_before_the_arm_was_taken_over_and_after_a_reset_of_the_scene(time_waits: bool):
+    """It did nothing there but answer that the arm would stay at rest; the next skill moved it."""
+    for arm in (Arm(time_waits=time_waits), begun(time_waits=time_waits)):
+        arm.loop.begin_episode("the scene was reset")
+        arm.loop.stop("hand on the button")
+        assert arm.tick().command is None and arm.loop.state is LoopState.LATCHED
+        with pytest.raises(SkillError, match="latched: hand on the button"):
+            arm.execute(0.1, 0.1)
+        arm.loop.reset(arm.now_s)
+        arm.execute(0.1, 0.1)
+        # Where time waits, the first command is the skill's, 0.02 further; else the measured positions.
+        expected = np.array([0.1, -0.2]) + (0.02 if time_waits else 0.0)
+        np.testing.assert_allclose(arm.command().joint_positions, expected, atol=1e-8)
+
+
 def test_stop_before_a_cancel_has_braked_still_latches():
     arm = begun()
     arm.execute(0.9, 0.0)

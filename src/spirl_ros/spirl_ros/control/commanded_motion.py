@@ -34,7 +34,7 @@ class CommandedMotion:
     @property
     def is_at_rest_for_good(self) -> bool:
         """Has braking ended, and only `reset` allows motion again."""
-        return self._last is not None and self._last.state is SafetyState.LATCHED and not self._is_released_at_rest
+        return self.has_to_latch and (self._last is None or self._last.state is SafetyState.LATCHED)
 
     @property
     def has_to_latch(self) -> bool:

@@ -192,9 +192,9 @@ class ControlLoop:
             self._motion.brake_for(reason, Outcome.CANCELED, with_release=True)
 
     def stop(self, reason: str) -> None:
-        """Brake to rest and stay there until `reset`, whatever is under way."""
+        """Brake to rest and stay there until `reset`, whatever is under way, also when the arm was not taken over yet."""
         self._skills.drop_waiting(Outcome.STOPPED, reason)
-        if self._motion.last is not None and not self._motion.has_to_latch:
+        if not self._motion.has_to_latch:
             self._motion.brake_for(reason, Outcome.STOPPED, with_release=False)
 
     def reset(self, now_s: float) -> None:
@@ -246,7 +246,7 @@ class ControlLoop:
             self.stop(f"{missed} control periods were missed")
         if not motion.brake_reason:
             skills.end_if_done()  # Its last command has been carried out by now.
-        if motion.last is None:
+        if motion.last is None and not motion.brake_reason:
             reason = self._begin(now_s)
             if reason or not self._time_waits:
                 return self._tick(None if reason else motion.last, reason)
