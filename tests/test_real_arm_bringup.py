@@ -48,10 +48,11 @@ def test_other_arm_is_described_by_a_file(tmp_path: Path) -> None:
     for rate, value in zip(RATES, (-1.0, 1.0, 2.0, 4.0, 40.0), strict=True):
         text = text.replace(f"{rate}: ~", f"{rate}: {value}")
     file = tmp_path / "mine.yaml"
-    file.write_text(text)
+    file.write_text(f"{text}\nfault_topic: protective_stop\n")
     bundle = write_arm_bundle(tmp_path / "bundle", read_robot("generic", file))
     nodes = nodes_of(robot="generic", robot_file=file, bundle=bundle, use_fake_hardware="true")
     assert nodes["skill_executor"]["joint_names"] == "joint_1,joint_2"
+    assert nodes["skill_executor"]["fault_topic"] == "protective_stop"
     assert nodes["stand_in_arm"]["robot_file"] == str(file)
 
 

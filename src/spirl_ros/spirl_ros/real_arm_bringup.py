@@ -39,6 +39,7 @@ def real_arm_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             "trajectory_controller": robot.trajectory_controller,
             "max_age_s": robot.max_age_s,
             "ready_topic": robot.ready_topic,
+            "fault_topic": robot.fault_topic,
             # A stand-in has no controller manager.
             "activity_topic": "" if is_fake else robot.activity_topic,
             "autostart": autostart,

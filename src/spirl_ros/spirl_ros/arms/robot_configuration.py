@@ -43,6 +43,8 @@ class RobotConfiguration:
     """Distance from the set-point at which the controller gives a trajectory up [rad, m]; 0 for never."""
     ready_topic: str = ""
     """std_msgs/Bool, latched: true while the arm takes commands; empty where there is none."""
+    fault_topic: str = ""
+    """std_msgs/Bool: true when the arm has stopped for a fault; empty where there is none."""
     activity_topic: str = ""
     """controller_manager_msgs/ControllerManagerActivity; empty where there is none."""
     recovery: tuple[str, ...] = ()
