@@ -14,7 +14,10 @@ import pytest
 pytest.importorskip("spirl_msgs")
 pytest.importorskip("onnxruntime")
 
+from spirl_ros.arms.robot_configuration import read_robot
+
 ENDED_WITHIN_S = 5.0
+KITCHEN = ("kitchen_sim", "viewer:=none")
 
 
 @pytest.fixture
@@ -32,8 +35,8 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         os.kill(number, signal.SIGKILL)
 
 
-def up(environment: dict[str, str], *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "spirl_ros.commands.main", "up", "kitchen_sim", "viewer:=none", *arguments]
+def up(environment: dict[str, str], *arguments: str, graph: tuple[str, ...] = KITCHEN) -> subprocess.Popen:
+    command = [sys.executable, "-m", "spirl_ros.commands.main", "up", *graph, *arguments]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -110,6 +113,24 @@ def test_node_that_is_killed_ends_the_graph(environment) -> None:
     process.communicate(timeout=20.0)
     assert process.returncode != 0
     wait_until_gone(environment, within_s=0.5)
+
+
+def test_executor_of_an_arm_that_is_killed_comes_back_where_that_was_asked_for(environment, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    from tests.nodes.arm_bundle import write_arm_bundle
+
+    bundle = write_arm_bundle(tmp_path / "bundle", read_robot("ur5e"))
+    arguments = (f"bundle:={bundle}", "use_fake_hardware:=true", "respawn:=true")
+    process = up(environment, *arguments, graph=("real_arm", "robot:=ur5e"))
+    for _ in range(2):
+        wait_for_line(process, "bundle ur5e_test on cpu")
+        executor = next(number for number, name in processes_of(environment).items() if name == "skill_executor")
+        os.kill(executor, signal.SIGKILL)
+    wait_for_line(process, "bundle ur5e_test on cpu")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20.0)
+    assert process.returncode == 0
+    assert not processes_of(environment)
 
 
 def test_killed_launcher_leaves_no_process_behind(environment) -> None:

@@ -269,7 +269,9 @@ TELEOP = Bringup(
 
 
 def _real_arm_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
-    return [NodeDescription(name, name, parameters) for name, parameters in real_arm_parameters(values).items()]
+    respawn = values["respawn"] == "true"
+    nodes = real_arm_parameters(values)
+    return [NodeDescription(name, name, parameters, respawn=respawn) for name, parameters in nodes.items()]
 
 
 REAL_ARM = Bringup(
@@ -287,6 +289,12 @@ REAL_ARM = Bringup(
         ),
         LaunchArgument(
             "use_fake_hardware", "false", "start a stand-in for the arm; nothing real is moved then", ("true", "false")
+        ),
+        LaunchArgument(
+            "respawn",
+            "false",
+            "start a node that was killed again, instead of ending; it moves nothing before the next skill",
+            ("true", "false"),
         ),
         *(
             LaunchArgument("use_sim_time", "false", "take time from a simulator's clock", ("true", "false"))
