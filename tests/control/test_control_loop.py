@@ -148,6 +148,20 @@ def test_bad_latent_is_refused_and_nothing_moves(latent, reason):
     assert arm.tick().command is None
 
 
+def test_skill_that_was_held_up_on_its_way_is_refused():
+    """A broken link that was mended brought a skill whose chooser had given up seconds ago: the arm moved off by itself."""
+    arm = begun(max_choice_age_s=1.0)
+    observed_ns = arm.loop.measured_ns
+    for _ in range(10):
+        arm.tick()
+    latent = np.array([0.1, 0.1])
+    arm.loop.check(SkillRequest(latent, observed_ns=observed_ns), arm.now_s)  # 1.0 s
+    arm.tick()
+    with pytest.raises(SkillError, match="1.100 s older than the newest, expected at most 1.000 s"):
+        arm.loop.check(SkillRequest(latent, observed_ns=observed_ns), arm.now_s)
+    arm.loop.check(SkillRequest(latent), arm.now_s)  # by hand, chosen on none
+
+
 def test_cancel_brakes_and_the_next_skill_is_taken():
     arm = begun()
     arm.execute(0.9, 0.0)

@@ -158,6 +158,21 @@ def test_what_stands_still_is_named(silent: str, told: str) -> None:
     assert graph.run.failure.startswith(told)
 
 
+def test_chooser_that_was_stopped_itself_does_not_go_on() -> None:
+    """What it heard after a SIGCONT was fresh again, so the arm moved off by itself."""
+    graph = Graph(patience_s=3.0)
+    graph.begin()
+    graph.now_s += 2.9
+    assert graph.next() is Wish.CHOOSE
+    graph.now_s += 3.1
+    graph.tick += 1
+    graph.observe()
+    graph.executor()
+    graph.task(step=H)
+    assert graph.next() is Wish.NOTHING
+    assert graph.run.failure == "the chooser of skills itself was held up for 3.1 s"
+
+
 def test_executor_that_brakes_ends_it_at_once_with_its_reason() -> None:
     graph = Graph()
     graph.begin()

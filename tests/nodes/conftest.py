@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,12 @@ rclpy = pytest.importorskip("rclpy", reason="node tests need rclpy and spirl_msg
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402 - after the skip
 from rclpy.node import Node  # noqa: E402
+from rclpy.qos import QoSProfile  # noqa: E402
 from rclpy.utilities import try_shutdown  # noqa: E402
 
 REPOSITORY = Path(__file__).parents[2]
+
+_REACTION = "reaction: "
 
 DEADLINE_S = 20.0
 """How long anything may take on a busy machine."""
@@ -47,7 +51,7 @@ class Client(Node):
         while time.monotonic() < end_s:
             self._executor.spin_once(timeout_sec=0.02)
 
-    def call(self, service_type, name: str, request):
+    def call(self, service_type, name: str, request) -> Any:
         """Call a service and return its answer."""
         client = self.create_client(service_type, name)
         self.wait_for(client.service_is_ready, f"service {name}")
@@ -56,7 +60,7 @@ class Client(Node):
         self.destroy_client(client)
         return future.result()
 
-    def collect(self, message_type, topic: str, qos=10) -> list:
+    def collect(self, message_type, topic: str, qos: QoSProfile | int = 10) -> list:
         """A list that grows with what arrives on a topic."""
         messages: list = []
         self.create_subscription(message_type, topic, messages.append, qos)
@@ -117,6 +121,22 @@ def domain_environment() -> Iterator[dict[str, str]]:
                 "PYTHONUNBUFFERED": "1",
             }
             return
+
+
+@pytest.fixture
+def reaction(record_property) -> Callable[[str, float], None]:
+    """Notes how long after a moment on the steady clock [s] something was seen; the summary of the tests lists it."""
+    return lambda what, since_s: record_property(f"{_REACTION}{what}", time.monotonic() - since_s)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """List the reaction times that tests have measured, at the load of this machine."""
+    reports = terminalreporter.getreports("passed")
+    found = [(name, time_s) for report in reports for name, time_s in report.user_properties if _REACTION in name]
+    if found:
+        terminalreporter.section(f"reactions to faults, load {os.getloadavg()[0]:.1f}")
+        for name, time_s in found:
+            terminalreporter.write_line(f"{time_s * 1e3:6.0f} ms  {name.removeprefix(_REACTION)}")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A node of ours whose loop hangs when SIGUSR1 comes: `python -m tests.nodes.hanging_node MODULE CLASS --ros-args …`.
 
-The process lives, DDS goes on in its own threads, and nothing that needs the node's lock ever runs again.
+The process lives, DDS goes on in its own threads, and nothing in the node's thread, or that needs its lock, ever runs again.
 """
 
 import signal
@@ -21,7 +21,8 @@ def main() -> None:
         return nodes[0]
 
     def hang(*_) -> None:
-        nodes[0]._lock.acquire()  # pyright: ignore[reportAttributeAccessIssue]
+        if (lock := getattr(nodes[0], "_lock", None)) is not None:
+            lock.acquire()
         while True:
             time.sleep(1.0)
 

@@ -1,5 +1,6 @@
 """Faults of an arm's states, clock and driver, made by hand: the arm comes to rest and stays there until a reset."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from spirl_msgs.action import ExecuteSkill
-from spirl_msgs.msg import SkillStatus
+from spirl_msgs.msg import SafetyStatus, SkillStatus
 from spirl_ros.nodes.messages import LATCHED_QOS
 from tests.nodes.hand_made_arm import (
     HOME,
@@ -92,12 +93,16 @@ def test_states_are_mapped_by_name_in_any_order(client, start_node, bundle) -> N
     assert np.abs(np.diff(executor.arm.commands, axis=0)).max() < 0.1
 
 
-def test_every_fault_of_joint_states_latches_and_is_over_after_a_reset(client, start_node, bundle) -> None:
+def test_every_fault_of_joint_states_latches_and_is_over_after_a_reset(client, start_node, bundle, reaction) -> None:
     executor = Executor(client, start_node, bundle)
+    safety = client.collect(SafetyStatus, "safety_status", LATCHED_QOS)
     executor.wait_until_ready()
     for fault in (silent, not_a_number, one_missing, from_the_past):
         result = executor.begin()
         executor.arm.change = fault
+        lost_s, safety[:] = time.monotonic(), []
+        client.wait_for(lambda: safety and safety[-1].state >= SafetyStatus.HOLDING, "braking")
+        reaction(f"joint states {fault.__name__}, may be 250 ms old, a step every 200 ms: braking", lost_s)
         ended = executor.end(result)
         assert ended.outcome == STOPPED and "fresh" in ended.message, fault.__doc__
         executor.wait_for_latch()

@@ -4,6 +4,7 @@ After each the graph is brought back without starting the healthy process again.
 """
 
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import LivelinessPolicy, QoSProfile
 
 from spirl_msgs.action import ExecuteSkill
-from spirl_msgs.msg import SkillStatus
+from spirl_msgs.msg import SafetyStatus, SkillStatus
 from spirl_msgs.srv import LoadBundle
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.deployment.bundle import load_bundle
@@ -50,10 +51,15 @@ def assert_within(limits: JointLimits, commands: list) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGUSR1], ids=["killed", "hung"])
-def test_simulator_that_dies_or_hangs_is_replaced_without_a_new_executor(client, start_node, bundle, number) -> None:
+def test_simulator_that_dies_or_hangs_is_replaced_without_a_new_executor(
+    client, start_node, bundle, reaction, number
+) -> None:
     graph = SkillGraph(client, start_node, bundle, "realtime", simulator=HANGING_SIMULATOR, max_age_s=0.1)
     handle = graph.begin((1.0, 1.0))
     graph.simulator.process.send_signal(number)
+    lost_s = time.monotonic()
+    client.wait_for(lambda: graph.safety[-1].state >= SafetyStatus.HOLDING, "braking")
+    reaction(f"simulator {number.name}, states may be 100 ms old: the executor brakes", lost_s)
     assert graph.result(handle).outcome == STOPPED
     graph.wait_for_state(SkillStatus.LATCHED)
     assert "the latch stays" in graph.trigger("reset").message
@@ -69,7 +75,7 @@ def test_simulator_that_dies_or_hangs_is_replaced_without_a_new_executor(client,
 
 
 def test_executor_that_hangs_loses_its_lease_and_is_replaced_without_a_new_simulator(
-    client, start_node, bundle
+    client, start_node, bundle, reaction
 ) -> None:
     graph = SkillGraph(client, start_node, bundle, "realtime", executor=HANGING_EXECUTOR)
     alive: list[int] = []
@@ -84,7 +90,9 @@ def test_executor_that_hangs_loses_its_lease_and_is_replaced_without_a_new_simul
     client.wait_for(lambda: alive and alive[-1] == 1, "the lease")
     graph.begin((1.5, 1.0))
     graph.executor.process.send_signal(signal.SIGUSR1)
+    lost_s = time.monotonic()
     client.wait_for(lambda: alive[-1] == 0, "the end of the lease")
+    reaction("executor hung: a lease of 500 ms ends", lost_s)
     assert graph.executor.process.poll() is None  # the process and its DDS threads live
     client.wait_for(lambda: graph.speed < 0.05, "rest")
     graph.executor.kill()

@@ -1,6 +1,7 @@
 """The skill policy with simulator and executor, three processes over DDS."""
 
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ pytest.importorskip("mujoco")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.action.client import ActionClient
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
@@ -29,12 +31,22 @@ from tests.nodes.kitchen_bundle import HORIZON, POLICY_MEAN, PRIOR_MEAN, write_k
 
 EVERYTHING = QoSProfile(depth=5000)
 PATIENCE_S = 1.5
+HANGING_POLICY = "tests.nodes.hanging_node skill_policy SkillPolicyNode"
 
 
 class Graph:
     """What there is to see of a simulator, an executor and a policy."""
 
-    def __init__(self, client, start_node: Callable, bundle: Path, rate: str, limit: int = 280, **policy) -> None:
+    def __init__(
+        self,
+        client,
+        start_node: Callable,
+        bundle: Path,
+        rate: str,
+        limit: int = 280,
+        policy_node: str = "skill_policy",
+        **policy,
+    ) -> None:
         self.client = client
         self.commands = client.collect(Float64MultiArray, "forward_position_controller/commands", EVERYTHING)
         self.joint_states = client.collect(JointState, "joint_states", EVERYTHING)
@@ -46,7 +58,7 @@ class Graph:
         self.simulator = start_node("mujoco_sim", rate=rate, discovery_s=0.0, max_steps=limit)
         # On a busy machine the simulator's states are late.
         self.executor = start_node("skill_executor", rate=rate, bundle=bundle, max_age_s=1.0)
-        self.policy = start_node("skill_policy", rate=rate, bundle=bundle, patience_s=PATIENCE_S, **policy)
+        self.policy = start_node(policy_node, rate=rate, bundle=bundle, patience_s=PATIENCE_S, **policy)
         self.action = ActionClient(client, RunEpisode, "run_episode")
         client.wait_for(self.action.server_is_ready, "the action")
         client.wait_for(lambda: self.task and self.executed and not self.executed[-1].reason, "simulator and executor")
@@ -155,12 +167,16 @@ def test_in_realtime_a_skill_follows_the_last_step_of_the_one_before(client, sta
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_lost_executor_ends_the_goal_in_time_and_a_new_one_can_be_used(client, start_node, bundle, number) -> None:
+def test_lost_executor_ends_the_goal_in_time_and_a_new_one_can_be_used(
+    client, start_node, bundle, reaction, number
+) -> None:
     graph = Graph(client, start_node, bundle, "realtime")
     handle = graph.send()
     graph.wait_for_motion()
     graph.executor.process.send_signal(number)
+    lost_s = time.monotonic()
     result = graph.result(handle, deadline_s=PATIENCE_S + 5.0)
+    reaction(f"executor {number.name}: the policy with a patience of {PATIENCE_S:g} s gives up", lost_s)
     assert not result.success and "nothing from the skill executor for" in result.message
     graph.executor.kill()
     graph.executed.clear()
@@ -171,18 +187,39 @@ def test_lost_executor_ends_the_goal_in_time_and_a_new_one_can_be_used(client, s
     assert graph.executed[-1].skill_id > 1
 
 
-def test_killed_policy_leaves_the_arm_at_rest_after_the_skill_under_way(client, start_node, bundle) -> None:
-    graph = Graph(client, start_node, bundle, "realtime")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP, signal.SIGUSR1], ids=["killed", "stopped", "hung"])
+def test_lost_policy_leaves_the_arm_at_rest_after_the_skill_under_way(
+    client, start_node, bundle, reaction, number
+) -> None:
+    graph = Graph(client, start_node, bundle, "realtime", policy_node=HANGING_POLICY)
     graph.send()
     graph.wait_for_motion()
-    graph.policy.kill()
+    graph.policy.process.send_signal(number)
+    lost_s = time.monotonic()
     client.wait_for(lambda: graph.executed[-1].state == SkillStatus.IDLE, "the skill's end")
+    reaction(f"policy {number.name}: the arm has finished its skill", lost_s)
     client.spin_for(0.5)
     assert graph.executed[-1].state == SkillStatus.IDLE and graph.executed[-1].step == HORIZON
     sent = len(graph.commands)
-    client.spin_for(0.5)
+    client.spin_for(PATIENCE_S)
     assert len(graph.commands) == sent
     assert max(abs(velocity) for velocity in graph.joint_states[-1].velocity[:7]) < 0.1
+    if number == signal.SIGSTOP:
+        graph.policy.process.send_signal(signal.SIGCONT)
+        client.spin_for(1.0)
+        assert len(graph.commands) == sent  # what it hears is fresh again, and still it does not go on by itself
+    else:
+        graph.policy.kill()
+        diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+        start_node("skill_policy", rate="realtime", bundle=bundle)
+        client.wait_for(
+            lambda: any(status.name == "skill_policy: active" for array in diagnostics for status in array.status),
+            "a new policy",
+        )
+        client.spin_for(0.5)
+        assert len(graph.commands) == sent
+    assert client.call(Trigger, "skill_policy/start", Trigger.Request()).success
+    graph.wait_for_motion()
 
 
 def test_lost_simulator_ends_the_goal_in_time(client, start_node, bundle) -> None:

@@ -1,6 +1,7 @@
 """The stand-in for a real arm, alone and under the skill executor: processes over DDS."""
 
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,14 +125,16 @@ def test_prior_driven_skills_move_the_arm_within_its_limits(client, start_node, 
     arm.check_limits()
 
 
-def test_killed_executor_leaves_the_arm_at_rest_by_itself(client, start_node, tmp_path) -> None:
+def test_killed_executor_leaves_the_arm_at_rest_by_itself(client, start_node, tmp_path, reaction) -> None:
     arm = Arm(client, start_node, "ur5e")
     bundle = write_arm_bundle(tmp_path / "bundle", arm.robot)
     executor = Executor(client, start_node, arm, bundle)
     executor.send((2.0, 2.0, 2.0))
     client.wait_for(lambda: np.abs(arm.states[-1].velocity).max() > 0.3, "motion")
     executor.process.process.send_signal(signal.SIGKILL)
+    lost_s = time.monotonic()
     arm.wait_for_rest()
+    reaction("executor SIGKILL: the trajectory-controlled arm is at rest", lost_s)
     at_rest = arm.position
     client.spin_for(0.3)
     np.testing.assert_allclose(arm.position, at_rest, atol=1e-3)
@@ -176,16 +179,18 @@ def test_controller_refuses_what_the_documented_one_refuses_and_says_why(client,
 
 
 def test_stopped_arm_latches_the_executor_and_moves_again_only_after_recovery_and_reset(
-    client, start_node, tmp_path
+    client, start_node, tmp_path, reaction
 ) -> None:
     arm = Arm(client, start_node, "ur5e")
     executor = Executor(client, start_node, arm, write_arm_bundle(tmp_path / "bundle", arm.robot))
     executor.send((2.0, 2.0, 2.0))
     client.wait_for(lambda: np.abs(arm.states[-1].velocity).max() > 0.3, "motion")
+    lost_s = time.monotonic()
     assert client.call(Trigger, "stand_in_arm/stop", Trigger.Request()).success
     client.wait_for(lambda: not arm.ready[-1].data, "the arm to say so")
     arm.wait_for_rest()
     client.wait_for(lambda: executor.skills[-1].state == SkillStatus.LATCHED, "the latch")
+    reaction("protective stop of the arm: the executor has latched", lost_s)
     assert "robot_program_running is false" in executor.skills[-1].reason
     at_rest = arm.position
     assert not client.call(Trigger, "skill_executor/reset", Trigger.Request()).success

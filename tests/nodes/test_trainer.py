@@ -16,6 +16,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 import yaml  # noqa: E402
+from std_msgs.msg import Float64MultiArray  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from spirl_msgs.msg import SkillStatus, TrainingStatus  # noqa: E402
@@ -31,6 +32,8 @@ from tests.nodes.kitchen_bundle import write_kitchen_bundle  # noqa: E402
 pytestmark = pytest.mark.slow
 SETTINGS = "batch_size=8 critic_hidden=8 critic_layers=1 offline_updates=0 demos_in_replay=false warm_up_decisions=4"
 PATIENCE_S = 120.0
+COMMANDS = "forward_position_controller/commands"
+HANGING_TRAINER = "tests.nodes.hanging_node trainer TrainerNode"
 
 
 class Training:
@@ -44,8 +47,8 @@ class Training:
         self.executor: Any = None
         self.trainer = self.start()
 
-    def start(self):
-        self.trainer = self._start("trainer", out=self.out, **self.parameters)
+    def start(self, executable: str = "trainer"):
+        self.trainer = self._start(executable, out=self.out, **self.parameters)
         return self.trainer
 
     @property
@@ -168,6 +171,37 @@ def test_killed_trainer_loses_nothing_and_pauses_last_until_resumed(kitchen, sta
     os.kill(learners(kitchen.out)[0], signal.SIGKILL)
     code, output = kitchen.trainer.wait()
     assert code == 3 and "has ended with -9" in output
+
+
+def test_trainer_that_is_stopped_or_hangs_leaves_the_arm_at_rest_and_does_not_go_on_by_itself(kitchen) -> None:
+    kitchen.trainer.kill()
+    kitchen.checkpoint()  # its learner has ended
+    kitchen.parameters = {**kitchen.parameters, "patience_s": 3.0}
+    trainer = kitchen.start(HANGING_TRAINER)
+    client, commands = kitchen.client, kitchen.client.collect(Float64MultiArray, COMMANDS, 100)
+    kitchen.wait_for(lambda status: status.skill_transitions >= 5, "skills")
+    trainer.process.send_signal(signal.SIGSTOP)
+    client.spin_for(4.0)  # longer than its patience
+    assert kitchen.skills[-1].state == SkillStatus.IDLE
+    at_rest = len(commands)
+    trainer.process.send_signal(signal.SIGCONT)
+    kitchen.wait_for(lambda status: status.state == TrainingStatus.PAUSED, "the pause")
+    assert "the trainer itself was held up" in kitchen.last.reason
+    client.spin_for(0.5)
+    assert len(commands) == at_rest
+    before = kitchen.last.skill_transitions
+    assert kitchen.trigger("resume").success
+    kitchen.wait_for(lambda status: status.skill_transitions > before + 3, "more skills after the pause")
+    before = kitchen.last.skill_transitions
+
+    trainer.process.send_signal(signal.SIGUSR1)
+    client.spin_for(2.0)
+    assert kitchen.skills[-1].state == SkillStatus.IDLE
+    trainer.kill()
+    assert kitchen.checkpoint()["counts"][1] >= before
+    kitchen.statuses.clear()
+    kitchen.start()
+    kitchen.wait_for(lambda status: status.skill_transitions > before + 3, "more skills of another trainer")
 
 
 def test_operator_resets_and_judges_on_an_arm_without_a_task(client, start_node, tmp_path) -> None:

@@ -53,6 +53,7 @@ class ControlLoop:
         time_waits: bool = False,
         has_braking_tail: bool = False,
         max_missed: int = 2,
+        max_choice_age_s: float = 1.0,
     ) -> None:
         """Begin without measurements; the first fresh one begins motion control, at the measured positions.
 
@@ -65,6 +66,8 @@ class ControlLoop:
             has_braking_tail: an arm that gets no command in time brakes by itself, as with trajectory_knots, instead of
                 holding the last set-point.
             max_missed: a skill goes on after at most so many control periods in a row without a command.
+            max_choice_age_s: a skill chosen on an observation that is so much older than the newest one is refused [s]:
+                it was held up on its way, and whoever chose it may have given up long ago.
 
         Raises:
             BundleError: the observation does not begin with the joints.
@@ -72,6 +75,7 @@ class ControlLoop:
         model.check_layout()
         self._max_age_s, self._generator, self._time_waits = max_age_s, generator, time_waits
         self._has_braking_tail, self._max_missed = has_braking_tail, max_missed
+        self._max_choice_age_s = max_choice_age_s
         self._observation = LatestObservation(model.limits.joint_names, model.scene_names)
         self._skills = SkillSequence(model)
         self._motion = CommandedMotion(model.limits, model.control_period_s, max_age_s)
@@ -149,7 +153,8 @@ class ControlLoop:
         """Can this skill be executed as things stand.
 
         Raises:
-            SkillError: a latent of a wrong size or not finite, a stopped arm, or no fresh observation.
+            SkillError: a latent of a wrong size or not finite, a stopped arm, no fresh observation, or a skill chosen long
+                ago.
         """
         latent, model = request.latent, self._skills.model
         if latent is not None:
@@ -169,6 +174,12 @@ class ControlLoop:
             raise SkillError(
                 f"the observation is {self.age_s(now_s):.3f} s old, expected at most {self._max_age_s:.3f} s. "
                 "Is the arm running, and do its states have every value of the bundle?"
+            )
+        choice_age_s = (self.measured_ns - request.observed_ns) * 1e-9
+        if request.observed_ns > 0 and choice_age_s > self._max_choice_age_s:
+            raise SkillError(
+                f"the skill was chosen on an observation {choice_age_s:.3f} s older than the newest, expected at most "
+                f"{self._max_choice_age_s:.3f} s. It was held up on its way: choose again."
             )
 
     def execute(self, request: SkillRequest, now_s: float, *, replace: bool = False) -> None:

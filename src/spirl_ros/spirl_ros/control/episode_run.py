@@ -72,7 +72,7 @@ class EpisodeRun:
         self._executor_s = self._executor_moved_s = now_s
         self._observed_ns, self._observed_s = -1, now_s
         self._task: TaskMoment | None = None
-        self._task_moved_s = now_s
+        self._task_moved_s = self._asked_s = now_s
         self._episode: int | None = None
 
     @property
@@ -152,8 +152,12 @@ class EpisodeRun:
             now_s: time.
             lacking: what else has to be there before the first episode, in words; empty when nothing is.
         """
+        held_up_s, self._asked_s = now_s - self._asked_s, now_s
         if self._phase is _Phase.WAITING:
             return self._wait(now_s, lacking)
+        if held_up_s > self.config.patience_s and not self.is_over:
+            # What it hears now is fresh again, so nothing else would keep the arm from moving off by itself.
+            return self._give_up(f"the chooser of skills itself was held up for {held_up_s:.1f} s")
         if self._phase is _Phase.RESETTING:
             return self._await_reset(now_s)
         return self._act(now_s) if self._phase is _Phase.ACTING else Wish.NOTHING

@@ -27,6 +27,8 @@ class SkillRequest(NamedTuple):
     """(Dz,); None draws one from the prior when the skill begins."""
     skill_id: int = 0
     """The chooser's number for it."""
+    observed_ns: int = 0
+    """When the observation that it was chosen on was measured [ns]; 0 when that is not known."""
 
 
 class SkillReport(NamedTuple):

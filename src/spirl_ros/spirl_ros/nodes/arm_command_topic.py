@@ -7,7 +7,7 @@ from trajectory_msgs.msg import JointTrajectory
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import FilteredCommand
 from spirl_ros.nodes.messages import COMMAND_QOS, to_position_command, to_trajectory_command, watched
-from spirl_ros.nodes.skill_executor_parameters import FORWARD_POSITION, SkillExecutorConfig
+from spirl_ros.nodes.skill_executor_parameters import FORWARD_POSITION, REALTIME, SkillExecutorConfig
 
 
 class ArmCommandTopic:
@@ -29,7 +29,11 @@ class ArmCommandTopic:
             if self.takes_positions
             else (JointTrajectory, f"{config.controller}/joint_trajectory")
         )
-        self._publisher = node.create_publisher(kind, name, watched(COMMAND_QOS, period_s))
+        qos = watched(COMMAND_QOS, period_s)
+        if config.rate == REALTIME:
+            # A link that was broken must not bring the arm a command of that time: it has braked elsewhere since.
+            qos.lifespan = qos.deadline
+        self._publisher = node.create_publisher(kind, name, qos)
         self.forget()
 
     @property

@@ -12,6 +12,7 @@ from spirl_ros.control.skill_sequence import Outcome, SkillReport, SkillRequest
 from spirl_ros.errors import SkillError
 from spirl_ros.nodes.executor_status import StepRecord
 from spirl_ros.nodes.managed_node import ManagedNode
+from spirl_ros.nodes.messages import stamp_ns
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,9 @@ class ExecuteSkillAction:
         """Begin a goal, or end it at once: a rejection could not say why."""
         # `execute` would do this as well, but its coroutine keeps the node's thread busy until the result is there.
         handle._update_state(GoalEvent.EXECUTE)
-        request = SkillRequest(np.asarray(handle.request.latent) if len(handle.request.latent) else None)
+        asked = handle.request
+        latent = np.asarray(asked.latent) if len(asked.latent) else None
+        request = SkillRequest(latent, observed_ns=stamp_ns(asked.observed))
         with self._lock:
             is_second = self.is_under_way
             goal = _Goal(request, handle)

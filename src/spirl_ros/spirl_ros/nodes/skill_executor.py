@@ -106,6 +106,7 @@ class SkillExecutorNode(ManagedNode):
                 time_waits=config.rate == LOCKSTEP,
                 has_braking_tail=config.command_interface == JOINT_TRAJECTORY,
                 max_missed=config.max_missed,
+                max_choice_age_s=config.max_choice_age_s,
             )
             self._command_topic.forget()
             self._steps = ControlSteps(self._loop, self._command_topic, self._lock, self.now_s, self._not_ready)
@@ -231,7 +232,8 @@ class SkillExecutorNode(ManagedNode):
                 self._refuse("skill ignored: a goal of execute_skill is under way")
                 return
             try:
-                self._begin_skill(SkillRequest(np.asarray(message.latent), message.skill_id))
+                observed_ns = stamp_ns(message.header.stamp)
+                self._begin_skill(SkillRequest(np.asarray(message.latent), message.skill_id, observed_ns))
             except SkillError as error:
                 self._refuse(f"skill {message.skill_id} ignored: {error}")
 

@@ -69,6 +69,12 @@ class SkillExecutorConfig:
     max_missed: int = parameter(
         2, "more control periods in a row without a command than this stop a skill, then latch", minimum=0
     )
+    max_choice_age_s: float = parameter(
+        1.0,
+        "a skill chosen on an observation older than the newest by more than this is refused [s]: it was held up on its "
+        "way, by a broken link or a stopped process",
+        minimum=0.05,
+    )
     second_goal: str = parameter(REJECT, "what a goal does while another is under way", choices=(REJECT, REPLACE))
     lockstep_patience_s: float = parameter(
         5.0, "in lockstep, a skill without a new state for this long is stopped [s]", minimum=0.5

@@ -23,7 +23,7 @@ from spirl_ros.control.latest_observation import LatestObservation
 from spirl_ros.deployment.bundle_file import read_description
 from spirl_ros.errors import ConfigError, ObservationError
 from spirl_ros.nodes.managed_node import ERROR, EXIT_FAULT, OK, WARN, ManagedNode, run
-from spirl_ros.nodes.messages import LATCHED_QOS, stamp_ns
+from spirl_ros.nodes.messages import LATCHED_QOS, stamp_ns, to_stamp
 from spirl_ros.nodes.parameters import parameter, read_parameters
 from spirl_ros.nodes.service_calls import ServiceCalls
 from spirl_ros.rl.learner_link import LearnerLink, learner_arguments
@@ -151,6 +151,7 @@ class TrainerNode(ManagedNode):
 
     def activate(self) -> None:
         """Begin, or go on."""
+        self._advanced_s = self.now_s()
         self._timer = self.create_timer(_TICK_S, self._advance, clock=self.steady_clock)
         self.get_logger().info(f"training in {self._config.out}; the learner starts")
 
@@ -206,8 +207,11 @@ class TrainerNode(ManagedNode):
     def _advance(self) -> None:
         """Do what can be done now; fifty times a second and after everything that was heard."""
         link, now_s = self._link, self.now_s()
+        held_up_s, self._advanced_s = now_s - self._advanced_s, now_s
         if link is None or self._phase is _Phase.OVER:
             return
+        if held_up_s > self._config.patience_s and self._phase not in (_Phase.STARTING, _Phase.AWAITING_OPERATOR):
+            self._pause(f"the trainer itself was held up for {held_up_s:.0f} s. Call ~/resume to begin an episode.")
         link.poll()
         self._calls.poll(now_s)
         if link.status.failure:
@@ -296,9 +300,10 @@ class TrainerNode(ManagedNode):
         collection.chosen(observation.values, task, latent)
         self._enter(_Phase.EXECUTING)
         self._skill_rate.mark(self.now_s())
-        goal = self._action.send_goal_async(
-            ExecuteSkill.Goal(latent=[float(value) for value in latent]), lambda _: self._touch()
+        asked = ExecuteSkill.Goal(
+            latent=[float(value) for value in latent], observed=to_stamp(max(0, observation.measured_ns))
         )
+        goal = self._action.send_goal_async(asked, lambda _: self._touch())
         goal.add_done_callback(lambda future: self._on_goal_answer(collection, future.result()))
 
     def _on_goal_answer(self, collection: SkillCollection, handle: Any) -> None:
