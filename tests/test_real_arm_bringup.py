@@ -43,6 +43,19 @@ def test_stand_in_is_started_where_hardware_is_fake(tmp_path: Path) -> None:
     assert nodes["skill_executor"]["activity_topic"] == ""  # it has no controller manager
 
 
+def test_policy_waits_to_be_asked_and_has_to_be_there(tmp_path: Path) -> None:
+    bundle = write_arm_bundle(tmp_path / "bundle", read_robot("ur5e"))
+    policy = nodes_of(bundle=bundle, policy="prior", speed="0.5")["skill_policy"]
+    assert (policy["source"], policy["start"], policy["max_steps"], policy["speed"]) == (
+        "prior",
+        "on_request",
+        200,
+        0.5,
+    )
+    with pytest.raises(SpirlError, match="holds skills alone"):
+        nodes_of(bundle=bundle, policy="learned")
+
+
 def test_other_arm_is_described_by_a_file(tmp_path: Path) -> None:
     text = shipped("config/robots/generic.yaml").read_text()
     for rate, value in zip(RATES, (-1.0, 1.0, 2.0, 4.0, 40.0), strict=True):

@@ -9,6 +9,7 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("gymnasium_robotics")
 
+from spirl_ros.arms.robot_configuration import RobotConfiguration
 from spirl_ros.commands.main import main
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.storage import write_dataset
@@ -30,8 +31,10 @@ MODEL = SkillModelConfig(
 )
 
 
-def make_run(folder: Path, *, observation_names: tuple[str, ...] | None = None) -> SkillRun:
-    """A training's folder with an untrained model, beside a dataset of noise with the kitchen's names."""
+def make_run(
+    folder: Path, *, observation_names: tuple[str, ...] | None = None, robot: RobotConfiguration | None = None
+) -> SkillRun:
+    """A training's folder with an untrained model, beside a dataset of noise with the names of the kitchen or of an arm alone."""
     scene = load_kitchen_scene()
     metadata = replace(
         METADATA,
@@ -39,12 +42,22 @@ def make_run(folder: Path, *, observation_names: tuple[str, ...] | None = None) 
         joint_names=scene.joint_names,
         joint_units=("rad",) * 7 + ("m",) * 2,
     )
+    if robot is not None:
+        names = robot.limits.joint_names
+        metadata = replace(
+            metadata,
+            observation_names=names,
+            joint_names=names,
+            joint_units=("rad",) * len(names),
+            control_rate_hz=robot.control_rate_hz,
+            action_scale=robot.velocity_scale,
+        )
     dataset = Dataset((make_episode(5, metadata=metadata),), "kitchen", {})
     digest = write_dataset(folder / "data", dataset)
     reference = dataset_reference(folder / "data", dataset, digest)
     config = SkillRunConfig(MODEL, SkillTrainingConfig(), reference, "abc", "spirl skills train --data data")
     run = SkillRun.create(folder / "run", config)
-    run.save_best(SkillModel(MODEL, len(metadata.observation_names), 9).state_dict())
+    run.save_best(SkillModel(MODEL, len(metadata.observation_names), len(metadata.joint_names)).state_dict())
     for step, reconstruction, prior in ((1, 0.7, 1.0), (2, 0.5, 2.0), (3, 0.6, 1.5)):
         losses = {"beta": 0.0, "reconstruction": reconstruction, "kl": 1.0, "prior": prior}
         run.append_metrics({"step": step, "part": "validation", **losses})  # type: ignore[dict-item]

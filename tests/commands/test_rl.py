@@ -95,6 +95,7 @@ def test_bad_input_is_one_line_with_the_next_step(skills, tmp_path, capsys):
         (("--method", "dqn"), "method is 'dqn', expected one of spirl"),
         (("--preset", "worst"), "preset is 'worst'"),
         (("--set", "alpha=1"), "'alpha' is unknown"),
+        (("--set", "robot=ur5e", "--no-demos-in-replay"), "Learn on the arm, with the trainer node"),
     ):
         assert main(arguments(skills, out, *more)) == 2
         assert message in capsys.readouterr().err

@@ -19,7 +19,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from spirl_msgs.action import ExecuteSkill
+from spirl_msgs.action import ExecuteSkill, RunEpisode
 from spirl_msgs.msg import SafetyStatus, SkillStatus
 from spirl_ros.arms.robot_configuration import read_robot
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
@@ -122,6 +122,30 @@ def test_prior_driven_skills_move_the_arm_within_its_limits(client, start_node, 
     peaks = [float(values["peak velocity [share of limit]"]) for values in arm.diagnostics]
     assert 0.1 < max(peaks) <= 1.0
     assert np.abs(np.array([state.position for state in arm.states]) - begin).max() > 0.1
+    arm.check_limits()
+
+
+def test_policy_runs_episodes_of_the_prior_and_a_second_one_goes_on_from_there(client, start_node, tmp_path) -> None:
+    arm = Arm(client, start_node, "ur5e")
+    bundle = write_arm_bundle(tmp_path / "bundle", arm.robot)
+    executor = Executor(client, start_node, arm, bundle)
+    start_node("skill_policy", bundle=bundle, source="prior", latent="sample", max_steps=2 * HORIZON)
+    action = ActionClient(client, RunEpisode, "run_episode")
+    client.wait_for(action.server_is_ready, "the policy")
+    begin = arm.position
+    sent = action.send_goal_async(RunEpisode.Goal(episodes=2, use_seed=True, seed=3))
+    client.wait_for(sent.done, "the goal's answer")
+    handle = sent.result()
+    assert handle is not None
+    ended = handle.get_result_async()
+    client.wait_for(ended.done, "the result")
+    outcome = ended.result()
+    assert outcome is not None
+    assert outcome.result.success and list(outcome.result.steps) == [2 * HORIZON] * 2, outcome.result.message
+    client.wait_for(lambda: executor.skills[-1].state == SkillStatus.IDLE, "rest")
+    arm.wait_for_rest()
+    assert np.abs(arm.position - begin).max() > 0.05
+    assert arm.ready[-1].data
     arm.check_limits()
 
 

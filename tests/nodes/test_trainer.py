@@ -15,16 +15,17 @@ pytest.importorskip("mujoco")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-import yaml  # noqa: E402
 from std_msgs.msg import Float64MultiArray  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from spirl_msgs.msg import SkillStatus, TrainingStatus  # noqa: E402
+from spirl_ros.arms.robot_configuration import read_robot  # noqa: E402
+from spirl_ros.commands.main import main  # noqa: E402
+from spirl_ros.deployment.bundle import load_bundle  # noqa: E402
+from spirl_ros.deployment.robot_check import check_fits_robot  # noqa: E402
 from spirl_ros.nodes.messages import LATCHED_QOS  # noqa: E402
 from spirl_ros.rl.run import RlRun  # noqa: E402
 from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment  # noqa: E402
-from spirl_ros.tasks.kitchen.joint_limits import kitchen_joint_limits  # noqa: E402
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene  # noqa: E402
 from spirl_ros.tasks.skill_environment import SkillEnvironment  # noqa: E402
 from tests.commands.test_export import make_run  # noqa: E402
 from tests.nodes.kitchen_bundle import write_kitchen_bundle  # noqa: E402
@@ -47,8 +48,8 @@ class Training:
         self.executor: Any = None
         self.trainer = self.start()
 
-    def start(self, executable: str = "trainer"):
-        self.trainer = self._start(executable, out=self.out, **self.parameters)
+    def start(self):
+        self.trainer = self._start(HANGING_TRAINER, out=self.out, **self.parameters)
         return self.trainer
 
     @property
@@ -136,8 +137,14 @@ def test_training_over_ros_stores_what_a_rollout_in_process_gives_and_goes_on_af
     assert kitchen.statuses[-1].updates >= state["learner"]["updates"]
 
 
-def test_killed_trainer_loses_nothing_and_pauses_last_until_resumed(kitchen, start_node, tmp_path) -> None:
+def test_hung_and_killed_trainer_loses_nothing_and_pauses_last_until_resumed(kitchen, start_node, tmp_path) -> None:
     kitchen.wait_for(lambda status: status.skill_transitions >= 10, "skills")
+    client, commands = kitchen.client, kitchen.client.collect(Float64MultiArray, COMMANDS, 100)
+    kitchen.trainer.process.send_signal(signal.SIGUSR1)  # hangs: the arm finishes its skill
+    client.spin_for(2.0)
+    at_rest = len(commands)
+    client.spin_for(0.5)
+    assert kitchen.skills[-1].state == SkillStatus.IDLE and len(commands) == at_rest
     kitchen.trainer.process.send_signal(signal.SIGKILL)
     kitchen.trainer.process.wait()
     before = kitchen.last.skill_transitions
@@ -146,6 +153,18 @@ def test_killed_trainer_loses_nothing_and_pauses_last_until_resumed(kitchen, sta
     kitchen.parameters = {"patience_s": 3.0}
     kitchen.start()
     kitchen.wait_for(lambda status: status.skill_transitions > before + 5, "more skills")
+
+    kitchen.trainer.process.send_signal(signal.SIGSTOP)
+    client.spin_for(4.0)  # longer than its patience
+    at_rest = len(commands)
+    kitchen.trainer.process.send_signal(signal.SIGCONT)
+    kitchen.wait_for(lambda status: status.state == TrainingStatus.PAUSED, "the pause of a trainer that was stopped")
+    assert "the trainer itself was held up" in kitchen.last.reason
+    client.spin_for(0.5)
+    assert kitchen.skills[-1].state == SkillStatus.IDLE and len(commands) == at_rest
+    before = kitchen.last.skill_transitions
+    assert kitchen.trigger("resume").success
+    kitchen.wait_for(lambda status: status.skill_transitions > before + 3, "more skills after it was stopped")
 
     assert kitchen.trigger("pause").success
     kitchen.wait_for(lambda status: status.state == TrainingStatus.PAUSED, "the pause")
@@ -162,7 +181,6 @@ def test_killed_trainer_loses_nothing_and_pauses_last_until_resumed(kitchen, sta
     kitchen.executor.process.wait()
     # Another executor, with other skills, which the trainer replaces by those of the run.
     start_node("skill_executor", rate="lockstep", bundle=tmp_path / "first", discovery_s=0.0)
-    client = kitchen.client
     client.wait_for(lambda: kitchen.skills[-1].bundle == "kitchen_test", "another executor", PATIENCE_S)
     assert kitchen.trigger("resume").success
     kitchen.wait_for(lambda status: status.skill_transitions > killed_at + 5, "skills of another executor")
@@ -173,65 +191,18 @@ def test_killed_trainer_loses_nothing_and_pauses_last_until_resumed(kitchen, sta
     assert code == 3 and "has ended with -9" in output
 
 
-def test_trainer_that_is_stopped_or_hangs_leaves_the_arm_at_rest_and_does_not_go_on_by_itself(kitchen) -> None:
-    kitchen.trainer.kill()
-    kitchen.checkpoint()  # its learner has ended
-    kitchen.parameters = {**kitchen.parameters, "patience_s": 3.0}
-    trainer = kitchen.start(HANGING_TRAINER)
-    client, commands = kitchen.client, kitchen.client.collect(Float64MultiArray, COMMANDS, 100)
-    kitchen.wait_for(lambda status: status.skill_transitions >= 5, "skills")
-    trainer.process.send_signal(signal.SIGSTOP)
-    client.spin_for(4.0)  # longer than its patience
-    assert kitchen.skills[-1].state == SkillStatus.IDLE
-    at_rest = len(commands)
-    trainer.process.send_signal(signal.SIGCONT)
-    kitchen.wait_for(lambda status: status.state == TrainingStatus.PAUSED, "the pause")
-    assert "the trainer itself was held up" in kitchen.last.reason
-    client.spin_for(0.5)
-    assert len(commands) == at_rest
-    before = kitchen.last.skill_transitions
-    assert kitchen.trigger("resume").success
-    kitchen.wait_for(lambda status: status.skill_transitions > before + 3, "more skills after the pause")
-    before = kitchen.last.skill_transitions
-
-    trainer.process.send_signal(signal.SIGUSR1)
-    client.spin_for(2.0)
-    assert kitchen.skills[-1].state == SkillStatus.IDLE
-    trainer.kill()
-    assert kitchen.checkpoint()["counts"][1] >= before
-    kitchen.statuses.clear()
-    kitchen.start()
-    kitchen.wait_for(lambda status: status.skill_transitions > before + 3, "more skills of another trainer")
-
-
 def test_operator_resets_and_judges_on_an_arm_without_a_task(client, start_node, tmp_path) -> None:
-    """A stand-in for the kitchen's arm alone, as an arm in the middle of nothing, and skills that observe its joints."""
-    scene = load_kitchen_scene()
-    names, limits = scene.joint_names, kitchen_joint_limits(scene)
-    rates = ("position_lower", "position_upper", "velocity", "acceleration", "jerk")
-    middle = 0.5 * (limits.position_lower + limits.position_upper)
-    robot = {
-        "name": "panda",
-        "description": "the kitchen's arm without a kitchen",
-        "control_rate_hz": 12.5,
-        "velocity_scale": 2.0,
-        "trajectory_controller": "arm_controller",
-        "joints": [
-            {"name": name, "home": float(middle[row])} | {rate: float(getattr(limits, rate)[row]) for rate in rates}
-            for row, name in enumerate(names)
-        ],
-    }
-    file = tmp_path / "panda.yaml"
-    file.write_text(yaml.safe_dump(robot))
+    """A stand-in for a real arm, skills that observe its joints alone, and a task that only the operator knows."""
+    robot = read_robot("ur5e")
     torch.manual_seed(0)
-    skills = make_run(tmp_path / "skills", observation_names=names)
-    start_node("stand_in_arm", robot="generic", robot_file=file, acceleration_tolerance=1000.0)
+    skills = make_run(tmp_path / "skills", robot=robot)
+    start_node("stand_in_arm", robot="ur5e", acceleration_tolerance=1000.0)
     training = Training(
         client,
         start_node,
         tmp_path / "run",
         skills=skills.folder,
-        settings=f"steps=100000 {SETTINGS}",
+        settings=f"robot=ur5e task=reach steps=100000 {SETTINGS}",
         reset="operator",
         max_steps=12,
     )
@@ -240,10 +211,9 @@ def test_operator_resets_and_judges_on_an_arm_without_a_task(client, start_node,
     start_node(
         "skill_executor",
         bundle=bundle,
-        robot="generic",
-        robot_file=file,
+        robot="ur5e",
         command_interface="joint_trajectory",
-        trajectory_controller="arm_controller",
+        trajectory_controller=robot.trajectory_controller,
         max_age_s=0.5,
         discovery_s=0.0,
     )
@@ -262,6 +232,13 @@ def test_operator_resets_and_judges_on_an_arm_without_a_task(client, start_node,
     assert columns["terminated"].tolist()[4:] == [True] and columns["reward"].tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
     moved = (columns["next_observation"] - columns["observation"]).abs().amax(1)
     assert (moved > 1e-3).all()
+    # What the learner does after twenty episodes; then the policy is exported as any other.
+    RlRun.open(training.out).save_best(training.checkpoint()["learner"]["policy"])
+    export = ["export", str(skills.folder), "--policy", str(training.out), "--robot", "ur5e"]
+    assert main([*export, "--out", str(tmp_path / "bundle")]) == 0
+    exported = load_bundle(tmp_path / "bundle", "cpu")
+    check_fits_robot(exported.description, robot)
+    assert exported.policy is not None and exported.description.target_subtasks == ("reach",)
 
 
 def test_run_that_cannot_begin_ends_the_trainer_with_the_reason(start_node, tmp_path) -> None:

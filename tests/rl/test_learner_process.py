@@ -145,7 +145,12 @@ def test_budget_ends_training_and_bad_input_is_told(skills, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("with_skills", "changes", "told"),
-    [(False, [], "skills is empty"), (True, ["method=ssp"], "expected spirl"), (True, ["stepps=3"], "stepps")],
+    [
+        (False, [], "skills is empty"),
+        (True, ["method=ssp"], "expected spirl"),
+        (True, ["stepps=3"], "stepps"),
+        (True, ["robot=ur5e", "demos_in_replay=true"], "Set demos_in_replay=false"),
+    ],
 )
 def test_run_that_cannot_be_begun_is_told(skills, tmp_path, with_skills: bool, changes: list[str], told: str) -> None:
     with pytest.raises(SpirlError, match=told):

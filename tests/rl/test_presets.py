@@ -19,6 +19,12 @@ def test_changes_reach_the_learner_and_the_training():
     assert learner.batch_size == PRESETS["best"][0].batch_size
 
 
+def test_task_of_another_robot_has_names_of_its_own_and_no_demonstrations_in_the_replay():
+    _, training = resolve("best", ["robot=ur5e", "task=reach, grasp", "demos_in_replay=false"])
+    assert training.targets == ("reach", "grasp")
+    assert resolve("best", ["task=kettle"])[1].targets == ("kettle",)
+
+
 @pytest.mark.parametrize(
     ("preset", "change", "message"),
     [

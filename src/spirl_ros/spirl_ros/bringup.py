@@ -11,7 +11,7 @@ from pathlib import Path
 from spirl_ros.arms.robot_configuration import ROBOTS
 from spirl_ros.errors import ConfigError
 from spirl_ros.kitchen_bringup import LEARNED, POLICIES, SIMULATED_AGE_S, acting_parameters, bundle_folder, check_policy
-from spirl_ros.real_arm_bringup import NO_SCENE, real_arm_parameters
+from spirl_ros.real_arm_bringup import ARM_POLICIES, NO_POLICY, NO_SCENE, real_arm_parameters
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 from spirl_ros.train_bringup import training_parameters
 
@@ -73,7 +73,7 @@ class Bringup:
                 raise ConfigError(f"argument {name} is '{value}', expected a whole number of 0 or more.")
         if "task" in values:
             target_subtasks(values["task"])
-        if "policy" in values:
+        if {"policy", "models"} <= values.keys():
             check_policy(values)
         params_file = values.get("params_file", "")
         if params_file and not Path(params_file).is_file():
@@ -289,6 +289,18 @@ REAL_ARM = Bringup(
         ),
         LaunchArgument(
             "use_fake_hardware", "false", "start a stand-in for the arm; nothing real is moved then", ("true", "false")
+        ),
+        LaunchArgument(
+            "policy",
+            NO_POLICY,
+            "who chooses skills when ~/start of skill_policy is called: nobody, the bundle's skill prior or its policy",
+            ARM_POLICIES,
+        ),
+        LaunchArgument(
+            "max_steps",
+            "200",
+            "control steps that such an episode has; 0: a node of yours publishes task_status and resets the scene",
+            is_count=True,
         ),
         LaunchArgument(
             "respawn",

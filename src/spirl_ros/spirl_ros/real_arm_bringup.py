@@ -10,6 +10,7 @@ from spirl_ros.deployment.robot_check import check_fits_robot
 from spirl_ros.errors import ConfigError
 
 NO_SCENE = "none"
+NO_POLICY, PRIOR, _LEARNED = ARM_POLICIES = ("none", "prior", "learned")
 
 
 def real_arm_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -48,6 +49,8 @@ def real_arm_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     }
     if values["scene_state_topic"] != NO_SCENE:
         nodes["skill_executor"]["scene_state_topic"] = values["scene_state_topic"]
+    if values["policy"] != NO_POLICY:
+        nodes["skill_policy"] = _policy_parameters(values, bundle, robot)
     if is_fake:
         nodes["stand_in_arm"] = {
             "robot": values["robot"],
@@ -56,6 +59,27 @@ def real_arm_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             "use_sim_time": False,
         }
     return nodes
+
+
+def _policy_parameters(values: Mapping[str, str], bundle: Path, robot: RobotConfiguration) -> dict[str, Any]:
+    """It waits to be asked: nothing that only started moves a real arm."""
+    is_prior = values["policy"] == PRIOR
+    if not is_prior and read_description(bundle).policy is None:
+        raise ConfigError(f"{bundle} holds skills alone, expected a policy. Use policy:=prior, or another bundle.")
+    scene = {} if values["scene_state_topic"] == NO_SCENE else {"scene_state_topic": values["scene_state_topic"]}
+    return {
+        "bundle": str(bundle),
+        "speed": _speed(values["speed"]),
+        "source": "prior" if is_prior else "policy",
+        "latent": "sample" if is_prior else "mean",
+        "start": "on_request",
+        "episodes": 1,
+        "max_steps": int(values["max_steps"]),
+        "joint_state_topic": robot.joint_state_topic,
+        **scene,
+        "autostart": values["autostart"] == "true",
+        "use_sim_time": values["use_sim_time"] == "true",
+    }
 
 
 def _speed(given: str) -> float:

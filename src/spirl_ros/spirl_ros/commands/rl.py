@@ -126,11 +126,10 @@ def run_train(parsed: argparse.Namespace) -> int:
 
 
 def _create_run(parsed: argparse.Namespace):
-    from spirl_ros.rl.config import METHODS
+    from spirl_ros.rl.config import KITCHEN, METHODS
     from spirl_ros.rl.presets import resolve
     from spirl_ros.rl.run import RlRun, RlRunConfig, SkillsReference, weights_digest
     from spirl_ros.skills.run import SkillRun
-    from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 
     if parsed.skills is None:
         raise ConfigError("--skills is missing, expected a folder of spirl skills train.")
@@ -141,7 +140,12 @@ def _create_run(parsed: argparse.Namespace):
     if parsed.demos_in_replay is not None:
         changes.append(f"demos_in_replay={str(parsed.demos_in_replay).lower()}")
     learner, training = resolve(parsed.preset, changes)
-    target_subtasks(training.task)
+    if training.robot != KITCHEN:
+        raise ConfigError(
+            f"robot is '{training.robot}', but spirl rl train simulates the kitchen. Learn on the arm, with the trainer node: "
+            "docs/training_on_the_arm.md."
+        )
+    assert training.targets  # raises for a task that is unknown
     skills = SkillRun.open(parsed.skills)
     if METHODS[training.method].uses_skills and skills.config.model.prior_components > 1:
         raise ConfigError(f"{parsed.skills} has a prior of several Gaussians. Train skills with prior_components 1.")

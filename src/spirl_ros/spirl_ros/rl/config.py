@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from spirl_ros.errors import ConfigError
+from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 from spirl_ros.tasks.progress import COUNTS
+
+KITCHEN = "kitchen"
+"""The robot whose scene and tasks are known."""
 
 
 class Method(NamedTuple):
@@ -108,8 +112,11 @@ class RlTrainingConfig:
 
     method: str = "spirl"
     """One of METHODS."""
+    robot: str = KITCHEN
+    """Robot of the demonstrations: kitchen, ur5e, fr3, or a file like config/robots/generic.yaml. All but the kitchen's learn on
+    the arm, with the trainer node."""
     task: str = "kitchen"
-    """A task's name, or target subtasks in order, separated by commas."""
+    """A task's name, or target subtasks in order, separated by commas; those of another robot have names of your own."""
     count: str = "ordered"
     """Which completions are rewarded: `ordered` as in the paper, `any` as in gymnasium-robotics."""
     steps: int = 120_000
@@ -144,6 +151,13 @@ class RlTrainingConfig:
     """Decides weights, batches, noise and episodes."""
     threads: int = 1
     """Of torch; another number can change the last bits of the result."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The task's K target subtasks in order, each worth a reward of 1. Raises ConfigError for unknown ones."""
+        if self.robot == KITCHEN:
+            return target_subtasks(self.task)
+        return tuple(name.strip() for name in self.task.split(","))
 
     def __post_init__(self) -> None:
         """Check names and ranges."""

@@ -21,7 +21,7 @@ import torch
 from spirl_ros.commands.run_origin import current_commit
 from spirl_ros.demonstrations.storage import read_dataset
 from spirl_ros.errors import ConfigError, SpirlError, TrainingError, explain
-from spirl_ros.rl.config import METHODS
+from spirl_ros.rl.config import KITCHEN, METHODS
 from spirl_ros.rl.demonstration_replay import demonstration_replay
 from spirl_ros.rl.experience_learner import ExperienceLearner
 from spirl_ros.rl.frames import Frame, FrameSocket
@@ -32,7 +32,6 @@ from spirl_ros.rl.replay import Replay
 from spirl_ros.rl.run import SKILLS_FOLDER, RlRun, RlRunConfig, SkillsReference, weights_digest
 from spirl_ros.rl.transition import SkillTransition
 from spirl_ros.skills.run import SkillRun
-from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 from spirl_ros.training_folder import CONFIG_FILE
 
 METHOD = "spirl"
@@ -147,7 +146,7 @@ class LearnerProcess:
                 "skill_horizon": run.skills().config.model.skill_horizon,
                 "task": run.config.training.task,
                 "seed": run.config.training.seed,
-                "subtasks": list(target_subtasks(run.config.training.task)),
+                "subtasks": list(run.config.training.targets),
             }
         self._frames.send(kind, values)
         self._told_s = time.monotonic()
@@ -169,6 +168,11 @@ def open_run(out: Path, skills: Path | None, data: Path | None, preset: str, cha
         if skills is None:
             raise ConfigError(f"{out} holds no run to go on with, and skills is empty: a folder of spirl skills train.")
         learner, training = resolve(preset, changes)
+        if training.robot != KITCHEN and training.demos_in_replay:
+            raise ConfigError(
+                f"robot is '{training.robot}', but only the kitchen's demonstrations can be given rewards for a task. Set "
+                "demos_in_replay=false."
+            )
         trained = SkillRun.open(skills)
         source = Path(trained.config.dataset.folder) if data is None else data
         reference = SkillsReference(str(skills.absolute()), weights_digest(trained), str(source.absolute()))
@@ -182,7 +186,7 @@ def open_run(out: Path, skills: Path | None, data: Path | None, preset: str, cha
 def make_experience_learner(run: RlRun) -> ExperienceLearner:
     """The run's learner at its beginning."""
     config, method = run.config.training, METHODS[run.config.training.method]
-    targets = target_subtasks(config.task)
+    targets = config.targets
     model = run.skills().load_best_model()
     torch.manual_seed(config.seed)  # initial weights
     foundation = skill_foundation(model, config, ())

@@ -14,7 +14,6 @@ from spirl_ros.rl.learner_setup import make_learner, skill_foundation
 from spirl_ros.rl.run import RlRun
 from spirl_ros.skills.run import SkillRun
 from spirl_ros.skills.skill_model import SkillModel
-from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 from spirl_ros.training_folder import BEST_FILE, CONFIG_FILE
 
 
@@ -46,7 +45,7 @@ def policy_bundle_contents(
     return replace(
         contents,
         task=config.task,
-        target_subtasks=target_subtasks(config.task),
+        target_subtasks=config.targets,
         policy=PolicyModule(model.standardise, policy),
         policy_description=description,
         origin=Origin(
@@ -59,7 +58,7 @@ def best_policy(run: RlRun, model: SkillModel) -> HighLevelPolicy:
     """The run's best policy, in evaluation mode; errors as above."""
     training = run.config.training
     foundation = skill_foundation(model, training, ())
-    policy = make_learner(run.config.learner, training, foundation, len(target_subtasks(training.task))).policy
+    policy = make_learner(run.config.learner, training, foundation, len(training.targets)).policy
     try:
         policy.load_state_dict(run.load_best("evaluation"))
     except RuntimeError as error:

@@ -64,7 +64,7 @@ class RlRun(TrainingFolder):
         run = cls(folder, config)
         run.begin(dataclasses.asdict(config))
         skills = SkillRun.open(Path(config.skills.folder))
-        contents = skill_bundle_contents(skills, "skills", robot_facts("kitchen"), {})
+        contents = skill_bundle_contents(skills, "skills", robot_facts(config.training.robot), {})
         export_bundle(folder / SKILLS_FOLDER, contents, dataset_observations(skills, Path(config.skills.data)))
         return run
 

@@ -18,7 +18,6 @@ from spirl_ros.rl.replay import Replay
 from spirl_ros.rl.run import RlRun
 from spirl_ros.rl.training import RlReport, RlTraining
 from spirl_ros.tasks.kitchen.environment import KitchenConfig
-from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 
 _METRICS_EVERY = 10
 """Reports between two lines about updates; every finished episode and every evaluation has its own."""
@@ -63,7 +62,7 @@ def train(run: RlRun, on_report: Callable[[RlReport], None] = lambda report: Non
 def kitchen_training(run: RlRun) -> RlTraining:
     """A run's training in the simulated kitchen, at its beginning."""
     learner_config, config = run.config.learner, run.config.training
-    method, targets = METHODS[config.method], target_subtasks(config.task)
+    method, targets = METHODS[config.method], config.targets
     model = run.skills().load_best_model()
     needs_episodes = config.demos_in_replay or (method.starts_from_prior and not method.uses_skills)
     episodes: tuple[Episode, ...] = ()
