@@ -104,7 +104,7 @@ def measure_control(bundle: Path, rounds: int) -> ControlFigures:
     """
     machine = Machine("mujoco", "onnxruntime", "ros-rclpy")
     latent_size = load_bundle(bundle, "cpu").description.latent_size
-    in_process = [_environment_rate()]
+    in_process = [environment_rate()]
     with tempfile.TemporaryDirectory(prefix="spirl_bench_") as folder:
         fast = _at_rate(bundle, Path(folder) / "fast", FAST_HZ)
         timings = {
@@ -116,7 +116,7 @@ def measure_control(bundle: Path, rounds: int) -> ControlFigures:
     with _graph(bundle, "lockstep") as graph:
         rates = graph.probe("lockstep", rounds, latent_size)
         lockstep = {"by topic": rates["by_topic"], "by action": rates["by_action"]}
-    in_process.append(_environment_rate())
+    in_process.append(environment_rate())
     with _graph(bundle, "realtime", max_missed=100) as graph:
         before_s, begin_s = graph.executor_cpu_s(), time.monotonic()
         graph.probe("timing", 20, latent_size)
@@ -195,7 +195,7 @@ def _at_rate(bundle: Path, folder: Path, rate_hz: float) -> Path:
     return folder
 
 
-def _environment_rate(steps: int = 200) -> float:
+def environment_rate(steps: int = 200) -> float:
     """Control steps per second of the environment with random actions [1/s]."""
     environment = KitchenEnvironment(KitchenConfig("kitchen", max_steps=_MANY_STEPS))
     environment.reset(seed=0)

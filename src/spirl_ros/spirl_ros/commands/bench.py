@@ -49,6 +49,9 @@ def add_parser(subparsers) -> None:
         metavar="DIR",
         help="skills: measure this bundle, too; control, policy: with this one (default models/kitchen)",
     )
+    parser.add_argument(
+        "--skills", type=Path, metavar="DIR", help="trainer: learn with these, a folder of spirl skills train"
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="demos: draw windows from this dataset, too")
     parser.add_argument(
         "--official",
@@ -181,6 +184,19 @@ def _policy(parsed: argparse.Namespace) -> Found:
     yield "policy over ROS", measure_policy(parsed.bundle or shipped("models/kitchen"), min(parsed.rounds, 10))
 
 
+def _trainer(parsed: argparse.Namespace) -> Found:
+    """Learning over ROS beside the environment alone, and what kill -9 costs, at most ten times (needs --skills)."""
+    if parsed.skills is None:
+        if parsed.what == "all":
+            print("\ntraining over ROS: left out, it needs --skills", flush=True)
+            return
+        raise ConfigError("--skills is missing, expected a folder of spirl skills train.")
+    from spirl_ros.benchmarks.trainer import measure_trainer
+
+    require_ros()
+    yield "training over ROS", measure_trainer(parsed.skills, episodes=5, kills=min(parsed.rounds, 10))
+
+
 def _where_installed(title: str, peer: str, measure: Callable[[], "Figures"]) -> Found:
     """Leave a comparison out, and say so, where its peer is not installed."""
     try:
@@ -199,4 +215,5 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace], Found]] = {
     "recorder": _recorder,
     "control": _control,
     "policy": _policy,
+    "trainer": _trainer,
 }
