@@ -27,6 +27,8 @@ from tests.nodes.skill_graph import EVERY_STATUS_QOS
 from tests.nodes.two_hosts import Host, TwoHosts
 
 PATIENCE_S = 1.5
+START_S = 60.0
+"""How long nodes may take to start on a busy machine."""
 
 
 class Graph:
@@ -55,7 +57,7 @@ def to_the_policy(graph: Graph, folder: Path) -> None:
     graph.start(hosts.a, "mujoco_sim", discovery_s=0.0)
     graph.start(hosts.a, "skill_executor", bundle=bundle, discovery_s=0.0, max_age_s=0.5, max_missed=12)
     policy = graph.start(hosts.b, "skill_policy", bundle=bundle, start="at_once", patience_s=PATIENCE_S)
-    client.wait_for(lambda: statuses and statuses[-1].skill_id >= 2 and statuses[-1].step == 2, "skills")
+    client.wait_for(lambda: statuses and statuses[-1].skill_id >= 2 and statuses[-1].step == 2, "skills", START_S)
     hosts.cut()
     client.wait_for(lambda: statuses[-1].state == SkillStatus.IDLE, "rest")
     assert statuses[-1].step == HORIZON  # the skill was finished
@@ -87,7 +89,7 @@ def to_the_arm(graph: Graph, folder: Path) -> None:
         discovery_s=0.0,
     )
     action = ActionClient(client, ExecuteSkill, "execute_skill")
-    client.wait_for(lambda: statuses and not statuses[-1].reason and action.server_is_ready(), "an executor")
+    client.wait_for(lambda: statuses and not statuses[-1].reason and action.server_is_ready(), "an executor", START_S)
 
     def speed() -> float:
         return max(map(abs, states[-1].velocity))

@@ -33,5 +33,5 @@ def test_broken_wire_leaves_the_arm_at_rest_and_nothing_moves_it_when_it_is_mend
             stderr=subprocess.STDOUT,
             text=True,
         )
-    output, _ = probe.communicate(timeout=120.0)
+    output, _ = probe.communicate(timeout=200.0)
     assert probe.returncode == 0, output
