@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.errors import ObservationError
@@ -32,6 +34,13 @@ def test_complete_only_when_both_parts_are_of_the_same_moment(assembler: Observa
     assert assembler.is_complete
 
 
+def test_first_measurement_without_any_name_is_refused(assembler: ObservationAssembler) -> None:
+    """It passed for complete, and the observation lacked the joints."""
+    with pytest.raises(ObservationError, match="lacks shoulder, elbow; it has no names"):
+        assembler.update_joint_state([], [], 0, 0.0)
+    assert not assembler.is_complete
+
+
 def test_age_counts_from_receipt_of_the_older_part(assembler: ObservationAssembler) -> None:
     assert assembler.age_s(100.0) == np.inf
     assembler.update_joint_state(["shoulder", "elbow"], [1.0, 2.0], 0, received_s=10.0)
@@ -55,3 +64,36 @@ def test_bad_measurement_is_refused_and_changes_nothing(assembler, names, values
         assembler.update_joint_state(names, values, 4, 1.0)
     np.testing.assert_array_equal(assembler.joint_positions(), [1.0, 2.0])
     assert assembler.stamp_ns == 3
+
+
+_NAMES = ("shoulder", "elbow", "wrist", "extra", "other")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    messages=st.lists(
+        st.tuples(
+            st.permutations(_NAMES),
+            st.integers(0, 5),  # names of them that are sent
+            st.integers(0, 6),  # values that are sent with them
+            st.lists(st.floats(width=32, allow_nan=True, allow_infinity=True), min_size=6, max_size=6),
+        ),
+        max_size=8,
+    )
+)
+def test_after_any_messages_the_last_good_one_counts(messages) -> None:
+    """Good is: all needed names, a value for each name, and the needed ones finite."""
+    assembler, expected = ObservationAssembler(_NAMES[:3], ()), None
+    for stamp_ns, (order, names, values, numbers) in enumerate(messages):
+        sent = dict(zip(order[:names], numbers, strict=False))
+        is_good = set(_NAMES[:3]) <= set(sent) and names == values
+        is_good = is_good and all(np.isfinite(sent[name]) for name in _NAMES[:3])
+        if is_good:
+            assembler.update_joint_state(order[:names], numbers[:values], stamp_ns, float(stamp_ns))
+            expected = stamp_ns, [sent[name] for name in _NAMES[:3]]
+        else:
+            with pytest.raises(ObservationError):
+                assembler.update_joint_state(order[:names], numbers[:values], stamp_ns, float(stamp_ns))
+        if expected is not None:
+            assert assembler.stamp_ns == expected[0]
+            assert assembler.joint_positions().tolist() == expected[1]

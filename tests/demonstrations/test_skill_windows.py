@@ -2,6 +2,8 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from spirl_ros.demonstrations.skill_windows import SkillWindows, split_episodes
 from spirl_ros.errors import ConfigError, DatasetError
@@ -23,6 +25,39 @@ def test_window_never_crosses_episode_end():
     assert (observations[:, :, 0] == observations[:, :1, 0]).all()
     assert (np.diff(observations[:, :, 1], axis=1) == 1.0).all()
     np.testing.assert_array_equal(actions, observations[:, :-1, :2])
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=5),
+    horizon=st.integers(1, 12),
+    batch_size=st.integers(1, 20),
+    seed=st.integers(0, 2**32),
+)
+def test_any_window_is_a_piece_of_one_episode(lengths: list[int], horizon: int, batch_size: int, seed: int) -> None:
+    episodes = [numbered_episode(number, steps) for number, steps in enumerate(lengths)]
+    if max(lengths) < horizon:
+        with pytest.raises(DatasetError, match="Lower the horizon"):
+            SkillWindows(episodes, horizon)
+        return
+    windows = SkillWindows(episodes, horizon, dtype=np.float64)
+    pieces = {
+        (
+            episode.observations[begin : begin + horizon + 1].tobytes(),
+            episode.actions[begin : begin + horizon].tobytes(),
+        )
+        for episode in episodes
+        for begin in range(episode.steps - horizon + 1)
+    }
+    drawn = windows.draw(batch_size, np.random.default_rng(seed))
+    assert drawn.observations.shape[:2] == (batch_size, horizon + 1) and drawn.actions.shape[:2] == (
+        batch_size,
+        horizon,
+    )
+    for window in zip(drawn.observations, drawn.actions, strict=True):
+        assert tuple(np.ascontiguousarray(part).tobytes() for part in window) in pieces
+    whole = [part for batch in windows.all(3) for part in zip(*batch, strict=True)]
+    assert len(whole) == windows.count == sum(max(0, steps - horizon + 1) for steps in lengths)
 
 
 def test_every_window_is_drawn_and_episodes_too_short_are_not():

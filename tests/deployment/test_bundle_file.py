@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from spirl_ros.deployment.bundle_description import LatentModelDescription, Probe
+from spirl_ros.deployment.bundle_description import ActionMeaning, LatentModelDescription, Probe
 from spirl_ros.deployment.bundle_file import format_description, parse_description, read_description
 from spirl_ros.errors import BundleError
 from tests.deployment.small_bundle import DESCRIPTION
@@ -147,3 +149,37 @@ def test_bundle_of_another_robot_is_refused(robot, message):
     with pytest.raises(BundleError) as raised:
         DESCRIPTION.check_fits(**{**fits, **robot})
     assert message in str(raised.value)
+
+
+_NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+_TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=_TEXTS,
+    scale=st.floats(1e-3, 1e3),
+    evaluation=st.dictionaries(
+        _TEXTS,
+        st.recursive(
+            st.none() | _NUMBERS | st.integers() | _TEXTS, lambda inner: st.lists(inner, max_size=3), max_leaves=5
+        ),
+        max_size=4,
+    ),
+)
+def test_any_description_is_read_as_it_was_written_or_not_written_at_all(name, scale, evaluation) -> None:
+    try:
+        description = replace(
+            DESCRIPTION, name=name, action=ActionMeaning("joint_velocity", scale), evaluation=evaluation
+        )
+        text = format_description(description)
+    except BundleError:
+        return
+    assert parse_description(text.encode()) == description
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", errors="replace")))
+def test_any_bytes_are_refused_as_no_bundle(content: bytes) -> None:
+    with pytest.raises(BundleError):
+        parse_description(content)

@@ -16,7 +16,7 @@ class _Source:
     values: np.ndarray | None = None
     stamp_ns: int = -1
     received_s: float = -np.inf
-    _arrival: tuple[str, ...] = ()
+    _arrival: tuple[str, ...] | None = None
     _order: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=int))
 
     def update(self, names: Sequence[str], values: Sequence[float], stamp_ns: int, received_s: float) -> None:
