@@ -56,3 +56,25 @@ def test_tab_key_completes(line: str, expected: list[str], tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     found = answers.read_text().split("\n")
     assert {word.strip() for word in expected} <= {word.strip() for word in found}
+
+
+def test_reader_that_has_enough_ends_the_command_quietly() -> None:
+    """`spirl demos info data | head` ended with a traceback."""
+    program = (
+        "import sys; from spirl_ros.commands import check, main\n"
+        "check.run = lambda parsed: print('line\\n' * 100_000) or 0\n"
+        "sys.exit(main.main(['check', 'bundle']))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 141
+
+
+def test_graph_without_ros_is_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["up", "kitchen_sim"]) == 2
+    assert capsys.readouterr().err.startswith("error: the package rclpy is not installed. Nodes need it: source")

@@ -26,7 +26,7 @@ from tests.fuzzing.damage import damaged_bytes, damaged_tree, odd_value
 
 Generator = np.random.Generator
 
-_FILES = 40
+_FILES = 25
 _SECONDS = float(os.environ.get("SPIRL_FUZZ_SECONDS", "0"))
 _SEED = int(os.environ.get("SPIRL_FUZZ_SEED", "0"))
 

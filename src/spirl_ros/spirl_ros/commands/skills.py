@@ -156,7 +156,7 @@ def run_train(parsed: argparse.Namespace) -> int:
             bar.close()
             print(f"Interrupted at step {bar.n}. Everything is kept in {parsed.out}; --resume goes on.")
             return INTERRUPTED
-        rate = bar.format_dict["rate"]
+        rate = (bar.n - bar.initial) / bar.format_dict["elapsed"]
     figures = {"run": str(parsed.out), "steps": run.config.training.steps, "best_validation_loss": best_loss}
     if validation is not None:
         figures |= {"reconstruction": validation.reconstruction, "kl": validation.kl, "prior": validation.prior}
