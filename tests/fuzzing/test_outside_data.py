@@ -46,8 +46,8 @@ def fuzz(name: str, read: Callable[[Generator], object]) -> None:
         except SpirlError as error:
             assert str(error)
             counts["refused"] += 1
-        except BaseException as error:
-            error.add_note(f"{name}, input {number} of seed {_SEED}")
+        except BaseException:
+            print(f"{name}: input {number} of SPIRL_FUZZ_SEED={_SEED}")
             raise
         number += 1
     print(f"\nfuzzed {name}: {number} inputs, {dict(counts)}")

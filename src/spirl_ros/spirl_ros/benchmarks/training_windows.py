@@ -1,14 +1,15 @@
 """How fast a dataset is loaded and training windows are drawn from it, and how much memory that takes."""
 
-import os
 import resource
 import statistics
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from spirl_ros.benchmarks.figures import Figures
+from spirl_ros.benchmarks.machine import Machine
 from spirl_ros.demonstrations.skill_windows import SkillWindows
 from spirl_ros.demonstrations.storage import read_dataset
 
@@ -18,7 +19,7 @@ _WINDOWS_A_ROUND = 20_000
 
 
 @dataclass(frozen=True)
-class WindowFigures:
+class WindowFigures(Figures):
     """The result."""
 
     steps: int
@@ -29,21 +30,16 @@ class WindowFigures:
     """Largest memory of this process, the loaded Python packages included [MB]."""
     windows_per_s: dict[int, float]
     """By batch size, the median over the rounds."""
-    load: float
-    """Of the machine, over the last minute."""
+    machine: dict[str, object]
 
-    def as_dict(self) -> dict[str, object]:
-        """For `--json`."""
-        return asdict(self)
-
-    def table(self) -> str:
-        """A Markdown table."""
+    def rows(self) -> list[str]:
+        """A line for each size of a batch."""
         lines = [f"| windows of {HORIZON} control steps | per second |", "|---|---|"]
-        lines += [f"| batches of {batch} | {rate:,.0f} |" for batch, rate in self.windows_per_s.items()]
-        lines.append(
-            f"\n{self.steps} control steps loaded in {self.load_s:.1f} s; {self.peak_mb:.0f} MB at most; load {self.load:.1f}"
-        )
-        return "\n".join(lines)
+        return lines + [f"| batches of {batch} | {rate:,.0f} |" for batch, rate in self.windows_per_s.items()]
+
+    def note(self) -> str:
+        """What else was measured."""
+        return f"{self.steps} control steps loaded in {self.load_s:.1f} s; {self.peak_mb:.0f} MB at most"
 
 
 def measure_windows(folder: Path, rounds: int) -> WindowFigures:
@@ -52,7 +48,7 @@ def measure_windows(folder: Path, rounds: int) -> WindowFigures:
     Raises:
         DatasetError: no dataset of ours.
     """
-    began_s = time.monotonic()
+    machine, began_s = Machine("numpy", "h5py"), time.monotonic()
     dataset = read_dataset(folder)
     windows = SkillWindows(dataset.episodes, HORIZON)
     load_s = time.monotonic() - began_s
@@ -70,5 +66,5 @@ def measure_windows(folder: Path, rounds: int) -> WindowFigures:
         load_s,
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         {batch: statistics.median(measured) for batch, measured in rates.items()},
-        os.getloadavg()[0],
+        machine.as_dict(),
     )
