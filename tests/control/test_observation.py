@@ -41,6 +41,13 @@ def test_first_measurement_without_any_name_is_refused(assembler: ObservationAss
     assert not assembler.is_complete
 
 
+def test_arm_without_a_scene_has_an_empty_one() -> None:
+    assembler = ObservationAssembler(("shoulder",), ())
+    assembler.update_joint_state(["shoulder"], [1.0], 5, 0.0)
+    assembler.update_scene_state((), (), 5, 0.0)
+    assert assembler.is_complete and assembler.observation().tolist() == [1.0]
+
+
 def test_age_counts_from_receipt_of_the_older_part(assembler: ObservationAssembler) -> None:
     assert assembler.age_s(100.0) == np.inf
     assembler.update_joint_state(["shoulder", "elbow"], [1.0, 2.0], 0, received_s=10.0)

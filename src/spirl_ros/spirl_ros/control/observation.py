@@ -26,7 +26,7 @@ class _Source:
                 raise ObservationError(
                     f"measurement lacks {', '.join(missing)}; it has {', '.join(names) or 'no names'}."
                 )
-            self._order = np.array([list(names).index(name) for name in self.names])
+            self._order = np.array([list(names).index(name) for name in self.names], dtype=int)
             self._arrival = tuple(names)
         if len(values) != len(names):
             raise ObservationError(f"measurement has {len(names)} names but {len(values)} values.")
