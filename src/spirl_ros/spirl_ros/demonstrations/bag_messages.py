@@ -71,7 +71,9 @@ def bag_files(path: Path) -> list[Path]:
     try:
         information = yaml.safe_load(metadata.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
         storage, names = information["storage_identifier"], information["relative_file_paths"]
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError) as error:
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise TypeError(f"relative_file_paths is {names!r:.200}, expected a list of file names")
+    except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DatasetError(f"{metadata} is not the metadata of a bag: {error}.") from error
     if storage != "mcap":
         raise DatasetError(

@@ -92,6 +92,11 @@ def _read_arrays(file: h5py.File) -> dict[str, np.ndarray]:
         raise DatasetError(f"{file.filename} lacks {', '.join(missing)}. Found {has or 'nothing'}; expected {schema}.")
     columns = _COLUMNS | {name: size for name, size in _OURS.items() if name in file}
     arrays = {name: np.asarray(file[name]) for name in columns}
+    for name, values in arrays.items():
+        if values.ndim == 0 or values.dtype.kind not in "biuf":
+            raise DatasetError(
+                f"{file.filename}: {name} is {values.dtype} {values.shape}, expected numbers; the schema is {schema}."
+            )
     rows = len(arrays["observations"])
     if rows == 0:
         raise DatasetError(f"{file.filename} has no rows, expected {schema}.")

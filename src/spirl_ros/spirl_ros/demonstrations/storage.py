@@ -168,7 +168,7 @@ def read_episode(file: h5py.File, name: str) -> Episode:
         raise DatasetError(f"{name} is not a group, expected one with {', '.join(_ARRAYS)}.")
     missing = [key for key in (*_ARRAYS, "infos/executed_actions") if key not in group]
     if missing:
-        raise DatasetError(f"{name} lacks {', '.join(missing)}; it has {', '.join(group) or 'nothing'}.")
+        raise DatasetError(f"{name} lacks {', '.join(missing)}; it has {', '.join(map(str, group)) or 'nothing'}.")
     arrays = {key: np.asarray(group[key]) for key in _ARRAYS}
     try:
         return Episode(
@@ -216,7 +216,7 @@ def _metadata_from(attributes: Mapping[str, Any]) -> EpisodeMetadata:
     try:
         return EpisodeMetadata(**{name: value for name, value in values.items() if name in known})
     except TypeError as error:
-        raise DatasetError(f"its attributes are {', '.join(attributes)}; {error}.") from error
+        raise DatasetError(f"its attributes are {', '.join(map(str, attributes))}; {error}.") from error
 
 
 def _minari_metadata(name: str, dataset: Dataset, size_mb: float) -> dict[str, Any]:

@@ -40,6 +40,11 @@ def declare_parameters(node: Node, config_type: type) -> None:
     _refuse_unknown_overrides(node, [*fields, *node._parameters])
     node.add_on_set_parameters_callback(lambda parameters: _check_choices(fields, parameters))
     for field in fields.values():
+        given = node._parameter_overrides.get(field.name)
+        if given is not None and given.type_ is Parameter.Type.NOT_SET:
+            raise ConfigError(
+                f"parameter {field.name} has no value, expected {_expected(field)}. Leave it out, or give one."
+            )
         try:
             node.declare_parameter(field.name, field.default, _descriptor(field))
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
