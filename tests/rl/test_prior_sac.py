@@ -261,7 +261,7 @@ def test_critics_in_bfloat16_agree_with_float32_and_keep_float32_weights():
     values.sum().backward()
     expected.sum().backward()
     for parameter, same in zip(rounded.parameters(), exact.parameters(), strict=True):
-        assert parameter.dtype == torch.float32
+        assert parameter.dtype == torch.float32 and same.grad is not None
         torch.testing.assert_close(parameter.grad, same.grad, rtol=0.1, atol=0.05 * float(same.grad.abs().max()))
 
 

@@ -43,9 +43,9 @@ class SkillModelConfig:
     """Between the layers of decoder and prior: `none`, `batch` or `layer`."""
     standardise: bool = True
     """Standardise observations by the training data (the official code does not)."""
-    phase_input: bool = False
-    """Let the closed-loop decoder know how much of the skill has passed, t/H (the official code does not). Demonstrations
-    are reproduced more exactly; the prior alone gets on no better."""
+    phase_input: bool = True
+    """Let the closed-loop decoder know how much of the skill has passed, t/H (the official code does not). An operator who
+    waits, or closes a hand, does so by time, which an observation does not show. Callers may withhold it."""
 
     def __post_init__(self) -> None:
         """Check names and sizes."""
@@ -87,7 +87,7 @@ class SkillTrainingConfig:
     """Of AdamW."""
     gradient_norm: float = 1.0
     """Gradients are scaled down to this norm."""
-    beta: float = 3e-3
+    beta: float = 2e-3
     """Weight of KL(q || N(0, I)), a mean over latent dimensions; the reconstruction is a mean over H and Da."""
     target_kl: float = 0.0
     """When above 0, beta is adjusted until KL(q || N(0, I)) is this many nats."""
@@ -137,4 +137,5 @@ def official_model(decoder: str = "closed_loop") -> SkillModelConfig:
         prior_dropout=0.0,
         normalisation="batch",
         standardise=False,
+        phase_input=False,
     )

@@ -9,7 +9,7 @@ from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig, offic
 
 PRESETS: dict[str, tuple[SkillModelConfig, SkillTrainingConfig]] = {
     "quick": (SkillModelConfig(), SkillTrainingConfig()),
-    "full": (SkillModelConfig(), SkillTrainingConfig(steps=40_000, validation_every=1000)),
+    "full": (SkillModelConfig(), SkillTrainingConfig(steps=80_000, validation_every=2000)),
     "official": (
         official_model(),
         SkillTrainingConfig(steps=480_000, batch_size=128, decoded_steps=0, weight_decay=0.0, beta=5e-4, averaging=0.0),
