@@ -47,6 +47,8 @@ def draw_run(runs: Sequence[RunMetrics]) -> Figure:
         _draw_subtasks(all_axes[0], runs)
     for axes, panel in zip(all_axes[is_task:], panels, strict=True):
         _draw_panel(axes, panel, runs)
+    for axes in all_axes:
+        axes.locator_params(axis="x", nbins=5)  # six-digit steps run into each other otherwise
     return figure
 
 
