@@ -93,7 +93,7 @@ def test_emergency_stop_stops_the_arm_and_shows_it(browser, client, start_node, 
         return np.abs(states[-1].velocity).max()
 
     client.wait_for(lambda: move() > 0.05, "motion")
-    browser.wait_for(lambda: move() and f"skill {skill_id} by the manual" in browser.text(), "the skill on the page")
+    browser.wait_for(lambda: move() and f"skill {skill_id} by hand" in browser.text(), "the skill on the page")
     browser.wait_for(lambda: move() and "Hz\nstep begins late" in browser.text(), "the gauges")
     browser.click("Emergency stop")
     client.wait_for(lambda: statuses[-1].state == SkillStatus.LATCHED, "the latch")

@@ -88,7 +88,7 @@ def skill_html(skill: SkillView | None, choice: ChoiceView | None) -> str:
     # Skills that were asked for by the action have no number.
     head, divergence = f"skill {skill.skill_id or ''}".rstrip(), ""
     if choice is not None and choice.skill_id == skill.skill_id:
-        head += f" by the {choice.source}"
+        head += " by hand" if choice.source == "manual" else f" by the {choice.source}"
         if math.isfinite(choice.prior_divergence):
             divergence = f" · KL {choice.prior_divergence:.2f} nats"
     # One line, or the page would jump with every skill.

@@ -335,8 +335,13 @@ class SkillExecutorNode(ManagedNode):
             self._status.publish(record)
             self._told_s = self.now_s()
             for report in record.tick.reports:
-                if report.outcome is Outcome.STOPPED:
-                    self.get_logger().error(f"skill stopped after {report.steps} steps: {report.message}")
+                if report.outcome is not Outcome.STOPPED:
+                    continue
+                text = f"skill stopped after {report.steps} steps: {report.message}"
+                if record.tick.state in (LoopState.BRAKING, LoopState.LATCHED):
+                    self.get_logger().error(text)
+                else:  # a reset of the scene, which is how an episode of the simulator ends
+                    self.get_logger().info(text)
             self._action.tell(record)
 
     def _watch(self) -> None:
