@@ -160,6 +160,7 @@ class SkillPolicyNode(ManagedNode):
         if request.task and config.max_steps:
             return "max_steps is set, so episodes have no task. Leave the task empty."
         self._task_to_set, self._seed = request.task, request.seed
+        self._calls.clear()  # what an executor that died never answered is no fault of this run
         self._states.forget()
         self._lines = EpisodeLines()
         self._due_s: float | None = None
