@@ -89,7 +89,8 @@ def to_the_arm(graph: Graph, folder: Path) -> None:
         discovery_s=0.0,
     )
     action = ActionClient(client, ExecuteSkill, "execute_skill")
-    client.wait_for(lambda: statuses and not statuses[-1].reason and action.server_is_ready(), "an executor", START_S)
+    client.wait_for(action.server_is_ready, "an executor", START_S)
+    client.wait_for(lambda: states and statuses and not statuses[-1].reason, "an executor that is ready", START_S)
 
     def speed() -> float:
         return max(map(abs, states[-1].velocity))
@@ -122,6 +123,9 @@ def main() -> None:
     graph = Graph(TwoHosts(hosts), Client(context))
     try:
         CASES[case](graph, Path(folder))
+    except AssertionError:
+        print("topics:", graph.client.get_topic_names_and_types(), "last status:", *graph.statuses[-1:], flush=True)
+        raise
     finally:
         graph.end()
         graph.client.destroy_node()
