@@ -1,11 +1,16 @@
-"""A training's files on a disk that is really full: a small file system of a process's own."""
+"""A training's files: on a disk that is really full (a small file system of a process's own), and changed by hand."""
 
+import re
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="checkpoints are torch's")
+pytest.importorskip("torch", reason="checkpoints are torch's")
+
+from spirl_ros.errors import ConfigError
+from spirl_ros.training_folder import TrainingFolder
 
 CHECKPOINTS = """
 import sys
@@ -37,3 +42,30 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "checkpoint.pt cannot be written" in result.stdout
     assert "The one before is kept; free some space and --resume." in result.stdout
+
+
+@dataclass(frozen=True)
+class _Config:
+    steps: int
+    rate: float = 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps: many\n", "steps is 'many', expected a whole number"),
+        ("steps: 1\nrate: .nan\n", "rate is nan, expected a finite number"),
+        ("steps: 1\npace: 2\n", "pace is unknown. Known are steps, rate"),
+        ("rate: 2\n", "steps is missing"),
+        ("- 1\n", "expected keys and values"),
+        ("steps: [\n", "cannot be used"),
+    ],
+)
+def test_configuration_that_was_changed_by_hand_is_refused_by_name(tmp_path, text, message):
+    folder = TrainingFolder(tmp_path / "run")
+    folder.begin({"steps": 2})
+    assert folder.read_config(_Config, "training", "train") == _Config(steps=2)
+    (folder.folder / "config.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(message)) as error:
+        folder.read_config(_Config, "training", "train")
+    assert "config.yaml" in str(error.value)

@@ -76,8 +76,8 @@ def test_generic_robot_is_refused_until_its_limits_are_filled_in(tmp_path: Path)
         (lambda v: v["joints"][2].update(home=4.0), "home of elbow_joint is 4.0"),
         (lambda v: v.update(joints=[]), r"joints are \[\]"),
         (lambda v: v.update(control_rate_hz=0), "control_rate_hz is 0.0"),
-        (lambda v: v.update(control_rate_hz="20"), "control_rate_hz is '20', expected float"),
-        (lambda v: v.update(recovery="pray"), "expected a list of texts"),
+        (lambda v: v.update(control_rate_hz="20"), "control_rate_hz is '20', expected a number"),
+        (lambda v: v.update(recovery="pray"), "expected a list"),
     ],
 )
 def test_bad_configuration_is_refused_with_file_and_reason(tmp_path: Path, change, told: str) -> None:

@@ -1,12 +1,17 @@
-"""Changes frozen configurations by name and value, as `--set NAME=VALUE` gives them."""
+"""Frozen configurations from what a file holds, and changed by name and value as `--set NAME=VALUE` gives them."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from spirl_ros.errors import ConfigError
+
+_KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 
 
 def change_by_name(configs: Sequence[Any], changes: Sequence[str]) -> list[Any]:
@@ -30,6 +35,39 @@ def change_by_name(configs: Sequence[Any], changes: Sequence[str]) -> list[Any]:
     return changed
 
 
+def from_plain(value: Any, kind: Any, where: str = "") -> Any:
+    """What YAML or JSON gave as a value of an annotated type: dataclasses within dataclasses, tuples, mappings, numbers.
+
+    Raises:
+        ConfigError: a name is unknown or missing, or a value has another type or is not finite; the message says where.
+    """
+    origin = typing.get_origin(kind)
+    if dataclasses.is_dataclass(kind):
+        return _mapping_from_plain(value, kind, where)
+    if origin is types.UnionType:
+        inner = next(part for part in typing.get_args(kind) if part is not types.NoneType)
+        return None if value is None else from_plain(value, inner, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where} is {value!r}, expected a list.")
+        inner = typing.get_args(kind)[0]
+        return tuple(from_plain(entry, inner, f"{where}[{index}]") for index, entry in enumerate(value))
+    if origin is Mapping:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where} is {value!r}, expected keys and values.")
+        inner = typing.get_args(kind)[1]
+        return {key: from_plain(entry, inner, f"{where}.{key}") for key, entry in value.items()}
+    if kind is Any:
+        return _check_figure(value, where)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value) if abs(value) < 2**1023 else math.inf
+    if type(value) is not kind:
+        raise ConfigError(f"{where} is {value!r}, expected a {_KINDS[kind]}.")
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{where} is {value}, expected a finite number.")
+    return value
+
+
 def _names(config: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(config)]
 
@@ -45,3 +83,29 @@ def _replace(config: Any, name: str, text: str) -> Any:
     if type(value) is not type(present):
         raise ConfigError(f"{name} is '{text}', expected a value such as {present}.")
     return dataclasses.replace(config, **{name: value})
+
+
+def _mapping_from_plain(value: Any, kind: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where or 'the file'} is {value!r}, expected keys and values.")
+    prefix = f"{where}." if where else ""
+    known = {field.name: field for field in dataclasses.fields(kind)}
+    if unknown := [name for name in value if name not in known]:
+        raise ConfigError(f"{prefix}{unknown[0]} is unknown. Known are {', '.join(known)}.")
+    required = [name for name, field in known.items() if field.default is field.default_factory is dataclasses.MISSING]
+    if missing := [name for name in required if name not in value]:
+        raise ConfigError(f"{', '.join(prefix + name for name in missing)} is missing.")
+    hints = typing.get_type_hints(kind)
+    converted = {name: from_plain(entry, hints[name], prefix + name) for name, entry in value.items()}
+    return kind(**converted)
+
+
+def _check_figure(value: Any, where: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _check_figure(entry, f"{where}.{key}") for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_check_figure(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
+    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    if not (is_number or value is None or isinstance(value, str)):
+        raise ConfigError(f"{where} is {value!r}, expected a finite number or a text.")
+    return value

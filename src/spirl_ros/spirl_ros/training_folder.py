@@ -5,14 +5,17 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import yaml
 
+from spirl_ros.configuration import from_plain
 from spirl_ros.errors import ConfigError, TrainingError
 
 CONFIG_FILE, CHECKPOINT_FILE, BEST_FILE, METRICS_FILE = "config.yaml", "checkpoint.pt", "best.pt", "metrics.jsonl"
+
+_Config = TypeVar("_Config")
 
 
 class TrainingFolder:
@@ -34,10 +37,11 @@ class TrainingFolder:
         text = yaml.safe_dump(_plain(config), sort_keys=False)
         self.write(CONFIG_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
-    def read_config(self, what: str, command: str) -> dict[str, Any]:
-        """The configuration as YAML holds it.
+    def read_config(self, kind: type[_Config], what: str, command: str) -> _Config:
+        """The configuration that `begin` wrote.
 
         Args:
+            kind: its dataclass.
             what: what the folder should be, for the message.
             command: what would have written it.
 
@@ -48,12 +52,11 @@ class TrainingFolder:
         if not path.is_file():
             raise ConfigError(f"{self.folder} is no {what}: there is no {path}. Expected --out of {command}.")
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return from_plain(yaml.safe_load(path.read_text(encoding="utf-8")), kind)
         except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
-            raise ConfigError(f"{path} cannot be used: {error}. Expected what {command} wrote.") from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path} cannot be used: it holds no settings. Expected what {command} wrote.")
-        return values
+            raise ConfigError(
+                f"{path} cannot be used: {str(error).rstrip('.')}. Expected what {command} wrote."
+            ) from error
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Keep all that is needed to go on."""

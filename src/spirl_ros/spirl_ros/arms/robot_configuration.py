@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from spirl_ros.configuration import from_plain
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.errors import ConfigError
 from spirl_ros.shipped import shipped
@@ -108,7 +109,7 @@ def _parse(values: Any) -> RobotConfiguration:
         joint_names=tuple(str(joint["name"]) for joint in joints),
         **{rate: np.array([_number(joint, rate) for joint in joints]) for rate in RATES},
     )
-    given = {name: _setting(values[name], name, field.type) for name, field in known.items() if name in values}
+    given = {name: from_plain(values[name], field.type, name) for name, field in known.items() if name in values}
     return RobotConfiguration(limits=limits, home=np.array([_number(joint, "home") for joint in joints]), **given)
 
 
@@ -127,15 +128,3 @@ def _number(joint: Mapping, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigError(f"{name} of joint {joint['name']} is {value!r}, expected a number.")
     return float(value)
-
-
-def _setting(value: Any, name: str, kind: Any) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind == tuple[str, ...] and isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-        return tuple(value)
-    if kind in (str, float) and type(value) is kind:
-        return value
-    raise ConfigError(
-        f"{name} is {value!r}, expected {'a list of texts' if kind == tuple[str, ...] else kind.__name__}."
-    )

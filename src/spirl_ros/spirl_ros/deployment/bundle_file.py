@@ -2,18 +2,16 @@
 
 import hashlib
 import json
-import math
-import types
-import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from spirl_ros.configuration import from_plain
 from spirl_ros.deployment.bundle_description import BundleDescription
-from spirl_ros.errors import BundleError
+from spirl_ros.errors import BundleError, ConfigError
 
 BUNDLE_FILE = "bundle.yaml"
 FORMAT_VERSION = 1
@@ -54,7 +52,10 @@ def parse_description(content: bytes) -> BundleDescription:
             + ("The bundle is newer: update spirl_ros." if is_newer else "Export the bundle again.")
         )
     written_digest = data.pop("digest", None)
-    description = _convert(data, BundleDescription, "")
+    try:
+        description = from_plain(data, BundleDescription)
+    except ConfigError as error:
+        raise BundleError(f"{error} A newer program may have written it, or export the bundle again.") from None
     digest = description_digest(description)
     if digest != written_digest:
         raise BundleError(
@@ -115,66 +116,6 @@ def _load_yaml(content: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise BundleError(f"it holds a {type(data).__name__}, expected keys and values.")
     return data
-
-
-def _convert(value: Any, kind: Any, where: str) -> Any:
-    """Turn what YAML gave into a value of an annotated type, or say where it does not fit."""
-    origin = typing.get_origin(kind)
-    if is_dataclass(kind):
-        return _convert_mapping(value, kind, where)
-    if origin is types.UnionType:
-        inner = next(part for part in typing.get_args(kind) if part is not types.NoneType)
-        return None if value is None else _convert(value, inner, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise BundleError(f"{where} is {value!r}, expected a list.")
-        inner = typing.get_args(kind)[0]
-        return tuple(_convert(entry, inner, f"{where}[{index}]") for index, entry in enumerate(value))
-    if origin is Mapping:
-        if not isinstance(value, dict):
-            raise BundleError(f"{where} is {value!r}, expected keys and values.")
-        inner = typing.get_args(kind)[1]
-        return {key: _convert(entry, inner, f"{where}.{key}") for key, entry in value.items()}
-    if kind is Any:
-        return _check_figure(value, where)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not kind:
-        raise BundleError(f"{where} is {value!r}, expected a {_NAMES[kind]}.")
-    if kind is float and not math.isfinite(value):
-        raise BundleError(f"{where} is {value}, expected a finite number.")
-    return value
-
-
-_NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-
-
-def _convert_mapping(value: Any, kind: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise BundleError(f"{where or 'the file'} is {value!r}, expected keys and values.")
-    prefix = f"{where}." if where else ""
-    known = {field.name: field for field in fields(kind)}
-    if unknown := [name for name in value if name not in known]:
-        raise BundleError(
-            f"{prefix}{unknown[0]} is unknown. Known are {', '.join(known)}. A newer program may have written it."
-        )
-    required = [name for name, field in known.items() if field.default is field.default_factory is MISSING]
-    if missing := [name for name in required if name not in value]:
-        raise BundleError(f"{', '.join(prefix + name for name in missing)} is missing. Export the bundle again.")
-    hints = typing.get_type_hints(kind)
-    converted = {name: _convert(entry, hints[name], prefix + name) for name, entry in value.items()}
-    return kind(**converted)
-
-
-def _check_figure(value: Any, where: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _check_figure(entry, f"{where}.{key}") for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_check_figure(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
-    is_number = isinstance(value, (int, float)) and math.isfinite(value)
-    if not (is_number or value is None or isinstance(value, str)):
-        raise BundleError(f"{where} is {value!r}, expected a finite number or a text.")
-    return value
 
 
 def plain_description(description: BundleDescription) -> dict[str, Any]:

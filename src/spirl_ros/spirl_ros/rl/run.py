@@ -13,7 +13,7 @@ from spirl_ros.errors import ConfigError
 from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
 from spirl_ros.rl.critic import resolve_precision
 from spirl_ros.skills.run import SkillRun
-from spirl_ros.training_folder import BEST_FILE, CONFIG_FILE, TrainingFolder
+from spirl_ros.training_folder import BEST_FILE, TrainingFolder
 
 SKILLS_FOLDER = "skills"
 """In the run's folder: the bundle whose decoder acted, exported when the run began."""
@@ -75,19 +75,7 @@ class RlRun(TrainingFolder):
         Raises:
             ConfigError: it is none, or its configuration cannot be read.
         """
-        values = TrainingFolder(folder).read_config(_WHAT, _COMMAND)
-        try:
-            config = RlRunConfig(
-                learner=LearnerConfig(**values["learner"]),
-                training=RlTrainingConfig(**values["training"]),
-                skills=SkillsReference(**values["skills"]),
-                commit=values["commit"],
-                command=values["command"],
-            )
-        except (KeyError, TypeError) as error:
-            path = folder / CONFIG_FILE
-            raise ConfigError(f"{path} cannot be used: {error}. Expected what {_COMMAND} wrote.") from error
-        return cls(folder, config)
+        return cls(folder, TrainingFolder(folder).read_config(RlRunConfig, _WHAT, _COMMAND))
 
     @property
     def is_finished(self) -> bool:

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from spirl_ros.errors import ConfigError, TrainingError
+from spirl_ros.errors import TrainingError
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
 from spirl_ros.skills.skill_model import SkillModel
 from spirl_ros.training_folder import BEST_FILE, CONFIG_FILE, TrainingFolder
@@ -64,22 +64,7 @@ class SkillRun(TrainingFolder):
         Raises:
             ConfigError: it is none, or its configuration cannot be read.
         """
-        values = TrainingFolder(folder).read_config(_WHAT, _COMMAND)
-        try:
-            dataset = {**values["dataset"]}
-            for name in ("observation_names", "joint_names", "joint_units"):
-                dataset[name] = tuple(dataset[name])
-            config = SkillRunConfig(
-                model=SkillModelConfig(**values["model"]),
-                training=SkillTrainingConfig(**values["training"]),
-                dataset=DatasetReference(**dataset),
-                commit=values["commit"],
-                command=values["command"],
-            )
-        except (KeyError, TypeError) as error:
-            path = folder / CONFIG_FILE
-            raise ConfigError(f"{path} cannot be used: {error}. Expected what {_COMMAND} wrote.") from error
-        return cls(folder, config)
+        return cls(folder, TrainingFolder(folder).read_config(SkillRunConfig, _WHAT, _COMMAND))
 
     def load_best_model(self) -> SkillModel:
         """The best model so far, in evaluation mode, on the CPU.
