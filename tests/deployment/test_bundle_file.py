@@ -71,6 +71,8 @@ def test_truncated_file_is_refused(size):
         ({"control_rate_hz": 25.0}, "was changed or damaged"),
         ({"digest": None}, "was changed or damaged"),
         ({"evaluation": {"mean": float("inf")}}, "evaluation.mean is inf"),
+        ({"evaluation": {"mean": 10**400}}, "expected a finite number or a text"),
+        ({"control_rate_hz": 10**400}, "control_rate_hz is inf, expected a finite number"),
         ({"action": {"meaning": "torque", "scale": 2.0}}, "action.meaning is 'torque', expected one of joint_velocity"),
         ({"action": {"meaning": "joint_velocity"}}, "action.scale is missing"),
         ({"joints": []}, "joints: joint_names are []"),

@@ -60,10 +60,10 @@ def from_plain(value: Any, kind: Any, where: str = "") -> Any:
     if kind is Any:
         return _check_figure(value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value) if abs(value) < 2**1023 else math.inf
+        value = float(value) if _is_finite(value) else math.inf
     if type(value) is not kind:
         raise ConfigError(f"{where} is {value!r}, expected a {_KINDS[kind]}.")
-    if kind is float and not math.isfinite(value):
+    if kind is float and not _is_finite(value):
         raise ConfigError(f"{where} is {value}, expected a finite number.")
     return value
 
@@ -105,7 +105,15 @@ def _check_figure(value: Any, where: str) -> Any:
         return {key: _check_figure(entry, f"{where}.{key}") for key, entry in value.items()}
     if isinstance(value, list):
         return [_check_figure(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
-    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    is_number = isinstance(value, (int, float)) and _is_finite(value)
     if not (is_number or value is None or isinstance(value, str)):
         raise ConfigError(f"{where} is {value!r}, expected a finite number or a text.")
     return value
+
+
+def _is_finite(value: float) -> bool:
+    """Also False for whole numbers that no float can hold."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
