@@ -1,5 +1,7 @@
 """A trained skill model as modules with exactly the inputs and outputs of a bundle's graphs."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -21,13 +23,29 @@ class ClosedLoopDecoderModule(nn.Module):
         return self.decoder(self.standardise(observation), latent)
 
 
-class PhasedDecoderModule(ClosedLoopDecoderModule):
-    """The same with a third input, the phase t/H (B, 1), or (1, 1) for all; UNKNOWN_PHASE where a caller gives none."""
+class PhasedDecoderModule(nn.Module):
+    """The same with a third input, the phase t/H (B, 1), or (1, 1) for all; UNKNOWN_PHASE where a caller gives none.
+
+    The first layer is linear, so the phase's share of it is computed by itself and broadcasts; the decoder's own
+    features of a phase, [is known, is known * (2 phase - 1)], come from one comparison and one ReLU that way.
+    """
+
+    def __init__(self, standardise: nn.Module, decoder: ClosedLoopDecoder) -> None:
+        """Split the decoder's first layer; the weights stay as they are."""
+        super().__init__()
+        self.standardise, self.rest = standardise, decoder.network[1:]
+        first = cast(nn.Linear, decoder.network[0])
+        main, is_known, centred = first.weight.detach().T.split((first.in_features - 2, 1, 1))
+        self.main = nn.Parameter(main.contiguous())  # (Do + Dz, hidden)
+        self.from_phase = nn.Parameter(torch.cat((is_known - centred, 2.0 * centred)))  # (2, hidden)
+        self.bias = first.bias
 
     def forward(self, observation: Tensor, latent: Tensor, phase: Tensor) -> Tensor:
         """Decode one control step."""
-        one_each = phase + torch.zeros_like(observation[:, :1])
-        return self.decoder(self.standardise(observation), latent, one_each)
+        phases = torch.cat(((phase >= 0.0).to(phase.dtype), phase.relu()), dim=1)
+        bias = torch.addmm(self.bias, phases, self.from_phase)
+        hidden = torch.addmm(bias, torch.cat((self.standardise(observation), latent), dim=1), self.main)
+        return self.rest(hidden)
 
 
 class OpenLoopDecoderModule(nn.Module):
@@ -91,7 +109,7 @@ def decoder_module(model: SkillModel) -> tuple[nn.Module, DecoderDescription]:
         return OpenLoopDecoderModule(model.decoder), DecoderDescription(kind, DECODER_INPUTS[kind][0])
     assert isinstance(model.decoder, ClosedLoopDecoder)
     has_phase = model.decoder.has_phase
-    module = PhasedDecoderModule(model) if has_phase else ClosedLoopDecoderModule(model)
+    module = PhasedDecoderModule(model.standardise, model.decoder) if has_phase else ClosedLoopDecoderModule(model)
     return module, DecoderDescription(kind, DECODER_INPUTS[kind][int(has_phase)])
 
 

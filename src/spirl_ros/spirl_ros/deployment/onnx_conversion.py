@@ -46,6 +46,10 @@ def export_module(
     for name, value in (defaults or {}).items():
         # An initializer with the name of an input is the value of that input where a caller gives none.
         model.graph.initializer.append(onnx.helper.make_tensor(name, onnx.TensorProto.FLOAT, (1, 1), [value]))
+        # Its batch axis has a name of its own: ONNX Runtime reuses buffers of axes with the same name as equally long.
+        given = next(node for node in model.graph.input if node.name == name)
+        given.type.tensor_type.shape.dim[0].dim_param = f"{name}_batch"
+        del model.graph.value_info[:]  # follow from the inputs
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
 
