@@ -124,7 +124,4 @@ def _check_names(where: str, values: Mapping, known: tuple[str, ...], required: 
 
 
 def _number(joint: Mapping, name: str) -> float:
-    value = joint[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ConfigError(f"{name} of joint {joint['name']} is {value!r}, expected a number.")
-    return float(value)
+    return from_plain(joint[name], float, f"{name} of joint {joint['name']}")
