@@ -14,8 +14,8 @@ def test_paper_learns_without_demonstrations_and_with_one_update_per_skill():
 
 
 def test_changes_reach_the_learner_and_the_training():
-    learner, training = resolve("best", ["tau=1e-2", "method=ssp", "steps=5000"])
-    assert (learner.tau, training.method, training.steps) == (0.01, "ssp", 5000)
+    learner, training = resolve("best", ["tau=2e-2", "method=ssp", "steps=5000"])
+    assert (learner.tau, training.method, training.steps) == (0.02, "ssp", 5000)
     assert learner.batch_size == PRESETS["best"][0].batch_size
 
 

@@ -9,7 +9,7 @@ from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
 PRESETS: dict[str, tuple[LearnerConfig, RlTrainingConfig]] = {
     "best": (LearnerConfig(), RlTrainingConfig()),
     "paper": (
-        LearnerConfig(skill_discount=0.98, critic_layers=6, late_from=1.0, late_learning_rate=3e-4),
+        LearnerConfig(skill_discount=0.98, tau=5e-3, critic_layers=6, late_from=1.0, late_learning_rate=3e-4),
         RlTrainingConfig(steps=200_000, updates_per_decision=1.0, demos_in_replay=False, offline_updates=0),
     ),
 }

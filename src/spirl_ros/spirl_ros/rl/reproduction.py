@@ -57,6 +57,8 @@ ABLATIONS = (
     Variant("no-progress", "policy does not see the progress", _changed("progress_input=false")),
     Variant("no-bounds", "critics without bounds", _changed("clamp_targets=false", "critic_layer_norm=false")),
     Variant("temperature-1", "temperature from 1", _changed("initial_temperature=1")),
+    Variant("offline-1500", "1,500 updates before the first episode", _changed("offline_updates=1500")),
+    Variant("tau-0.005", "target critics follow half as fast", _changed("tau=0.005")),
     Variant("float32", "critics in float32", _changed("critic_precision=float32")),
 )
 """Our recipe with one thing changed."""
