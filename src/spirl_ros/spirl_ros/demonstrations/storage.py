@@ -130,7 +130,9 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, KeyError, RuntimeError) as error:
+    except DatasetError as error:
+        raise error if str(path) in str(error) else DatasetError(f"{path}: {error}") from error
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         if not h5py.is_hdf5(path):
             raise DatasetError(
                 f"{path} is not an HDF5 file. Expected one that starts with HDF5's signature."
@@ -138,8 +140,6 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
         raise DatasetError(
             f"{path} cannot be read: {error}. Expected a complete HDF5 file of this kind; it may be truncated."
         ) from error
-    except DatasetError as error:
-        raise error if str(path) in str(error) else DatasetError(f"{path}: {error}") from error
 
 
 def write_episode(group: h5py.Group, episode: Episode, index: int) -> None:

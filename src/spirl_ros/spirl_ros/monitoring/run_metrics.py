@@ -26,10 +26,16 @@ class RunMetrics:
         return any(line["part"] in ("update", "episode", "evaluation") for line in self.lines)
 
     def curve(self, part: str, x: str, y: str) -> np.ndarray:
-        """Points (N, 2) of a part's value over another, in the order they were written; what is not finite is left out."""
-        points = np.array(
-            [(line[x], line[y]) for line in self.lines if line["part"] == part and x in line and y in line], dtype=float
-        ).reshape(-1, 2)
+        """Points (N, 2) of a part's value over another, in the order they were written; what is not finite is left out.
+
+        Raises:
+            ConfigError: some are no numbers.
+        """
+        pairs = [(line[x], line[y]) for line in self.lines if line["part"] == part and x in line and y in line]
+        try:
+            points = np.array(pairs, dtype=float).reshape(-1, 2)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ConfigError(f"metrics of {self.name}: {x} and {y} of {part} are no numbers ({error}).") from error
         return points[np.isfinite(points).all(axis=1)]
 
 
