@@ -71,9 +71,10 @@ class Policy(torch.nn.Module):
     [
         {"normalisation": "layer"},
         {"normalisation": "batch", "phase_input": True, "prior_components": 3},
-        {"decoder": "open_loop", "normalisation": "none", "standardise": False},
+        {"decoder": "open_loop", "standardise": False},
+        {"decoder": "open_loop", "open_loop_decoder": "lstm", "normalisation": "none", "standardise": False},
     ],
-    ids=["layer", "batch_phase_mixture", "open_loop"],
+    ids=["layer", "batch_phase_mixture", "open_loop", "open_loop_lstm"],
 )
 def test_bundle_computes_what_the_skill_model_computes(tmp_path: Path, architecture, capfd):
     model = make_model(**architecture)

@@ -74,9 +74,7 @@ def compare_decoders(
         bundles = {"official decoder, our runner": _export(official, Path(folder, "official"))}
         closed = SkillModel(SkillModelConfig(), OBSERVATION_SIZE, ACTION_SIZE).eval()
         bundles["our closed-loop decoder"] = _export(closed, Path(folder, "closed"))
-        open_loop = SkillModel(
-            SkillModelConfig(decoder="open_loop", decoder_hidden=128), OBSERVATION_SIZE, ACTION_SIZE
-        ).eval()
+        open_loop = SkillModel(SkillModelConfig(decoder="open_loop"), OBSERVATION_SIZE, ACTION_SIZE).eval()
         bundles["our open-loop decoder, a whole skill"] = _export(open_loop, Path(folder, "open"))
         if bundle is not None:
             bundles[f"bundle {bundle.name}"] = load_bundle(bundle, "cpu")

@@ -6,7 +6,7 @@ from spirl_ros.errors import ConfigError
 from spirl_ros.skills.networks import NORMALISATIONS
 
 DECODERS = ("closed_loop", "open_loop")
-ENCODERS = ("mlp", "lstm")
+NETWORKS = ("mlp", "lstm")
 PRIOR_LOSSES = ("nll", "kl")
 
 
@@ -26,10 +26,12 @@ class SkillModelConfig:
     """Width of the encoder."""
     encoder_layers: int = 3
     """Hidden layers of the MLP encoder."""
+    open_loop_decoder: str = "mlp"
+    """What an open-loop decoder is: `mlp`, or `lstm` as in the official code, whose training step takes ten times as long."""
     decoder_hidden: int = 256
     """Width of the decoder."""
     decoder_layers: int = 3
-    """Hidden layers of the closed-loop decoder."""
+    """Hidden layers of a decoder that is an MLP."""
     prior_hidden: int = 128
     """Width of the skill prior."""
     prior_layers: int = 4
@@ -51,7 +53,8 @@ class SkillModelConfig:
         """Check names and sizes."""
         for name, known in (
             ("decoder", DECODERS),
-            ("encoder", ENCODERS),
+            ("encoder", NETWORKS),
+            ("open_loop_decoder", NETWORKS),
             ("normalisation", NORMALISATIONS),
         ):
             if getattr(self, name) not in known:
@@ -130,6 +133,7 @@ def official_model(decoder: str = "closed_loop") -> SkillModelConfig:
         decoder=decoder,
         encoder="lstm",
         encoder_hidden=128,
+        open_loop_decoder="lstm",
         decoder_hidden=128,
         decoder_layers=6,
         prior_hidden=128,

@@ -41,7 +41,24 @@ class ClosedLoopDecoder(nn.Module):
 
 
 class OpenLoopDecoder(nn.Module):
-    """H actions from the latent alone: an LSTM that is fed its own last action and, at every step, the latent.
+    """H actions from the latent alone, all at once."""
+
+    def __init__(self, config: SkillModelConfig, action_size: int) -> None:
+        """Build the network."""
+        super().__init__()
+        self.shape = (config.skill_horizon, action_size)
+        size = config.skill_horizon * action_size
+        self.network = make_mlp(
+            config.latent_size, size, config.decoder_hidden, config.decoder_layers, config.normalisation
+        )
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Decode latents (B, Dz) to (B, H, Da)."""
+        return self.network(latent).unflatten(1, self.shape)
+
+
+class RecurrentOpenLoopDecoder(nn.Module):
+    """The official open-loop decoder: an LSTM that is fed its own last action and, at every step, the latent.
 
     It starts from a learned first input and state (clvrai/spirl, models/skill_prior_mdl.py).
     """

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from spirl_ros.skills.config import SkillModelConfig
-from spirl_ros.skills.decoder import UNKNOWN_PHASE, ClosedLoopDecoder, OpenLoopDecoder
+from spirl_ros.skills.decoder import UNKNOWN_PHASE, ClosedLoopDecoder, OpenLoopDecoder, RecurrentOpenLoopDecoder
 from spirl_ros.skills.encoder import SkillEncoder
 from spirl_ros.skills.gaussian import Gaussian, divergence, standard_normal_like
 from spirl_ros.skills.networks import Standardiser
@@ -53,10 +53,12 @@ class SkillModel(nn.Module):
         std = np.ones(observation_size) if observation_std is None else observation_std
         self.standardise = Standardiser(mean, std) if config.standardise else nn.Identity()
         self.encoder = SkillEncoder(config, observation_size, action_size)
+        self.decoder: ClosedLoopDecoder | OpenLoopDecoder | RecurrentOpenLoopDecoder
         if config.decoder == "closed_loop":
-            self.decoder: ClosedLoopDecoder | OpenLoopDecoder = ClosedLoopDecoder(config, observation_size, action_size)
+            self.decoder = ClosedLoopDecoder(config, observation_size, action_size)
         else:
-            self.decoder = OpenLoopDecoder(config, action_size)
+            kind = OpenLoopDecoder if config.open_loop_decoder == "mlp" else RecurrentOpenLoopDecoder
+            self.decoder = kind(config, action_size)
         self.prior = SkillPrior(config, observation_size)
 
     def encode(self, observations: Tensor, actions: Tensor) -> Gaussian:
@@ -121,7 +123,7 @@ class SkillModel(nn.Module):
         self, observations: Tensor, latent: Tensor, steps: Tensor | None, is_phase_known: Tensor | None = None
     ) -> Tensor:
         """Decode standardised observations (B, K, Do); their control steps within the skill are (B, K), by default all."""
-        if isinstance(self.decoder, OpenLoopDecoder):
+        if not isinstance(self.decoder, ClosedLoopDecoder):
             return self.decoder(latent)
         batch, count = observations.shape[:2]
         horizon = self.config.skill_horizon
