@@ -125,7 +125,7 @@ def test_second_executor_is_refused_and_the_first_goes_on(client, start_node, bu
     graph = SkillGraph(client, start_node, bundle, "realtime")
     handle = graph.begin((0.2, 0.2))
     code, output = start_node("skill_executor", bundle=bundle).wait()
-    assert code == 2 and "a skill_executor already runs" in output and "process" in output
+    assert code == 2 and "a commander already runs" in output and "process" in output
     assert graph.result(handle).outcome == COMPLETED
     assert graph.execute((0.1, 0.1)).outcome == COMPLETED
 

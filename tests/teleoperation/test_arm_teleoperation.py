@@ -10,6 +10,7 @@ from spirl_ros.errors import CommandError, ConfigError, ObservationError
 from spirl_ros.tasks.kitchen.environment import KitchenEnvironment
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperationConfig, TeleoperationStep
+from spirl_ros.teleoperation.kitchen_arm import KitchenArm
 from spirl_ros.teleoperation.tool_velocity import ToolVelocity
 
 SCENE = load_kitchen_scene()
@@ -19,7 +20,7 @@ class Person:
     """Runs control steps, asking for one direction in each of them."""
 
     def __init__(self) -> None:
-        self.teleoperation = ArmTeleoperation(SCENE)
+        self.teleoperation = ArmTeleoperation(KitchenArm(SCENE))
         self.environment = KitchenEnvironment(scene=SCENE)
         self.kinematics = KitchenKinematics(SCENE)
         self.now_s = 100.0

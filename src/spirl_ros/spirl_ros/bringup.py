@@ -11,7 +11,15 @@ from pathlib import Path
 from spirl_ros.arms.robot_configuration import ROBOTS
 from spirl_ros.errors import ConfigError
 from spirl_ros.kitchen_bringup import LEARNED, POLICIES, SIMULATED_AGE_S, acting_parameters, bundle_folder, check_policy
-from spirl_ros.real_arm_bringup import ARM_POLICIES, NO_POLICY, NO_SCENE, real_arm_parameters
+from spirl_ros.real_arm_bringup import (
+    ARM_POLICIES,
+    NO_POLICY,
+    NO_SCENE,
+    arm_teleop_parameters,
+    real_arm_parameters,
+    recorded_topics,
+    robot_of,
+)
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 from spirl_ros.train_bringup import training_parameters
 
@@ -36,7 +44,7 @@ class NodeDescription:
     executable: str
     """Name of the executable, and of its module in spirl_ros.nodes."""
     name: str
-    parameters: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    parameters: Mapping[str, bool | int | float | str | list[str]] = field(default_factory=dict)
     remappings: tuple[tuple[str, str], ...] = ()
     respawn: bool = False
     """Start it again when it ends. Otherwise the whole graph ends with it."""
@@ -71,8 +79,8 @@ class Bringup:
                 raise ConfigError(f"argument {name} is '{value}', expected one of {', '.join(choices)}.")
             if known[name].is_count and not value.isdecimal():
                 raise ConfigError(f"argument {name} is '{value}', expected a whole number of 0 or more.")
-        if "task" in values:
-            target_subtasks(values["task"])
+        if "task" in values and values.get("robot", KITCHEN) == KITCHEN:
+            target_subtasks(values["task"] or KITCHEN)
         if {"policy", "models"} <= values.keys():
             check_policy(values)
         params_file = values.get("params_file", "")
@@ -90,6 +98,13 @@ COMMON_ARGUMENTS = (
 )
 
 
+def _common_arguments(*others: LaunchArgument) -> tuple[LaunchArgument, ...]:
+    """COMMON_ARGUMENTS, with others in the place of those of the same name."""
+    by_name = {argument.name: argument for argument in others}
+    return tuple(by_name.get(argument.name, argument) for argument in COMMON_ARGUMENTS)
+
+
+KITCHEN = "kitchen"
 WEB, RVIZ, BOTH, NONE = "web", "rviz", "both", "none"
 
 
@@ -158,7 +173,9 @@ def _simulator_node(values: Mapping[str, str], **parameters: int) -> NodeDescrip
     )
 
 
-def _recorder_node(values: Mapping[str, str], folder: str, start: str, operator_name: str) -> NodeDescription:
+def _recorder_node(
+    values: Mapping[str, str], folder: str, start: str, operator_name: str, **parameters: bool | list[str]
+) -> NodeDescription:
     return NodeDescription(
         executable="recorder",
         name="recorder",
@@ -168,6 +185,7 @@ def _recorder_node(values: Mapping[str, str], folder: str, start: str, operator_
             "operator_name": operator_name,
             "autostart": values["autostart"] == "true",
             "use_sim_time": values["use_sim_time"] == "true",
+            **parameters,
         },
         remappings=(("/clock", "clock"),) if values["namespace"] else (),
     )
@@ -178,6 +196,12 @@ def _record_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
 
 
 def _teleop_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
+    return _kitchen_teleop_nodes(values) if values["robot"] == KITCHEN else _arm_teleop_nodes(values)
+
+
+def _kitchen_teleop_nodes(given: Mapping[str, str]) -> list[NodeDescription]:
+    use_sim_time = "false" if given["use_sim_time"] == "false" else "true"
+    values = {**given, "task": given["task"] or KITCHEN, "use_sim_time": use_sim_time}
     teleop = NodeDescription(
         executable="teleop",
         name="teleop",
@@ -187,7 +211,7 @@ def _teleop_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
             "max_age_s": SIMULATED_AGE_S,
             "operator_name": values["operator_name"],
             "autostart": values["autostart"] == "true",
-            "use_sim_time": values["use_sim_time"] == "true",
+            "use_sim_time": use_sim_time == "true",
         },
         remappings=(("/clock", "clock"),) if values["namespace"] else (),
     )
@@ -198,6 +222,17 @@ def _teleop_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
         *([recorder] if values["record"] != "none" else []),
         *_viewer_nodes(values),
     ]
+
+
+def _arm_teleop_nodes(given: Mapping[str, str]) -> list[NodeDescription]:
+    """The driver and its controllers run already, or a stand-in for them is started."""
+    values = {**given, "use_sim_time": "true" if given["use_sim_time"] == "true" else "false"}
+    nodes = [NodeDescription(name, name, parameters) for name, parameters in arm_teleop_parameters(values).items()]
+    if values["record"] != "none":
+        topics = recorded_topics(robot_of(values))
+        folder, operator_name = values["record"], values["operator_name"]
+        nodes.append(_recorder_node(values, folder, start="manual", operator_name=operator_name, topics=topics))
+    return [*nodes, *_viewer_nodes(values)]
 
 
 def _monitor_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
@@ -249,9 +284,30 @@ RECORD = Bringup(
 
 TELEOP = Bringup(
     name="teleop",
-    description="The simulated kitchen, a person who works in it by keyboard, gamepad or twists, and the recorder.",
+    description="A person moves the simulated kitchen's arm or a real one by keyboard, gamepad or twists, with the recorder.",
     arguments=(
-        LaunchArgument("task", "kitchen", "task by name, or target subtasks in order, separated by commas"),
+        LaunchArgument(
+            "robot",
+            KITCHEN,
+            "the arm: the kitchen, which is started, or a file of config/robots, whose driver and controllers run already",
+            (KITCHEN, *ROBOTS),
+        ),
+        LaunchArgument("robot_file", "", "configuration like config/robots/generic.yaml, read instead of the robot's"),
+        LaunchArgument(
+            "urdf", "", "file with the URDF of such an arm; empty for what is published on robot_description"
+        ),
+        LaunchArgument(
+            "use_fake_hardware",
+            "false",
+            "start a stand-in for such an arm; nothing real is moved then",
+            ("true", "false"),
+        ),
+        LaunchArgument(
+            "task",
+            "",
+            "in the kitchen a task by name (empty is kitchen), or target subtasks in order, separated by commas; of another "
+            "arm any name for what is demonstrated",
+        ),
         LaunchArgument(
             "rate", "realtime", "realtime, or lockstep: one control step per command", ("realtime", "lockstep")
         ),
@@ -262,7 +318,14 @@ TELEOP = Bringup(
         LaunchArgument("keyboard", "auto", "auto: keys of this terminal, if it is one", ("auto", "none")),
         LaunchArgument("gamepad", "xbox", "layout of the gamepad on the topic joy", ("xbox", "dualshock")),
         *_viewer_arguments(WEB),
-        *COMMON_ARGUMENTS,
+        *_common_arguments(
+            LaunchArgument(
+                "use_sim_time",
+                "auto",
+                "take time from a simulator's clock; auto: in the kitchen, and nowhere else",
+                ("auto", "true", "false"),
+            )
+        ),
     ),
     nodes=_teleop_nodes,
 )
@@ -308,11 +371,8 @@ REAL_ARM = Bringup(
             "start a node that was killed again, instead of ending; it moves nothing before the next skill",
             ("true", "false"),
         ),
-        *(
+        *_common_arguments(
             LaunchArgument("use_sim_time", "false", "take time from a simulator's clock", ("true", "false"))
-            if argument.name == "use_sim_time"
-            else argument
-            for argument in COMMON_ARGUMENTS
         ),
     ),
     nodes=_real_arm_nodes,

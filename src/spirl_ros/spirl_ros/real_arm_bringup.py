@@ -1,10 +1,10 @@
-"""What `real_arm` starts: the skill executor with what is known about the arm, and a stand-in where there is no hardware."""
+"""What moves an arm that is not the kitchen's: skill executor or teleop, and a stand-in where there is no hardware."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot
+from spirl_ros.arms.robot_configuration import WITH_URDF, RobotConfiguration, read_robot
 from spirl_ros.deployment.bundle_file import read_description
 from spirl_ros.deployment.robot_check import check_fits_robot
 from spirl_ros.errors import ConfigError
@@ -20,8 +20,7 @@ def real_arm_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         ConfigError: no bundle, an unknown robot, a robot without limits, or a file that cannot be used.
         BundleError: the bundle is for another arm, or allows more than this one's limits.
     """
-    robot_file = Path(values["robot_file"]).expanduser().absolute() if values["robot_file"] else None
-    robot = read_robot(values["robot"], robot_file)
+    robot = robot_of(values)
     bundle = _bundle(values["bundle"], robot, values["scene_state_topic"])
     is_fake = values["use_fake_hardware"] == "true"
     autostart = values["autostart"] == "true"
@@ -30,7 +29,7 @@ def real_arm_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "skill_executor": {
             "bundle": str(bundle),
             "robot": values["robot"],
-            "robot_file": "" if robot_file is None else str(robot_file),
+            "robot_file": _file(values["robot_file"]),
             "speed": _speed(values["speed"]),
             "command_interface": "joint_trajectory",
             # A stamped command that arrives just before its knot is due would make the arm hurry there.
@@ -52,13 +51,65 @@ def real_arm_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     if values["policy"] != NO_POLICY:
         nodes["skill_policy"] = _policy_parameters(values, bundle, robot)
     if is_fake:
-        nodes["stand_in_arm"] = {
-            "robot": values["robot"],
-            "robot_file": "" if robot_file is None else str(robot_file),
-            "autostart": autostart,
-            "use_sim_time": False,
-        }
+        nodes["stand_in_arm"] = _stand_in_parameters(values)
     return nodes
+
+
+def arm_teleop_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Parameters by node, for checked argument values of `teleop` and another robot than the kitchen's.
+
+    Raises:
+        ConfigError: an unknown robot, a robot without limits, or a file that cannot be used.
+    """
+    robot_of(values)
+    is_fake, urdf_file = values["use_fake_hardware"] == "true", _file(values["urdf"])
+    if is_fake and not urdf_file and values["robot"] not in WITH_URDF:
+        raise ConfigError(
+            f"argument urdf is empty, and no stand-in has one for robot:={values['robot']}. Give its file: urdf:=<file>."
+        )
+    teleop = {
+        "robot": values["robot"],
+        "robot_file": _file(values["robot_file"]),
+        "urdf_file": urdf_file,
+        "is_stand_in": is_fake,
+        "keyboard": values["keyboard"],
+        "gamepad": values["gamepad"],
+        "operator_name": values["operator_name"],
+        "task": values["task"],
+        "autostart": values["autostart"] == "true",
+        "use_sim_time": values["use_sim_time"] == "true",
+    }
+    return {"teleop": teleop, **({"stand_in_arm": _stand_in_parameters(values)} if is_fake else {})}
+
+
+def recorded_topics(robot: RobotConfiguration) -> list[str]:
+    """What the recorder records of an arm, as its parameter `topics`."""
+    return [
+        f"{robot.joint_state_topic} sensor_msgs/msg/JointState",
+        "operator_action std_msgs/msg/Float64MultiArray action",
+        f"{robot.trajectory_controller}/joint_trajectory trajectory_msgs/msg/JointTrajectory action",
+        "forward_position_controller/commands std_msgs/msg/Float64MultiArray action",
+        "safety_status spirl_msgs/msg/SafetyStatus latched",
+    ]
+
+
+def robot_of(values: Mapping[str, str]) -> RobotConfiguration:
+    """The configuration that the arguments robot and robot_file name; errors as read_robot."""
+    return read_robot(values["robot"], Path(_file(values["robot_file"])) if values["robot_file"] else None)
+
+
+def _stand_in_parameters(values: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "robot": values["robot"],
+        "robot_file": _file(values["robot_file"]),
+        "autostart": values["autostart"] == "true",
+        "use_sim_time": False,
+    }
+
+
+def _file(given: str) -> str:
+    """The same place, whatever folder a node is started in."""
+    return str(Path(given).expanduser().absolute()) if given else ""
 
 
 def _policy_parameters(values: Mapping[str, str], bundle: Path, robot: RobotConfiguration) -> dict[str, Any]:

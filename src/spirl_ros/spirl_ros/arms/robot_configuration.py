@@ -16,6 +16,9 @@ from spirl_ros.shipped import shipped
 ROBOTS = ("ur5e", "fr3", "generic")
 """Files in config/robots. `generic` is a form to fill in."""
 
+WITH_URDF = ("ur5e", "fr3")
+"""Those of them that have a file in config/urdf."""
+
 RATES = ("position_lower", "position_upper", "velocity", "acceleration", "jerk")
 """What every joint has to say, as JointLimits does."""
 
@@ -46,6 +49,8 @@ class RobotConfiguration:
     """std_msgs/Bool, latched: true while the arm takes commands; empty where there is none."""
     fault_topic: str = ""
     """std_msgs/Bool: true when the arm has stopped for a fault; empty where there is none."""
+    tool_link: str = ""
+    """Link of the URDF that teleoperation moves; empty where nobody does."""
     activity_topic: str = ""
     """controller_manager_msgs/ControllerManagerActivity; empty where there is none."""
     recovery: tuple[str, ...] = ()
@@ -93,6 +98,14 @@ def read_robot(robot: str, file: Path | None = None) -> RobotConfiguration:
 def find_robot(name: str) -> RobotConfiguration:
     """The configuration of a robot by its name, or by a file like config/robots/generic.yaml; errors as read_robot."""
     return read_robot("generic", Path(name)) if name.endswith((".yaml", ".yml")) else read_robot(name)
+
+
+def read_urdf(file: Path) -> str:
+    """The text of an arm's URDF; raises ConfigError when the file cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}. Expected the arm's URDF, which xacro makes.") from error
 
 
 def _parse(values: Any) -> RobotConfiguration:

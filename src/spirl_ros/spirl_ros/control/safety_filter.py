@@ -107,6 +107,11 @@ class SafetyFilter:
         return self._intervention_count
 
     @property
+    def joint_positions(self) -> np.ndarray:
+        """Where the arm was sent last (Da,) [rad, m], or where it has braked by itself since, see `miss`."""
+        return self._positions.copy()
+
+    @property
     def is_moving(self) -> bool:
         """Did the last command ask for motion."""
         return self._state is not None and bool(self._velocities.any())

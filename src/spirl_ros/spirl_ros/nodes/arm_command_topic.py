@@ -7,30 +7,40 @@ from trajectory_msgs.msg import JointTrajectory
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import FilteredCommand
 from spirl_ros.nodes.messages import COMMAND_QOS, to_position_command, to_trajectory_command, watched
-from spirl_ros.nodes.skill_executor_parameters import FORWARD_POSITION, REALTIME, SkillExecutorConfig
 
 
 class ArmCommandTopic:
     """Sends joint commands in either form: set-points, or trajectories with a braking tail."""
 
-    def __init__(self, node: Node, config: SkillExecutorConfig, limits: JointLimits, period_s: float) -> None:
+    def __init__(
+        self,
+        node: Node,
+        limits: JointLimits,
+        period_s: float,
+        *,
+        controller: str,
+        takes_positions: bool,
+        has_own_time: bool = False,
+    ) -> None:
         """Open the topic.
 
         Args:
             node: owns the publisher.
-            config: says which form, and which controller.
             limits: of the arm.
             period_s: time between two commands [s].
+            controller: name of the controller that takes them.
+            takes_positions: set-points, in place of trajectories.
+            has_own_time: the arm may be a simulated one whose time waits for commands.
         """
         self._node, self._limits, self._period_s = node, limits, period_s
-        self.takes_positions = config.command_interface == FORWARD_POSITION
+        self.takes_positions = takes_positions
         kind, name = (
-            (Float64MultiArray, f"{config.controller}/commands")
-            if self.takes_positions
-            else (JointTrajectory, f"{config.controller}/joint_trajectory")
+            (Float64MultiArray, f"{controller}/commands")
+            if takes_positions
+            else (JointTrajectory, f"{controller}/joint_trajectory")
         )
         qos = watched(COMMAND_QOS, period_s)
-        if config.rate == REALTIME:
+        if not has_own_time:
             # A link that was broken must not bring the arm a command of that time: it has braked elsewhere since.
             qos.lifespan = qos.deadline
         self._publisher = node.create_publisher(kind, name, qos)

@@ -10,7 +10,7 @@ from std_msgs.msg import Bool
 
 from spirl_ros.errors import ConfigError
 from spirl_ros.nodes.messages import LATCHED_QOS
-from spirl_ros.nodes.skill_executor_parameters import SkillExecutorConfig, names_in
+from spirl_ros.nodes.skill_executor_parameters import names_in
 
 _ACTIVE = "active"
 
@@ -21,27 +21,39 @@ class ArmReadiness:
     Runs in the node's thread. A signal that was never heard counts as not ready, except that of a fault.
     """
 
-    def __init__(self, node: Node, config: SkillExecutorConfig, on_lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        controller: str,
+        on_lost: Callable[[str], None],
+        *,
+        ready_topic: str = "",
+        fault_topic: str = "",
+        activity_topic: str = "",
+    ) -> None:
         """Subscribe.
 
         Args:
             node: owns the subscriptions.
-            config: names the topics and the controller.
+            controller: must be active, where an activity is watched.
             on_lost: called with the reason whenever the arm stops being ready.
+            ready_topic: names of topics, separated by commas; empty for none.
+            fault_topic: the same.
+            activity_topic: one name, or empty.
 
         Raises:
             ConfigError: an activity topic is configured, but its message package is not installed.
         """
-        self._node, self._on_lost, self._controller = node, on_lost, config.controller
+        self._node, self._on_lost, self._controller = node, on_lost, controller
         self._reasons: dict[str, str] = {}
         self._subscriptions = []
-        for name in names_in(config.ready_topic):
+        for name in names_in(ready_topic):
             self._watch(Bool, name, lambda message, name=name: "" if message.data else f"{name} is false")
             self._reasons[name] = f"nothing was heard on {name} yet"
-        for name in names_in(config.fault_topic):
+        for name in names_in(fault_topic):
             self._watch(Bool, name, lambda message, name=name: f"{name} is true" if message.data else "")
-        if config.activity_topic:
-            name = config.activity_topic
+        if activity_topic:
+            name = activity_topic
             self._watch(_activity_type(name), name, lambda message: controller_fault(message, self._controller))
             self._reasons[name] = f"nothing was heard on {name} yet"
 

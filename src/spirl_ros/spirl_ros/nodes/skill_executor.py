@@ -29,7 +29,14 @@ from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
 from spirl_ros.nodes.parameters import read_parameters
 from spirl_ros.nodes.realtime_pace import RealtimePace
 from spirl_ros.nodes.single_instance import GraphLock, refuse_second_publisher
-from spirl_ros.nodes.skill_executor_parameters import JOINT_TRAJECTORY, LOCKSTEP, REALTIME, REPLACE, SkillExecutorConfig
+from spirl_ros.nodes.skill_executor_parameters import (
+    FORWARD_POSITION,
+    JOINT_TRAJECTORY,
+    LOCKSTEP,
+    REALTIME,
+    REPLACE,
+    SkillExecutorConfig,
+)
 
 GIL_SWITCH_S = 0.0005
 """How long one thread of the node may keep another from running [s]; Python's default is 5 ms."""
@@ -58,8 +65,22 @@ class SkillExecutorNode(ManagedNode):
         self._bundle = bundle = load_first(config)
         self._model = model = to_skill_model(bundle, config.speed)
         period_s = model.control_period_s
-        self._readiness = ArmReadiness(self, config, self._on_readiness_lost)
-        self._command_topic = ArmCommandTopic(self, config, model.limits, period_s)
+        self._readiness = ArmReadiness(
+            self,
+            config.controller,
+            self._on_readiness_lost,
+            ready_topic=config.ready_topic,
+            fault_topic=config.fault_topic,
+            activity_topic=config.activity_topic,
+        )
+        self._command_topic = ArmCommandTopic(
+            self,
+            model.limits,
+            period_s,
+            controller=config.controller,
+            takes_positions=config.command_interface == FORWARD_POSITION,
+            has_own_time=config.rate == LOCKSTEP,
+        )
         self._status = ExecutorStatus(self, period_s)
         # Lockstep needs every state; of a running arm the newest counts, and drivers may offer best effort only.
         state_qos = 10 if config.rate == LOCKSTEP else qos_profile_sensor_data
@@ -92,7 +113,7 @@ class SkillExecutorNode(ManagedNode):
     def activate(self) -> None:
         """Take over the arm where it stands; it moves with the first skill."""
         config = self._config
-        self._arm_lock = GraphLock(self, "skill_executor", self._command_topic.name)
+        self._arm_lock = GraphLock(self, "commander", self._command_topic.name)
         try:
             refuse_second_publisher(self, SkillStatus, self._status.topic_name, "skill executor", config.discovery_s)
         except SpirlError:

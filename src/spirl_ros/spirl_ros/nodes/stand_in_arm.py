@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, Float64MultiArray
+from std_msgs.msg import Bool, Float64MultiArray, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from spirl_ros.arms.robot_configuration import ROBOTS, read_robot
+from spirl_ros.arms.robot_configuration import ROBOTS, WITH_URDF, read_robot, read_urdf
 from spirl_ros.arms.stand_in_arm import CONTROLLERS, JOINT_TRAJECTORY, StandInArm, StandInSettings
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.periodic_thread import PeriodicThread
@@ -27,6 +27,7 @@ from spirl_ros.nodes.messages import (
     to_stamp,
 )
 from spirl_ros.nodes.parameters import parameter, read_parameters
+from spirl_ros.shipped import shipped
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class StandInArmConfig:
 
     robot: str = parameter("ur5e", "whose joints, limits and topics", choices=ROBOTS)
     robot_file: str = parameter("", "configuration like config/robots/generic.yaml, read instead of the robot's own")
+    urdf_file: str = parameter("", "file published on robot_description; empty for the shipped one, of ur5e and fr3")
     controller: str = parameter(JOINT_TRAJECTORY, "the controller that is active", choices=CONTROLLERS)
     position_controller: str = parameter(
         "forward_position_controller", "position set-points are taken from <name>/commands"
@@ -82,6 +84,9 @@ class StandInArmNode(ManagedNode):
         self._arm = StandInArm(robot.limits, robot.home, settings, self.now_s())
         self._joint_state_publisher = self.create_publisher(JointState, robot.joint_state_topic, 10)
         self._ready_publisher = self.create_publisher(Bool, robot.ready_topic or "~/ready", LATCHED_QOS)
+        self._description_publisher = self.create_publisher(String, "robot_description", LATCHED_QOS)
+        if urdf := self._urdf():
+            self._description_publisher.publish(String(data=urdf))
         self._subscriptions_of_arm = [
             self.create_subscription(
                 JointTrajectory, f"{robot.trajectory_controller}/joint_trajectory", self._on_trajectory, COMMAND_QOS
@@ -114,7 +119,7 @@ class StandInArmNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Close topics and services."""
-        for publisher in (self._joint_state_publisher, self._ready_publisher):
+        for publisher in (self._joint_state_publisher, self._ready_publisher, self._description_publisher):
             self.destroy_publisher(publisher)
         for subscription in self._subscriptions_of_arm:
             self.destroy_subscription(subscription)
@@ -157,6 +162,13 @@ class StandInArmNode(ManagedNode):
         if missed:
             return WARN, f"missed ticks in the last second: {missed}", values
         return OK, "following", values
+
+    def _urdf(self) -> str:
+        """The arm's kinematics, as the vendor's driver publishes them; nothing of an arm that only its file is known of."""
+        config = self._config
+        if config.urdf_file:
+            return read_urdf(Path(config.urdf_file))
+        return read_urdf(shipped(f"config/urdf/{config.robot}.urdf")) if config.robot in WITH_URDF else ""
 
     def _on_tick(self) -> None:
         with self._lock:

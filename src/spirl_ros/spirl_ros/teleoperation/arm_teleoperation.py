@@ -1,25 +1,19 @@
 """From what a person asks for to safe joint commands, one control step at a time."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import FilteredCommand, SafetyFilter, SafetyState
-from spirl_ros.control.velocity_action import VelocityAction
-from spirl_ros.demonstrations.arm_motion import GRIPPER_CLOSED, GRIPPER_OPEN
-from spirl_ros.demonstrations.kitchen_kinematics import ARM_JOINT_COUNT, KitchenKinematics
-from spirl_ros.demonstrations.kitchen_view import KitchenView
-from spirl_ros.demonstrations.servo_tracking import ServoTracking
 from spirl_ros.errors import ConfigError, ObservationError
-from spirl_ros.tasks.kitchen.joint_limits import kitchen_joint_limits
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, INITIAL_POSITIONS, KitchenScene
-from spirl_ros.teleoperation.differential_ik import DifferentialIK, DifferentialIKConfig, JointMotion
+from spirl_ros.teleoperation.differential_ik import DifferentialIK, DifferentialIKConfig, JointMotion, Kinematics
 from spirl_ros.teleoperation.tool_velocity import DeadMan, ToolVelocity
 
 _LARGEST_LEAD_RAD = 0.1
 """The wanted joints stay this close to the measured ones, so that pressing on something does not wind up. More would
-not press harder: the action that brings a joint this far is 1 already."""
+not press harder in the kitchen: the action that brings a joint this far is 1 already."""
 _SPEED_STEP, _SLOWEST_SCALE, _FASTEST_SCALE = 1.25, 0.1, 2.0
 
 
@@ -37,8 +31,8 @@ class TeleoperationConfig:
     """The same for turning."""
     max_age_s: float = 0.25
     """A joint state older than this is not acted on."""
-    ik: DifferentialIKConfig = DifferentialIKConfig()
-    """Limits of the joints' motion."""
+    facing_rad: float = 0.0
+    """Where the person looks who moves along the world's axes: counter-clockwise from where the arm looks, seen from above."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -50,13 +44,55 @@ class TeleoperationConfig:
         ):
             if not 0.0 < getattr(self, name) < np.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a finite number above 0.")
+        if not np.isfinite(self.facing_rad):
+            raise ConfigError(f"facing_rad is {self.facing_rad}, expected a finite angle.")
+
+
+class TeleoperatedArm(Protocol):
+    """What teleoperation has to know of an arm with Da joints, the first ones of which move the tool."""
+
+    limits: JointLimits
+    control_period_s: float
+    joint_velocity_rad_s: float
+    """How fast the tool's joints are moved at most [rad/s, m/s]."""
+    operator_axes: np.ndarray
+    """(3, 3); columns are right, ahead and up of a person who looks where the arm looks, in the world's axes."""
+
+    @property
+    def kinematics(self) -> Kinematics:
+        """Of the joints that move the tool."""
+        ...
+
+    def tool_rotation(self, joint_positions: np.ndarray) -> np.ndarray:
+        """Rotation (3, 3) of the tool at measured joint positions (Da,)."""
+        ...
+
+    def aim(
+        self, wanted: np.ndarray, velocities: np.ndarray, joint_positions: np.ndarray, *, is_gripper_open: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What brings the tool's joints where they are wanted.
+
+        Args:
+            wanted: their positions at the end of this control step [rad, m].
+            velocities: with which they are wanted to get there [rad/s, m/s].
+            joint_positions: measured (Da,) [rad, m].
+            is_gripper_open: what is wanted of the gripper, if there is one.
+
+        Returns:
+            The intended action (Da,), and the joint command (Da,) [rad, m].
+        """
+        ...
+
+    def go_on_from(self, wanted: np.ndarray, sent: np.ndarray) -> np.ndarray:
+        """From where the next control step goes on, of where the joints were wanted and where the arm was sent (Da,)."""
+        ...
 
 
 class TeleoperationStep(NamedTuple):
     """What to send in this control step."""
 
     action: np.ndarray
-    """The intended action (9,) in [-1, 1]: what a demonstration should teach."""
+    """The intended action (Da,) in [-1, 1]: what a demonstration should teach."""
     command: FilteredCommand
     """What the arm is sent."""
     motion: JointMotion
@@ -70,15 +106,16 @@ class ArmTeleoperation:
     Not thread-safe.
     """
 
-    def __init__(self, scene: KitchenScene, config: TeleoperationConfig = TeleoperationConfig()) -> None:
+    def __init__(self, arm: TeleoperatedArm, config: TeleoperationConfig = TeleoperationConfig()) -> None:
         """Prepare; `begin` starts."""
+        self.arm = arm
         self._config = config
-        self._view = KitchenView(scene)
-        self._kinematics = KitchenKinematics(scene)
-        self._ik = DifferentialIK(self._kinematics, config.ik)
-        self._tracking = ServoTracking(scene)
-        self._meaning = VelocityAction(scene.position_lower, scene.position_upper, CONTROL_PERIOD_S)
-        self._filter = SafetyFilter(kitchen_joint_limits(scene), CONTROL_PERIOD_S, config.max_age_s)
+        self._joint_count = arm.kinematics.lower.size
+        self._ik = DifferentialIK(arm.kinematics, DifferentialIKConfig(joint_velocity_rad_s=arm.joint_velocity_rad_s))
+        self._filter = SafetyFilter(arm.limits, arm.control_period_s, config.max_age_s)
+        cosine, sine = np.cos(config.facing_rad), np.sin(config.facing_rad)
+        turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+        self._operator_axes = turn @ arm.operator_axes
         self.dead_man = DeadMan()
         """Takes what the devices ask for."""
         self.speed_scale = 1.0
@@ -89,6 +126,11 @@ class ArmTeleoperation:
         """Commands that the safety filter changed or refused since `begin`."""
         return self._filter.intervention_count
 
+    @property
+    def joint_positions_sent(self) -> np.ndarray:
+        """Where the arm was sent last (Da,) [rad, m]; after `begin`."""
+        return self._filter.joint_positions
+
     def begin(self, joint_positions: np.ndarray) -> FilteredCommand:
         """Start, or start again after a reset of the scene, where the arm is, at rest.
 
@@ -96,7 +138,7 @@ class ArmTeleoperation:
             The first command: the measured positions.
 
         Raises:
-            CommandError: the measured positions (9,) cannot be used.
+            CommandError: the measured positions (Da,) cannot be used.
         """
         first = self._filter.activate(joint_positions)
         self.is_gripper_open = True
@@ -114,14 +156,19 @@ class ArmTeleoperation:
         return first
 
     def _rest_at(self, joint_positions: np.ndarray) -> None:
-        self._wanted = joint_positions[:ARM_JOINT_COUNT].copy()
+        self._wanted = joint_positions[: self._joint_count].copy()
         self._velocity = np.zeros(6)
         self.dead_man.release()
 
     def velocity_along(self, direction: np.ndarray, *, is_in_tool_frame: bool) -> ToolVelocity:
-        """The velocity for a direction (6,) with components in [-1, 1], at the speed that is set."""
+        """The velocity for a direction (6,) with components in [-1, 1], at the speed that is set.
+
+        Along the world's axes, a direction is right, ahead and up as a person sees it; otherwise the tool's x, y and z.
+        """
         linear = direction[:3] / max(1.0, float(np.linalg.norm(direction[:3])))
         angular = direction[3:] / max(1.0, float(np.linalg.norm(direction[3:])))
+        if not is_in_tool_frame:
+            linear, angular = self._operator_axes @ linear, self._operator_axes @ angular
         return ToolVelocity(
             linear * self._config.linear_speed_m_s * self.speed_scale,
             angular * self._config.angular_speed_rad_s * self.speed_scale,
@@ -136,25 +183,32 @@ class ArmTeleoperation:
         """Act on a measurement.
 
         Args:
-            joint_positions: measured (9,) [rad, m].
+            joint_positions: measured (Da,) [rad, m].
             age_s: how long ago they were received [s].
             now_s: time on the steady clock, as for the dead-man [s].
 
         Raises:
             ObservationError: positions that are not finite or of the wrong size; nothing is changed.
         """
-        if joint_positions.shape != (self._meaning.position_lower.size,):
-            raise ObservationError(f"joint positions have shape {joint_positions.shape}.")
-        # Gravity and the tool's place depend on the arm alone, so the scene may stand anywhere.
-        self._view.update(np.concatenate((joint_positions, INITIAL_POSITIONS[joint_positions.size :])))
-        motion = self._move(now_s)
-        gripper = GRIPPER_OPEN if self.is_gripper_open else GRIPPER_CLOSED
-        action = self._tracking.action(self._wanted, self._view.arm_positions, self._view.gravity_torque, gripper)
-        command = self._filter.filter(self._meaning.joint_command(action, joint_positions), age_s)
+        arm, measured = self.arm, joint_positions[: self._joint_count]
+        if joint_positions.shape != arm.limits.position_lower.shape or not np.isfinite(joint_positions).all():
+            raise ObservationError(
+                f"joint positions are {joint_positions}, expected {arm.limits.position_lower.size} finite ones."
+            )
+        rotation = arm.tool_rotation(joint_positions)
+        before = arm.go_on_from(self._wanted, self._filter.joint_positions)
+        motion = self._move(before, measured, rotation, now_s)
+        velocities = (self._wanted - before) / arm.control_period_s
+        action, wanted = arm.aim(self._wanted, velocities, joint_positions, is_gripper_open=self.is_gripper_open)
+        command = self._filter.filter(wanted, age_s)
         if command.state >= SafetyState.HOLDING:
             self._velocity = np.zeros(6)
-            self._wanted = self._view.arm_positions
+            self._wanted = measured.copy()
         return TeleoperationStep(action, command, motion)
+
+    def miss(self, periods: int) -> None:
+        """No command was sent for so many periods, and the arm braked by itself, see SafetyFilter.miss."""
+        self._filter.miss(periods)
 
     def without_measurement(self, age_s: float) -> FilteredCommand:
         """One control step for which no measurement came: hold, then brake, then latch."""
@@ -165,24 +219,22 @@ class ArmTeleoperation:
         """One control step on the way to rest, to end with."""
         return self._filter.brake()
 
-    def _move(self, now_s: float) -> JointMotion:
-        """Take the wanted joints one period further."""
+    def _move(self, before: np.ndarray, measured: np.ndarray, rotation: np.ndarray, now_s: float) -> JointMotion:
+        """Take the wanted joints one period further than before."""
+        period_s = self.arm.control_period_s
         asked = self.dead_man.velocity(now_s)
-        goal = np.zeros(6) if asked is None else self._within_speed(asked.in_world(self._view.tool.rotation))
+        goal = np.zeros(6) if asked is None else self._within_speed(asked.in_world(rotation))
         change = goal - self._velocity
         for part, acceleration in (
             (slice(3), self._config.linear_acceleration_m_s2),
             (slice(3, 6), self._config.angular_acceleration_rad_s2),
         ):
             size = float(np.linalg.norm(change[part]))
-            change[part] *= min(1.0, acceleration * CONTROL_PERIOD_S / max(size, 1e-12))
+            change[part] *= min(1.0, acceleration * period_s / max(size, 1e-12))
         self._velocity = self._velocity + change
-        motion = self._ik.joint_motion(self._wanted, self._velocity, CONTROL_PERIOD_S)
-        measured = self._view.arm_positions
+        motion = self._ik.joint_motion(before, self._velocity, period_s)
         self._wanted = np.clip(
-            self._wanted + motion.velocities * CONTROL_PERIOD_S,
-            measured - _LARGEST_LEAD_RAD,
-            measured + _LARGEST_LEAD_RAD,
+            before + motion.velocities * period_s, measured - _LARGEST_LEAD_RAD, measured + _LARGEST_LEAD_RAD
         )
         return motion
 

@@ -1,11 +1,9 @@
 """Joint velocities that move the tool as asked, slower or less exactly where joints or singularities forbid it."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
-
-from spirl_ros.demonstrations.kitchen_kinematics import KitchenKinematics
 
 _ROTATION_WEIGHT_M = 0.35
 """Metres that one radian is worth, so that singular values compare: about the length of the forearm."""
@@ -15,12 +13,25 @@ _NOTICEABLE = 0.05
 """Share of the asked velocity that has to be missing before a joint's limit is said to be in the way."""
 
 
+class Kinematics(Protocol):
+    """What has to be known of an arm."""
+
+    lower: np.ndarray
+    """(Da,) [rad, m]; no joint is led beyond."""
+    upper: np.ndarray
+    """(Da,) [rad, m]."""
+
+    def jacobian(self, q: np.ndarray) -> np.ndarray:
+        """Linear and angular velocity of the tool per joint velocity, (6, Da), at joint positions (Da,); the caller's own."""
+        ...
+
+
 @dataclass(frozen=True)
 class DifferentialIKConfig:
     """Limits of the motion."""
 
     joint_velocity_rad_s: float = 1.0
-    """Largest joint speed: the kitchen's servos follow about as fast."""
+    """Largest speed of a joint [rad/s, m/s]: the kitchen's servos follow about as fast."""
     singular_below: float = 0.06
     """Smallest singular value of the weighted Jacobian below which damping sets in [m]; the arm starts at 0.17."""
 
@@ -29,7 +40,7 @@ class JointMotion(NamedTuple):
     """How the arm moves."""
 
     velocities: np.ndarray
-    """(7,) [rad/s]."""
+    """(Da,) [rad/s, m/s]."""
     scale: float
     """Share of the asked speed that the joints' speeds allow, 0 to 1."""
     is_singular: bool
@@ -45,7 +56,7 @@ class DifferentialIK:
     too fast, all are slowed together, so that the tool keeps its direction.
     """
 
-    def __init__(self, kinematics: KitchenKinematics, config: DifferentialIKConfig = DifferentialIKConfig()) -> None:
+    def __init__(self, kinematics: Kinematics, config: DifferentialIKConfig = DifferentialIKConfig()) -> None:
         """Use the kinematics' joint ranges."""
         self._kinematics = kinematics
         self._config = config
@@ -54,7 +65,7 @@ class DifferentialIK:
         """Velocities to keep for one period.
 
         Args:
-            q: joint angles (7,) [rad].
+            q: joint positions (Da,) [rad, m].
             velocity: of the tool, linear and angular (6,) [m/s, rad/s], along the world's axes.
             period_s: how long it is kept [s]; no joint leaves its range within.
         """
@@ -82,7 +93,7 @@ class DifferentialIK:
         return JointMotion(velocities, scale, is_singular, is_at_limit)
 
     def _solve(self, jacobian: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Damped least-squares solution (7,), and whether it was damped."""
+        """Damped least-squares solution (Da,), and whether it was damped."""
         U, sigma, Vt = np.linalg.svd(jacobian, full_matrices=False)
         threshold = self._config.singular_below
         damping = _LARGEST_DAMPING**2 * np.maximum(0.0, 1.0 - (sigma / threshold) ** 2)  # for each direction

@@ -78,7 +78,9 @@ def request(key: str) -> Request | None:
     return REQUESTS.get(key.lower())
 
 
-def next_keys(*, is_latched: bool, has_ended: bool, has_recorder: bool, is_recording: bool) -> str:
+def next_keys(
+    *, is_latched: bool, has_ended: bool, has_recorder: bool, is_recording: bool, has_reset: bool = True
+) -> str:
     """The keys that lead on, most likely first.
 
     Args:
@@ -86,18 +88,17 @@ def next_keys(*, is_latched: bool, has_ended: bool, has_recorder: bool, is_recor
         has_ended: the task is complete or its time is up.
         has_recorder: somebody would record.
         is_recording: an episode is being recorded.
+        has_reset: the scene can be put back by a key.
     """
     keys = []
     if is_latched:
         keys.append("c release the latch")
     if is_recording:
         keys.append("y success  n failure  x discard")
-    elif has_ended:
+    elif has_ended and has_reset:
         keys.append("b reset the scene")
-    elif has_recorder:
-        keys.append("t record  b reset")
-    else:
-        keys.append("b reset")
+    elif not has_ended:
+        keys += ["t record"] * has_recorder + ["b reset"] * has_reset
     return "  ".join([*keys, "h help  q quit"])
 
 

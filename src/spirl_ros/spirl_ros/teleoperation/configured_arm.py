@@ -1,0 +1,43 @@
+"""An arm that a ros2_control controller moves, as teleoperation sees it: its configuration and its URDF."""
+
+import numpy as np
+
+from spirl_ros.arms.robot_configuration import RobotConfiguration
+from spirl_ros.teleoperation.urdf_kinematics import UrdfKinematics
+
+_SHARE_OF_ACTION = 0.8
+"""Of the joint speed that an action of 1 stands for. A command that comes late is made up for at a higher speed, and
+demonstrations faster than an action of 1 cannot be imported."""
+
+
+class ConfiguredArm:
+    """Goes where it is sent; motion goes on from there."""
+
+    operator_axes = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    """REP 103: the base's x is ahead and its y is left."""
+
+    def __init__(self, robot: RobotConfiguration, urdf: str) -> None:
+        """Read the kinematics.
+
+        Raises:
+            ConfigError: the URDF does not fit the configuration, see UrdfKinematics.
+        """
+        self.limits = robot.limits
+        self.control_period_s = 1.0 / robot.control_rate_hz
+        self.kinematics = UrdfKinematics(urdf, robot.limits, robot.tool_link)
+        self.joint_velocity_rad_s = min(_SHARE_OF_ACTION * robot.velocity_scale, float(robot.limits.velocity.min()))
+        self._velocity_scale = robot.velocity_scale
+
+    def tool_rotation(self, joint_positions: np.ndarray) -> np.ndarray:
+        """See TeleoperatedArm."""
+        return self.kinematics.tool_rotation(joint_positions)
+
+    def aim(
+        self, wanted: np.ndarray, velocities: np.ndarray, joint_positions: np.ndarray, *, is_gripper_open: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See TeleoperatedArm."""
+        return np.clip(velocities / self._velocity_scale, -1.0, 1.0), wanted
+
+    def go_on_from(self, wanted: np.ndarray, sent: np.ndarray) -> np.ndarray:
+        """See TeleoperatedArm: what limits took away is not made up for."""
+        return sent
