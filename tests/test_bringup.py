@@ -105,6 +105,40 @@ def test_person_is_recorded_on_demand_unless_it_is_turned_off(tmp_path) -> None:
     assert names_of(TELEOP, record="none", viewer="none") == {"mujoco_sim", "teleop"}
 
 
+def test_arm_is_teleoperated_beside_its_own_driver_and_recorded(tmp_path) -> None:
+    given = {"robot": "fr3", "record": str(tmp_path), "task": "press", "operator_name": "ann"}
+    nodes = {node.name: node.parameters for node in TELEOP.nodes(TELEOP.check(given))}
+    assert set(nodes) == {"teleop", "recorder", "monitor"}
+    teleop = nodes["teleop"]
+    assert (teleop["robot"], teleop["task"], teleop["operator_name"]) == ("fr3", "press", "ann")
+    assert teleop["is_stand_in"] is teleop["use_sim_time"] is nodes["recorder"]["use_sim_time"] is False
+    assert nodes["monitor"]["scene"] == "none"  # it would draw the kitchen
+    topics = nodes["recorder"]["topics"]
+    assert isinstance(topics, list)
+    assert topics[0] == "franka/joint_states sensor_msgs/msg/JointState"
+    assert "fr3_arm_controller/joint_trajectory trajectory_msgs/msg/JointTrajectory action" in topics
+
+
+def test_stand_in_is_teleoperated_where_hardware_is_fake_and_its_kinematics_are_known() -> None:
+    given = {"robot": "ur5e", "use_fake_hardware": "true", "record": "none", "viewer": "none"}
+    nodes = {node.name: node.parameters for node in TELEOP.nodes(TELEOP.check(given))}
+    assert set(nodes) == {"teleop", "stand_in_arm"}
+    assert nodes["teleop"]["is_stand_in"] is True and nodes["stand_in_arm"]["robot"] == "ur5e"
+    for refused, told in (
+        ({"robot": "generic"}, "does not move without limits"),
+        ({"robot": "ur5e", "rviz": "true"}, "Start RViz with the arm's own driver"),
+        ({"robot": "ur5e", "robot_file": "no/such.yaml"}, "no/such.yaml cannot be read"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            TELEOP.nodes(TELEOP.check({**given, **refused}))
+
+
+def test_kitchen_is_teleoperated_by_default_in_its_own_time() -> None:
+    nodes = {node.name: node.parameters for node in TELEOP.nodes(TELEOP.check({}))}
+    assert nodes["teleop"]["use_sim_time"] is nodes["recorder"]["use_sim_time"] is True
+    assert nodes["mujoco_sim"]["task"] == "kitchen"
+
+
 def test_every_argument_has_a_description_and_an_allowed_default() -> None:
     for bringup in BRINGUPS.values():
         bringup.check({})

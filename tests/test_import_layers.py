@@ -52,6 +52,7 @@ def test_real_arm_needs_no_simulator() -> None:
     pytest.importorskip("rclpy")
     code = (
         "import sys; import spirl_ros.nodes.skill_executor, spirl_ros.nodes.stand_in_arm, spirl_ros.nodes.trainer; "
+        "import spirl_ros.nodes.teleop; "  # until it is told which arm
         "assert 'mujoco' not in sys.modules, 'mujoco'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -232,7 +232,15 @@ def _arm_teleop_nodes(given: Mapping[str, str]) -> list[NodeDescription]:
         topics = recorded_topics(robot_of(values))
         folder, operator_name = values["record"], values["operator_name"]
         nodes.append(_recorder_node(values, folder, start="manual", operator_name=operator_name, topics=topics))
-    return [*nodes, *_viewer_nodes(values)]
+    if values["viewer"] in (RVIZ, BOTH) or "true" in (values["rviz"], values["use_rviz"]):
+        raise ConfigError(
+            "our markers for RViz are the kitchen's. Start RViz with the arm's own driver, and viewer:=web or none."
+        )
+    if values["viewer"] == WEB:
+        page: dict[str, bool | int | str] = {"scene": "none", "joint_state_topic": robot_of(values).joint_state_topic}
+        page |= {"port": int(values["port"]), "autostart": values["autostart"] == "true", "use_sim_time": False}
+        nodes.append(NodeDescription("monitor", "monitor", page, respawn=True))
+    return nodes
 
 
 def _monitor_nodes(values: Mapping[str, str]) -> list[NodeDescription]:

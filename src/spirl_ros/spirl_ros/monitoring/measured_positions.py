@@ -13,9 +13,9 @@ class MeasuredPositions:
     For looking only: unlike an observation it may be incomplete, so that a real arm without a scene state is shown too.
     """
 
-    def __init__(self, scene: KitchenScene) -> None:
-        """Begin with the initial positions."""
-        names = (*scene.joint_names, *scene.scene_names)
+    def __init__(self, scene: KitchenScene | None) -> None:
+        """Begin with the initial positions; without a scene they stay."""
+        names = () if scene is None else (*scene.joint_names, *scene.scene_names)
         self._index = {name: index for index, name in enumerate(names)}
         self._layouts: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}
         self.values = INITIAL_POSITIONS.copy()

@@ -33,7 +33,7 @@ class MonitorPage:
         self,
         host: str,
         port: int,
-        scene: KitchenScene,
+        scene: KitchenScene | None,
         on_order: Callable[[Order], None],
         on_viewers: Callable[[], None],
         executor: str = "skill_executor",
@@ -43,7 +43,7 @@ class MonitorPage:
         Args:
             host: address to listen on.
             port: where; the next free one if it is taken.
-            scene: compiled with visuals.
+            scene: compiled with visuals; None draws nothing.
             on_order: called from threads of the server when a button is pressed.
             on_viewers: called from threads of the server when a viewer comes or goes.
             executor: name of the node whose diagnostics the gauges show.
@@ -59,7 +59,7 @@ class MonitorPage:
         server.gui.set_panel_label("spirl_ros")
         server.gui.main_panel.dock_right()
         server.initial_camera.position, server.initial_camera.look_at = _CAMERA_M, _LOOK_AT_M
-        self.meshes = KitchenMeshes(server, scene)
+        self.meshes = None if scene is None else KitchenMeshes(server, scene)
         self._lay_out()
         self._is_open = True
 

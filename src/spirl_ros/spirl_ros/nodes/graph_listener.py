@@ -34,10 +34,16 @@ _RATE_OVER_S = 1.0
 class GraphListener:
     """Subscriptions of the monitor. Those that cost something exist only while it is `open`. One thread."""
 
-    def __init__(self, node: Node, scene: KitchenScene) -> None:
-        """Listen to what is slow: training and diagnostics."""
+    def __init__(self, node: Node, scene: KitchenScene | None, joint_state_topic: str = "joint_states") -> None:
+        """Listen to what is slow: training and diagnostics.
+
+        Args:
+            node: owns the subscriptions.
+            scene: what `positions` are of, if anything.
+            joint_state_topic: measured joint states.
+        """
         self._node = node
-        self._scene = scene
+        self._scene, self._joint_state_topic = scene, joint_state_topic
         self._training_topic = PolledTopic(node, TrainingStatus, "training_status", LATCHED_QOS)
         self._diagnostics = PolledTopic(node, DiagnosticArray, "/diagnostics", DIAGNOSTICS_DEPTH)
         self._health: dict[str, tuple[DiagnosticStatus, float]] = {}
@@ -58,7 +64,8 @@ class GraphListener:
             ("safety_status", SafetyStatus, LATCHED_QOS),
             ("skill", Skill, COMMAND_QOS),
         ):
-            self._topics[name] = PolledTopic(self._node, message_type, name, qos)
+            topic = self._joint_state_topic if name == "joint_states" else name
+            self._topics[name] = PolledTopic(self._node, message_type, topic, qos)
 
     def shut(self) -> None:
         """Listen to what is slow only."""

@@ -34,6 +34,10 @@ class MonitorConfig:
     )
     port: int = parameter(8080, "port of the page; the next free one if it is taken", minimum=0, maximum=65535)
     rate_hz: float = parameter(33.0, "how often the scene is drawn [Hz]", minimum=1.0, maximum=100.0)
+    scene: str = parameter(
+        "kitchen", "what is drawn: the kitchen, or nothing beside other arms", choices=("kitchen", "none")
+    )
+    joint_state_topic: str = parameter("joint_states", "measured joint states")
     executor: str = parameter("skill_executor", "node that executes skills; the emergency stop is a service of it")
     policy: str = parameter("skill_policy", "node that chooses skills")
     deciders: str = parameter(
@@ -59,11 +63,11 @@ class Monitor(ManagedNode):
     def configure(self) -> None:
         """Open the page."""
         self._config = config = read_parameters(self, MonitorConfig)
-        scene = load_kitchen_scene(with_visuals=True)
+        scene = load_kitchen_scene(with_visuals=True) if config.scene == "kitchen" else None
         self._orders: deque[Order] = deque()
         self._wake = self.create_guard_condition(self._on_wake)
         self._page = MonitorPage(config.host, config.port, scene, self._on_order, self._wake.trigger, config.executor)
-        self._listener = GraphListener(self, scene)
+        self._listener = GraphListener(self, scene, config.joint_state_topic)
         self._deciders = tuple(name.strip() for name in config.deciders.split(",") if name.strip())
         self._graph = GraphOrders(self, config.executor, config.policy, self._deciders, self._page.show_answer)
         self._history = TrainingHistory()
@@ -151,8 +155,9 @@ class Monitor(ManagedNode):
         now_s, listener, page = self.now_s(), self._listener, self._page
         with self._lock:
             if listener.look_at_states(now_s):
-                page.meshes.show(listener.positions.values)
-                self._paths.add(listener.skill_id, page.meshes.tool_position())
+                if page.meshes is not None:
+                    page.meshes.show(listener.positions.values)
+                    self._paths.add(listener.skill_id, page.meshes.tool_position())
                 self._frames += 1
             if now_s < self._texts_due_s:
                 return

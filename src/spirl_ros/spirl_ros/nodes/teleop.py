@@ -396,8 +396,9 @@ class Teleop(ManagedNode):
         if self._recording is None or self._recording.episodes == (self._kept_before or 0):
             return
         new, folder = self._recording.episodes - (self._kept_before or 0), Path(self._recording.path).parent
+        robot = "" if self._robot is None else f" --robot {self._config.robot_file or self._config.robot}"
         self.get_logger().info(
-            f"{new} episode{'s' * (new > 1)} recorded. Next: spirl demos import {folder} --out data/mine"
+            f"{new} episode{'s' * (new > 1)} recorded. Next: spirl demos import {folder}{robot} --out data/mine"
         )
 
     def _call(self, client, service_request) -> None:

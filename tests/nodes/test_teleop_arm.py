@@ -1,0 +1,216 @@
+"""Teleoperation of an arm that is not simulated by us, as far as the stand-in shows it: processes over DDS."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("spirl_msgs")
+pytest.importorskip("mujoco")
+
+from geometry_msgs.msg import TwistStamped
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from spirl_msgs.msg import RecordingStatus, SafetyStatus
+from spirl_ros.arms.robot_configuration import read_robot, read_urdf
+from spirl_ros.commands.main import main
+from spirl_ros.demonstrations.storage import read_dataset
+from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
+from spirl_ros.real_arm_bringup import recorded_topics
+from spirl_ros.shipped import shipped
+from spirl_ros.teleoperation.configured_arm import ConfiguredArm
+
+ROBOT = read_robot("ur5e")
+ARM = ConfiguredArm(ROBOT, read_urdf(shipped("config/urdf/ur5e.urdf")))
+
+
+class Graph:
+    """A stand-in and a teleop node, with a person at a terminal or who sends twists."""
+
+    def __init__(self, client, start_node: Callable, controller: str = "joint_trajectory", **parameters) -> None:
+        self.client, self.start_node = client, start_node
+        self.parameters = {"command_interface": controller, **parameters}
+        self.states = client.collect(JointState, ROBOT.joint_state_topic, qos_profile_sensor_data)
+        self.ready = client.collect(Bool, ROBOT.ready_topic, LATCHED_QOS)
+        self.safety = client.collect(SafetyStatus, "safety_status", LATCHED_QOS)
+        self.twists = client.create_publisher(TwistStamped, "teleop/delta_twist_cmds", COMMAND_QOS)
+        # Commands that a busy machine sends late cost acceleration; tests/teleoperation watches it without jitter.
+        self.arm = start_node("stand_in_arm", robot="ur5e", controller=controller, acceleration_tolerance=1000.0)
+        self.start_teleop()
+
+    def start_teleop(self) -> None:
+        self.safety.clear()
+        self.teleop = self.start_node(
+            "teleop", robot="ur5e", is_stand_in=True, max_age_s=1.0, discovery_s=0.0, **self.parameters
+        )
+        self.client.wait_for(lambda: self.states and len(self.safety) > 5, "the teleop node to take the arm over")
+
+    @property
+    def positions(self) -> np.ndarray:
+        return np.array(self.states[-1].position)
+
+    @property
+    def speed(self) -> float:
+        return float(np.abs(self.states[-1].velocity).max())
+
+    @property
+    def tool(self) -> np.ndarray:
+        return ARM.kinematics.tool_position(self.positions)
+
+    def move_back(self, send: Callable[[], object], distance_m: float) -> None:
+        """Send, twenty times a second, until the tool has moved towards its base, which is along -x."""
+        start = self.tool
+
+        def has_moved() -> bool:
+            send()
+            self.client.spin_for(0.05)
+            return (self.tool - start)[0] < -distance_m
+
+        self.client.wait_for(has_moved, "motion")
+        assert np.abs((self.tool - start)[1:]).max() < 0.3 * distance_m
+
+    def twist(self) -> None:
+        message = TwistStamped()
+        message.twist.linear.x = -0.15
+        self.twists.publish(message)
+
+    def wait_for_rest(self) -> np.ndarray:
+        self.client.wait_for(lambda: self.speed < 1e-4, "rest")
+        return self.positions
+
+
+def test_person_records_a_demonstration_that_imports_with_its_motion(
+    client, start_node, domain_environment, tmp_path: Path
+) -> None:
+    person, program = pty.openpty()
+    os.set_blocking(person, False)
+    os.popen(f"stty cols 150 rows 30 < {os.ttyname(program)}").read()
+    domain_environment["SPIRL_TERMINAL"] = os.ttyname(program)
+    recording = client.collect(RecordingStatus, "recording_status", LATCHED_QOS)
+    topics = "[" + ",".join(f"'{topic}'" for topic in recorded_topics(ROBOT)) + "]"
+    start_node("recorder", folder=tmp_path / "bags", topics=topics)
+    graph = Graph(client, start_node, task="press", operator_name="ann")
+    begin = graph.positions
+    client.spin_for(0.5)
+    np.testing.assert_allclose(graph.positions, begin, atol=1e-6)  # the first command is where the arm is
+    client.wait_for(lambda: recording, "the recorder")
+    os.write(person, b"t")
+    client.wait_for(lambda: recording[-1].state == RecordingStatus.RECORDING, "the recording")
+    graph.move_back(lambda: os.write(person, b"s"), distance_m=0.08)
+    end = graph.wait_for_rest()
+    os.write(person, b"gb")  # neither a gripper nor a scene
+    client.spin_for(0.3)
+    os.write(person, b"y")
+    client.wait_for(lambda: recording[-1].state == RecordingStatus.IDLE and recording[-1].episodes == 1, "the bag")
+    os.write(person, b"q")
+    code, output = graph.teleop.wait()
+    assert code == 0
+    assert "the gripper is not available: the configuration of ur5e has none" in output
+    assert "there is no scene to reset here" in output
+    assert f"Next: spirl demos import {tmp_path / 'bags'} --robot ur5e --out" in output
+    assert {status.state for status in graph.safety} <= {
+        SafetyStatus.PASSED,
+        SafetyStatus.LIMITED,
+        SafetyStatus.LATCHED,
+    }
+    os.close(person)
+    os.close(program)
+    command = ["demos", "import", str(tmp_path / "bags"), "--robot", "ur5e", "--only-successful"]
+    assert main([*command, "--out", str(tmp_path / "data")]) == 0
+    dataset = read_dataset(tmp_path / "data")
+    (episode,) = dataset.episodes
+    assert (dataset.task, episode.metadata.operator) == ("press", "ann")
+    assert episode.metadata.joint_names == ROBOT.limits.joint_names
+    np.testing.assert_allclose(episode.observations[0], begin, atol=1e-3)
+    np.testing.assert_allclose(episode.observations[-1], end, atol=1e-3)
+    way = episode.actions.sum(axis=0) * ROBOT.velocity_scale / ROBOT.control_rate_hz
+    np.testing.assert_allclose(way, end - begin, atol=2e-3)
+    assert 0.05 < np.abs(episode.actions).max() <= 1.0
+
+
+def test_killed_teleop_leaves_the_arm_at_rest_by_itself_and_another_takes_it_over(client, start_node, reaction) -> None:
+    graph = Graph(client, start_node, keyboard="none")
+    client.wait_for(lambda: graph.twist() or client.spin_for(0.05) or graph.speed > 0.2, "motion")
+    graph.teleop.process.send_signal(signal.SIGKILL)
+    lost_s = time.monotonic()
+    at_rest = graph.wait_for_rest()
+    reaction("teleop SIGKILL: the trajectory-controlled arm is at rest", lost_s)
+    client.spin_for(0.3)
+    np.testing.assert_allclose(graph.positions, at_rest, atol=1e-3)
+    assert graph.ready[-1].data
+    graph.start_teleop()
+    client.spin_for(0.3)
+    np.testing.assert_allclose(graph.positions, at_rest, atol=5e-3)
+    other = start_node("teleop", robot="ur5e", is_stand_in=True, discovery_s=0.0, keyboard="none")
+    code, output = other.wait()
+    assert code == 2 and "a commander already runs" in output
+    graph.move_back(graph.twist, distance_m=0.03)
+
+
+def test_stopped_arm_latches_and_moves_again_only_after_recovery_and_a_key(
+    client, start_node, domain_environment
+) -> None:
+    person, program = pty.openpty()
+    domain_environment["SPIRL_TERMINAL"] = os.ttyname(program)
+    graph = Graph(client, start_node, controller="forward_position")
+    client.wait_for(lambda: graph.twist() or client.spin_for(0.05) or graph.speed > 0.1, "motion")
+    assert client.call(Trigger, "stand_in_arm/stop", Trigger.Request()).success
+    client.wait_for(lambda: graph.safety[-1].state == SafetyStatus.LATCHED, "the latch")
+    at_rest = graph.wait_for_rest()
+    os.write(person, b"c")
+    client.spin_for(0.3)
+    assert client.call(Trigger, "stand_in_arm/recover", Trigger.Request()).success
+    client.wait_for(lambda: graph.ready[-1].data, "the arm to be ready")
+    for _ in range(6):
+        graph.twist()
+        client.spin_for(0.05)
+    assert graph.safety[-1].state == SafetyStatus.LATCHED
+    np.testing.assert_allclose(graph.positions, at_rest, atol=1e-6)
+    os.write(person, b"c")
+    client.wait_for(lambda: graph.safety[-1].state == SafetyStatus.PASSED, "the latch to be released")
+    graph.move_back(graph.twist, distance_m=0.03)
+    code, output = graph.teleop.end(signal.SIGINT)
+    assert code == 0
+    assert "the arm is stopped: io_and_status_controller/robot_program_running is false" in output
+    assert "the latch stays: io_and_status_controller/robot_program_running is false" in output
+    graph.wait_for_rest()
+    os.close(person)
+    os.close(program)
+
+
+def test_what_is_missing_is_told(start_node, tmp_path: Path) -> None:
+    code, output = start_node("teleop", robot="generic", keyboard="none").wait()
+    assert code == 2 and "does not move without limits" in output
+    fr3 = shipped("config/urdf/fr3.urdf")
+    code, output = start_node("teleop", robot="ur5e", is_stand_in=True, urdf_file=fr3, keyboard="none").wait()
+    assert code == 2 and "the URDF has no joints shoulder_pan_joint" in output
+    without = "import sys; sys.modules['mujoco'] = None; from spirl_ros.nodes.teleop import main; main()"
+    urdf = shipped("config/urdf/ur5e.urdf")
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            without,
+            "--ros-args",
+            "-p",
+            "robot:=ur5e",
+            "-p",
+            "is_stand_in:=true",
+            "-p",
+            f"urdf_file:={urdf}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 2 and "pip install mujoco" in result.stdout + result.stderr

@@ -1,0 +1,139 @@
+"""A configured arm under teleoperation, on the stand-in, in a time without jitter."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mujoco")
+
+from spirl_ros.arms.joint_trajectory import JointTrajectory
+from spirl_ros.arms.robot_configuration import read_robot
+from spirl_ros.arms.stand_in_arm import StandInArm, StandInSettings
+from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
+from spirl_ros.control.trajectory_knots import trajectory_knots
+from spirl_ros.errors import ConfigError, ObservationError
+from spirl_ros.shipped import shipped
+from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperationConfig, TeleoperationStep
+from spirl_ros.teleoperation.configured_arm import ConfiguredArm
+
+AHEAD, LEFT, UP = np.eye(3)
+"""In the base's axes, REP 103."""
+POSTURE = {"ur5e": [0.3, -1.8, 1.9, -1.7, -1.5, 0.2], "fr3": [0.2, -0.6, 0.1, -2.2, 0.1, 1.7, 0.6]}
+
+
+class Person:
+    """Runs control steps, asking for one direction in each of them. The stand-in stops for good above a limit."""
+
+    def __init__(self, name: str, **config: float) -> None:
+        robot = read_robot(name)
+        self.teleoperation = ArmTeleoperation(
+            ConfiguredArm(robot, shipped(f"config/urdf/{name}.urdf").read_text()), TeleoperationConfig(**config)
+        )
+        self.limits, self.period_s = robot.limits, 1.0 / robot.control_rate_hz
+        self.velocity_scale = robot.velocity_scale
+        # The end of a braking tail lies between two updates of the controller, which costs 0.3 %.
+        exact = StandInSettings(acceleration_tolerance=1.01, position_tolerance=1e-9)
+        self.arm = StandInArm(robot.limits, np.array(POSTURE[name]), exact)
+        self.steps: list[TeleoperationStep] = []
+        self.send(self.teleoperation.begin(self.arm.positions))
+
+    def send(self, command: FilteredCommand) -> None:
+        names = self.arm.joint_names
+        knots = trajectory_knots(command.joint_positions, command.joint_velocities, self.limits, self.period_s)
+        self.arm.command_trajectory(JointTrajectory.from_points(names, *(list(part) for part in knots), names))
+        self.wait(1)
+
+    def wait(self, periods: int) -> None:
+        self.arm.advance(self.arm.time_s + periods * self.period_s)
+        assert self.arm.is_ready, self.arm.fault
+
+    def steer(self, direction: list[float] | None, steps: int) -> None:
+        for _ in range(steps):
+            if direction is not None:
+                velocity = self.teleoperation.velocity_along(np.array(direction), is_in_tool_frame=False)
+                self.teleoperation.dead_man.ask(velocity, self.arm.time_s, timeout_s=0.1)
+            step = self.teleoperation.step(self.arm.positions, 0.0, self.arm.time_s)
+            self.steps.append(step)
+            self.send(step.command)
+
+    @property
+    def tool(self) -> np.ndarray:
+        return self.teleoperation.arm.kinematics.tool_position(self.arm.positions)
+
+
+@pytest.mark.parametrize("name", ["ur5e", "fr3"])
+@pytest.mark.parametrize(("key", "along"), [(1, AHEAD), (0, -LEFT), (2, UP)])
+def test_tool_moves_as_the_person_sees_it_within_the_limits(name: str, key: int, along: np.ndarray) -> None:
+    person = Person(name)
+    before, rotation = person.tool, person.teleoperation.arm.tool_rotation(person.arm.positions)
+    person.steer(list(np.eye(6)[key]), 12)
+    person.steer(None, 12)
+    moved = person.tool - before
+    # 12 steps of 0.05 s at 0.2 m/s and two more of the dead-man are 0.14 m.
+    assert moved @ along == pytest.approx(0.14, abs=0.015)
+    assert np.linalg.norm(moved - (moved @ along) * along) < 0.01
+    np.testing.assert_allclose(person.teleoperation.arm.tool_rotation(person.arm.positions), rotation, atol=0.05)
+    assert not person.steps[-1].command.joint_velocities.any()
+    person.steer(None, 1)
+    np.testing.assert_array_equal(person.steps[-1].command.joint_positions, person.steps[-2].command.joint_positions)
+
+
+def test_person_who_stands_before_the_arm_sees_it_the_other_way_round() -> None:
+    person = Person("ur5e", facing_rad=np.pi)
+    velocity = person.teleoperation.velocity_along(np.array([0.0, 1.0, 0.0, 0.0, 0.0, 1.0]), is_in_tool_frame=False)
+    np.testing.assert_allclose(velocity.linear, [-0.2, 0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(velocity.angular, [0.0, 0.0, 0.8], atol=1e-12)
+
+
+def test_actions_are_the_joint_velocities_that_are_sent_and_never_more_than_can_be_imported() -> None:
+    person = Person("ur5e", linear_speed_m_s=1.0)
+    person.steer([0.0, 0.0, 1.0, 0.0, 0.0, 0.0], 25)
+    person.steer([0.0, 0.0, 1.0, 1.0, 1.0, 1.0], 25)
+    actions = np.array([step.action for step in person.steps])
+    assert np.abs(actions).max() == pytest.approx(0.8)
+    passed = [step for step in person.steps if step.command.state is SafetyState.PASSED]
+    assert len(passed) > 25
+    for step in passed:
+        np.testing.assert_allclose(step.action * person.velocity_scale, step.command.joint_velocities, atol=1e-9)
+
+
+def test_periods_without_a_command_brake_the_arm_and_motion_goes_on_from_there() -> None:
+    """The stand-in would stop for good if the next command made up for them."""
+    person = Person("ur5e")
+    person.steer([0.0, 1.0, 0.0, 0.0, 0.0, 0.0], 10)
+    for missed in (1, 2, 20):
+        person.wait(missed)
+        person.teleoperation.miss(missed)
+        person.steer([0.0, 1.0, 0.0, 0.0, 0.0, 0.0], 3)
+    person.steer(None, 15)
+    np.testing.assert_allclose(person.arm.positions, person.teleoperation.joint_positions_sent, atol=1e-3)
+
+
+def test_arm_that_is_held_back_is_not_led_further_ahead() -> None:
+    person = Person("ur5e")
+    held = person.arm.positions.copy()
+    for _ in range(60):
+        velocity = person.teleoperation.velocity_along(np.eye(6)[1], is_in_tool_frame=False)
+        person.teleoperation.dead_man.ask(velocity, 0.0, timeout_s=0.1)
+        person.teleoperation.step(held, 0.0, 0.0)
+    assert 0.09 < np.abs(person.teleoperation.joint_positions_sent - held).max() < 0.15
+
+
+def test_bad_or_old_measurements_stop_the_arm() -> None:
+    person = Person("ur5e")
+    person.steer([0.0, 1.0, 0.0, 0.0, 0.0, 0.0], 10)
+    with pytest.raises(ObservationError, match="expected 6 finite ones"):
+        person.teleoperation.step(np.full(6, np.nan), 0.0, 0.0)
+    states = []
+    for _ in range(12):
+        step = person.teleoperation.step(person.arm.positions, 1.0, person.arm.time_s)
+        states.append(step.command.state)
+        person.send(step.command)
+    assert states[0] is SafetyState.HOLDING and states[-1] is SafetyState.LATCHED
+
+
+def test_configuration_without_the_tools_link_is_told() -> None:
+    robot = replace(read_robot("ur5e"), tool_link="")
+    with pytest.raises(ConfigError, match="tool_link is missing"):
+        ConfiguredArm(robot, shipped("config/urdf/ur5e.urdf").read_text())
