@@ -6,6 +6,7 @@ from sensor_msgs.msg import JointState
 
 from spirl_msgs.msg import TaskStatus
 from spirl_ros.control.latest_observation import LatestObservation
+from spirl_ros.control.realtime_priority import ask_for_process, ask_for_realtime_priority
 from spirl_ros.control.safety_filter import SafetyState
 from spirl_ros.errors import ObservationError
 from spirl_ros.nodes.arm_readiness import ArmReadiness
@@ -36,6 +37,7 @@ class ArmPace:
         joint_state_topic: str,
         max_age_s: float,
         path_tolerance: float,
+        realtime_priority: int,
     ) -> None:
         """Subscribe; `start` begins.
 
@@ -47,6 +49,7 @@ class ArmPace:
             joint_state_topic: its measured joint states.
             max_age_s: older ones are not acted on [s].
             path_tolerance: the controller gives up beyond [rad, m]; 0 for never.
+            realtime_priority: of this process, where permitted; 0 does not ask.
         """
         self._node, self._steps, self._teleoperation, self._readiness = node, steps, teleoperation, readiness
         self._max_age_s, self._period_s = max_age_s, teleoperation.arm.control_period_s
@@ -54,6 +57,7 @@ class ArmPace:
         self._largest_deviation = path_tolerance or LARGEST_DEVIATION
         self._latest = LatestObservation(self._joint_names, ())
         self._topic = PolledTopic(node, JointState, joint_state_topic, qos_profile_sensor_data)
+        self._realtime_priority = realtime_priority
         self._timer = None
 
     def start(self) -> None:
@@ -62,6 +66,10 @@ class ArmPace:
         """Why the arm was not taken over yet; empty when it was."""
         self.missed_steps = 0
         self._due_s: float | None = None
+        self._scheduling = "not asked for"
+        if self._realtime_priority:
+            ask_for_process(self._realtime_priority)
+            self._scheduling = ask_for_realtime_priority(self._realtime_priority)
         self._timer = self._node.create_timer(self._period_s, self._on_period, clock=self._node.steady_clock)
 
     def stop(self) -> None:
@@ -69,11 +77,17 @@ class ArmPace:
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
             self._timer = None
+            if self._realtime_priority:
+                ask_for_process(0)
 
     def close(self) -> None:
         """Unsubscribe."""
         self.stop()
         self._topic.close()
+
+    def diagnose(self) -> dict[str, object]:
+        """Values for `/diagnostics`."""
+        return {"scheduling": self._scheduling}
 
     @property
     def age_s(self) -> float:
@@ -124,7 +138,7 @@ class ArmPace:
                 self._teleoperation.miss(missed)
         if reason := self._deviation():
             self._steps.stop(reason)
-        self._steps.step(self.joint_positions, self.age_s, now_s - due_s)
+        self._steps.step(self.joint_positions, self.age_s, due_s)
 
     def _begin_when_ready(self) -> None:
         age_s = self.age_s

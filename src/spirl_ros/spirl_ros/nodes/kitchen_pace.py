@@ -68,6 +68,10 @@ class KitchenPace:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscription)
 
+    def diagnose(self) -> dict[str, object]:
+        """Values for `/diagnostics`."""
+        return {}
+
     @property
     def waits_for(self) -> str:
         """Why the arm was not taken over yet."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
@@ -33,14 +34,18 @@ from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, Teleoper
 from spirl_ros.teleoperation.gamepad import LAYOUTS, Gamepad
 from spirl_ros.teleoperation.keyboard import HELP, SHORT_HELP, direction, next_keys, request
 from spirl_ros.teleoperation.terminal import Terminal, terminal_path
-from spirl_ros.teleoperation.tool_velocity import Request
+from spirl_ros.teleoperation.tool_velocity import Request, ToolVelocity
 
 POLL_PERIOD_S = 0.02
 """How often keys are read [s]."""
+HELD_UP_S = 0.25
+"""A process that reads no keys for so long was held up; what was sent meanwhile arrives within as long after it [s]."""
 STATUS_PERIOD_S = 0.2
 """How often the status line is drawn [s]."""
 ANSWER_S = 10.0
 """How long an answer of a service may take [s]."""
+NEWEST_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""A twist that a broken link held up is not sent again when the link is mended: nobody means it any more."""
 KITCHEN_AGE_S = 0.25
 """How old the kitchen's joint states may be where no parameter says it [s]."""
 
@@ -82,9 +87,9 @@ class Teleop(ManagedNode):
         self._subscriptions_of_teleop = [
             self.create_subscription(TaskStatus, "task_status", self._on_task_status, LATCHED_QOS),
             self.create_subscription(RecordingStatus, "recording_status", self._on_recording_status, LATCHED_QOS),
-            self.create_subscription(TwistStamped, "~/delta_twist_cmds", self._on_twist, COMMAND_QOS),
+            self.create_subscription(TwistStamped, "~/delta_twist_cmds", self._on_twist, NEWEST_QOS),
             self.create_subscription(Bool, "~/gripper_open", self._on_gripper_open, COMMAND_QOS),
-            self.create_subscription(Joy, "joy", self._on_joy, 10),
+            self.create_subscription(Joy, "joy", self._on_joy, qos_profile_sensor_data),
         ]
         if self._robot is not None and config.urdf_file:
             self._take_arm(_configured_arm(self._robot, read_urdf(Path(config.urdf_file))))
@@ -144,6 +149,7 @@ class Teleop(ManagedNode):
                 robot.joint_state_topic,
                 max_age_s,
                 robot.path_tolerance,
+                config.realtime_priority,
             )
 
     def _on_robot_description(self, message: String) -> None:
@@ -167,11 +173,8 @@ class Teleop(ManagedNode):
         self._has_episode_ended = False
         self._recording: RecordingStatus | None = None
         self._kept_before: int | None = None
-        self._drawn_s = -np.inf
+        self._drawn_s, self._polled_s, self._deaf_until_s = -np.inf, self.now_s(), -np.inf
         self._told_missed = 0
-        if self._teleoperation is not None:
-            self._steps.restart()
-            self._pace.start()
         path = terminal_path() if self._config.keyboard == "auto" else None
         if path is not None:
             self._terminal = Terminal(path)
@@ -186,6 +189,9 @@ class Teleop(ManagedNode):
                 "no scene to reset"
             )
         self._poll_timer = self.create_timer(POLL_PERIOD_S, self._poll, clock=self.steady_clock)
+        if self._teleoperation is not None:
+            self._steps.restart()
+            self._pace.start()
 
     def _refuse_second_commander(self) -> None:
         """Raise ConfigError when a skill executor, or another teleop, commands the same arm."""
@@ -236,6 +242,7 @@ class Teleop(ManagedNode):
         steps, pace = self._steps, self._pace
         values: dict[str, object] = {
             **steps.diagnose(),
+            **pace.diagnose(),
             "joint state age [s]": pace.age_s,
             "missed control steps": pace.missed_steps,
         }
@@ -292,7 +299,7 @@ class Teleop(ManagedNode):
         except CommandError as error:
             self.get_logger().error(f"twist ignored: {error}", throttle_duration_sec=1.0)
             return
-        self._teleoperation.dead_man.ask(velocity, self.now_s(), self._config.command_timeout_s)
+        self._ask(velocity, self._config.command_timeout_s)
 
     def _on_gripper_open(self, message: Bool) -> None:
         if self.is_active and self._teleoperation is not None and self._has_gripper():
@@ -310,18 +317,21 @@ class Teleop(ManagedNode):
             self._has_gamepad = True
             self.get_logger().info(LAYOUTS[self._config.gamepad].help)
         if wanted is not None:
-            self._ask(wanted, self._config.command_timeout_s)
+            self._ask_along(wanted, self._config.command_timeout_s)
         for asked in requests:
             self._do(asked)
 
     def _poll(self) -> None:
         """Fifty times a second: keys, answers, and what time alone brings."""
         now_s = self.now_s()
+        if now_s > self._polled_s + HELD_UP_S:
+            self._deaf_until_s = now_s + HELD_UP_S
+        self._polled_s = now_s
         if self._terminal is not None:
             for key in self._terminal.read_keys():
                 wanted, asked = direction(key), request(key)
                 if wanted is not None:
-                    self._ask(wanted, self._config.keyboard_timeout_s)
+                    self._ask_along(wanted, self._config.keyboard_timeout_s)
                 elif asked is not None:
                     self._do(asked)
             if now_s > self._drawn_s + STATUS_PERIOD_S:
@@ -331,10 +341,17 @@ class Teleop(ManagedNode):
         if self._teleoperation is not None:
             self._pace.watch()
 
-    def _ask(self, wanted: np.ndarray, timeout_s: float) -> None:
+    def _ask_along(self, wanted: np.ndarray, timeout_s: float) -> None:
         if self._teleoperation is not None:
-            velocity = self._teleoperation.velocity_along(wanted, is_in_tool_frame=self._config.frame == "tool")
-            self._teleoperation.dead_man.ask(velocity, self.now_s(), timeout_s)
+            self._ask(
+                self._teleoperation.velocity_along(wanted, is_in_tool_frame=self._config.frame == "tool"), timeout_s
+            )
+
+    def _ask(self, velocity: ToolVelocity, timeout_s: float) -> None:
+        """Have the tool move for so long, unless it was asked for while this process was held up: nobody means it any more."""
+        now_s = self.now_s()
+        if self._teleoperation is not None and self._deaf_until_s <= now_s <= self._polled_s + HELD_UP_S:
+            self._teleoperation.dead_man.ask(velocity, now_s, timeout_s)
 
     def _do(self, asked: Request) -> None:
         """Carry out what a key or a button asks for beside motion."""

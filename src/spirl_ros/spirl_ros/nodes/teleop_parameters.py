@@ -71,3 +71,6 @@ class TeleopConfig:
     discovery_s: float = parameter(
         1.0, "how long to look for another commander of an arm that is not simulated [s]", minimum=0.0, maximum=60.0
     )
+    realtime_priority: int = parameter(
+        50, "under SCHED_FIFO, where permitted, of an arm that is not simulated; 0 does not ask", minimum=0, maximum=98
+    )

@@ -66,16 +66,16 @@ class TeleopSteps:
         self.has_begun, self._stop_reason = True, ""
         self._send(first, age_s, np.zeros_like(joint_positions))
 
-    def step(self, joint_positions: np.ndarray, age_s: float, late_s: float = 0.0) -> None:
-        """Act on measured positions (Da,), received so long ago [s]; how late concerns trajectories."""
+    def step(self, joint_positions: np.ndarray, age_s: float, due_s: float | None = None) -> None:
+        """Act on measured positions (Da,), received so long ago [s]; when the command was due concerns trajectories [s]."""
         if self._stop_reason:
-            self._send(self._teleoperation.brake(), age_s, late_s=late_s)
+            self._send(self._teleoperation.brake(), age_s, due_s=due_s)
             return
         step: TeleoperationStep = self._teleoperation.step(joint_positions, age_s, self._node.now_s())
         self.motion_note = "near a singularity" if step.motion.is_singular else ""
         if step.motion.is_at_limit:
             self.motion_note = "at a joint's limit"
-        self._send(step.command, age_s, step.action, late_s)
+        self._send(step.command, age_s, step.action, due_s)
 
     def without_measurement(self, age_s: float) -> None:
         """A control step for which no measurement came."""
@@ -116,7 +116,11 @@ class TeleopSteps:
         }
 
     def _send(
-        self, command: FilteredCommand, age_s: float, action: np.ndarray | None = None, late_s: float = 0.0
+        self,
+        command: FilteredCommand,
+        age_s: float,
+        action: np.ndarray | None = None,
+        due_s: float | None = None,
     ) -> None:
         """Publish the intended action, the command, and what the safety filter did."""
         is_fault = command.state >= SafetyState.HOLDING and command.interventions != (LATCH,)
@@ -131,7 +135,7 @@ class TeleopSteps:
         if self._rests_silently and was_at_rest and self._is_at_rest:
             self.command_topic.show_life()
         else:
-            self.command_topic.send(command, late_s)
+            self.command_topic.send(command, 0.0 if due_s is None else self._node.now_s() - due_s)
         self._rate.mark(self._node.now_s())
         status = to_safety_status(command, self._joint_names)
         status.header.stamp = self._node.get_clock().now().to_msg()
