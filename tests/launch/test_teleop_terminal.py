@@ -6,12 +6,21 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("spirl_msgs", reason="node tests need rclpy and spirl_msgs: make setup")
 pytest.importorskip("mujoco")
+
+from spirl_ros.arms.robot_configuration import read_robot, read_urdf
+from spirl_ros.commands.main import main
+from spirl_ros.demonstrations.storage import read_dataset
+from spirl_ros.shipped import shipped
+from spirl_ros.teleoperation.urdf_kinematics import UrdfKinematics
 
 LAUNCHERS = [
     pytest.param([sys.executable, "-m", "spirl_ros.commands.main", "up", "teleop", "viewer:=none"], id="spirl up"),
@@ -30,6 +39,7 @@ class Terminal:
         self.person, self.program = pty.openpty()
         os.set_blocking(self.person, False)
         self.screen = ""
+        self.before = self.settings()
 
     def wait_for(self, text: str, keys: bytes = b"", deadline_s: float = 40.0) -> None:
         """Press keys, again and again, until a text appears after this."""
@@ -48,23 +58,35 @@ class Terminal:
         return subprocess.run(["stty", "-g"], stdin=self.program, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("command", LAUNCHERS)
-def test_person_records_an_episode_with_keys_alone(command: list[str], tmp_path: Path) -> None:
+@contextmanager
+def teleoperation(command: list[str], folder: Path) -> Iterator[tuple[Terminal, subprocess.Popen]]:
+    """A person's terminal and what was started from it, which ends with the test."""
     terminal = Terminal()
-    before = terminal.settings()
     process = subprocess.Popen(
-        [*command, f"record:={tmp_path / 'recordings'}", "operator_name:=ann", "viewer:=none"],
+        [*command, f"record:={folder / 'recordings'}", "operator_name:=ann"],
         env={
             **os.environ,
             "ROS_DOMAIN_ID": str(20 + (os.getpid() + time.monotonic_ns() // 1_000_000) % 80),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-            "ROS_LOG_DIR": str(tmp_path / "log"),
+            "ROS_LOG_DIR": str(folder / "log"),
         },
         stdin=terminal.program,
         stdout=terminal.program,
         stderr=terminal.program,
     )
     try:
+        yield terminal, process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=20.0)
+        os.close(terminal.person)
+        os.close(terminal.program)
+
+
+@pytest.mark.parametrize("command", LAUNCHERS)
+def test_person_records_an_episode_with_keys_alone(command: list[str], tmp_path: Path) -> None:
+    with teleoperation(command, tmp_path) as (terminal, process):
         terminal.wait_for("not recording, 0 kept | 0/4 done, step")
         os.write(terminal.person, b"t")
         terminal.wait_for("RECORDING 1 s |", keys=b"d")
@@ -79,11 +101,50 @@ def test_person_records_an_episode_with_keys_alone(command: list[str], tmp_path:
         os.write(terminal.person, b"q")
         terminal.wait_for(f"1 episode recorded. Next: spirl demos import {tmp_path / 'recordings'} --out")
         assert process.wait(timeout=20.0) == 0
-        assert terminal.settings() == before
+        assert terminal.settings() == terminal.before
         assert [path.name for path in (tmp_path / "recordings").glob("episode_*")] == ["episode_000001"]
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(timeout=20.0)
-        os.close(terminal.person)
-        os.close(terminal.program)
+
+
+@pytest.mark.parametrize("command", LAUNCHERS)
+def test_demonstration_on_an_arm_is_recorded_with_keys_and_imported_with_its_motion(
+    command: list[str], tmp_path: Path
+) -> None:
+    # A machine that tests share sends joint states and commands late, which half the rate and these settings forgive.
+    file, params = tmp_path / "ur5e_at_10_hz.yaml", tmp_path / "params.yaml"
+    text = shipped("config/robots/ur5e.yaml").read_text()
+    file.write_text(text.replace("control_rate_hz: 20.0", "control_rate_hz: 10.0").replace("scale: 1.0", "scale: 2.0"))
+    robot = read_robot("ur5e", file)
+    assert (robot.control_rate_hz, robot.velocity_scale) == (10.0, 2.0)
+    params.write_text(
+        "teleop: {ros__parameters: {max_age_s: 1.0}}\nstand_in_arm: {ros__parameters: {acceleration_tolerance: 1000.0}}"
+    )
+    arguments = [
+        "robot:=ur5e",
+        f"robot_file:={file}",
+        "use_fake_hardware:=true",
+        "task:=press",
+        f"params_file:={params}",
+    ]
+    with teleoperation([*command, *arguments], tmp_path) as (terminal, process):
+        terminal.wait_for("not recording, 0 kept | t record")
+        os.write(terminal.person, b"t")
+        terminal.wait_for("RECORDING 2 s |", keys=b"s")
+        os.write(terminal.person, b"y")
+        terminal.wait_for("messages, verified")
+        os.write(terminal.person, b"q")
+        terminal.wait_for(f"Next: spirl demos import {tmp_path / 'recordings'} --robot {file} --out")
+        assert process.wait(timeout=20.0) == 0
+    imported = ["demos", "import", str(tmp_path / "recordings"), "--robot", str(file), "--only-successful"]
+    assert main([*imported, "--out", str(tmp_path / "data")]) == 0
+    dataset = read_dataset(tmp_path / "data")
+    (episode,) = dataset.episodes
+    assert (dataset.task, episode.metadata.operator) == ("press", "ann")
+    assert episode.metadata.joint_names == robot.limits.joint_names
+    begin, end = episode.observations[0], episode.observations[-1]
+    np.testing.assert_allclose(begin, robot.home, atol=0.02)
+    kinematics = UrdfKinematics(read_urdf(shipped("config/urdf/ur5e.urdf")), robot.limits, robot.tool_link)
+    moved = kinematics.tool_position(end) - kinematics.tool_position(begin)
+    assert moved[0] < -0.05 and np.abs(moved[1:]).max() < 0.3 * -moved[0]  # towards its base, along -x
+    way = episode.actions.sum(axis=0) * robot.velocity_scale / robot.control_rate_hz
+    np.testing.assert_allclose(way, end - begin, atol=1e-6)
+    assert 0.02 < np.abs(episode.actions).max() <= 1.0

@@ -16,6 +16,7 @@ from spirl_ros.arms.robot_configuration import ROBOTS, WITH_URDF, read_robot, re
 from spirl_ros.arms.stand_in_arm import CONTROLLERS, JOINT_TRAJECTORY, StandInArm, StandInSettings
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.periodic_thread import PeriodicThread
+from spirl_ros.control.realtime_priority import ask_for_process
 from spirl_ros.errors import CommandError
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.messages import (
@@ -48,6 +49,9 @@ class StandInArmConfig:
     servo_lag_s: float = parameter(0.02, "how far the joints follow behind their set-points [s]", minimum=0.001)
     acceleration_tolerance: float = parameter(
         5.0, "a set-point above so many times the acceleration limit stops the arm for good", minimum=1.0
+    )
+    realtime_priority: int = parameter(
+        0, "under SCHED_FIFO, where permitted, as a driver has it; 0 does not ask", minimum=0, maximum=98
     )
 
 
@@ -107,6 +111,8 @@ class StandInArmNode(ManagedNode):
             self._say_ready()
         self._thread = PeriodicThread("arm", 1.0 / self._config.state_rate_hz, self._on_tick, self.fail)
         self._thread.start()
+        if self._config.realtime_priority:
+            ask_for_process(self._config.realtime_priority)
         self.get_logger().info(
             f"stands in for {self._robot.description}, {self._config.controller} controller; no hardware is moved"
         )
@@ -116,6 +122,8 @@ class StandInArmNode(ManagedNode):
         if self._thread is not None:
             self._thread.stop()
             self._thread = None
+            if self._config.realtime_priority:
+                ask_for_process(0)
 
     def cleanup(self) -> None:
         """Close topics and services."""

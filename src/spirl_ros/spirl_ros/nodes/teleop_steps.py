@@ -136,7 +136,7 @@ class TeleopSteps:
             self.command_topic.show_life()
         else:
             self.command_topic.send(command, 0.0 if due_s is None else self._node.now_s() - due_s)
-        self._rate.mark(self._node.now_s())
+            self._rate.mark(self._node.now_s())
         status = to_safety_status(command, self._joint_names)
         status.header.stamp = self._node.get_clock().now().to_msg()
         status.interventions = self._teleoperation.intervention_count
