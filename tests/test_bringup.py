@@ -111,6 +111,7 @@ def test_arm_is_teleoperated_beside_its_own_driver_and_recorded(tmp_path) -> Non
     assert set(nodes) == {"teleop", "recorder", "monitor"}
     teleop = nodes["teleop"]
     assert (teleop["robot"], teleop["task"], teleop["operator_name"]) == ("fr3", "press", "ann")
+    assert teleop["speed"] == 0.25  # slow, where nobody asks for more
     assert teleop["is_stand_in"] is teleop["use_sim_time"] is nodes["recorder"]["use_sim_time"] is False
     assert nodes["monitor"]["scene"] == "none"  # it would draw the kitchen
     topics = nodes["recorder"]["topics"]

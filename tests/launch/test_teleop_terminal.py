@@ -128,6 +128,7 @@ def test_demonstration_on_an_arm_is_recorded_with_keys_and_imported_with_its_mot
     with teleoperation([*command, *arguments], tmp_path) as (terminal, process):
         terminal.wait_for("not recording, 0 kept | t record")
         os.write(terminal.person, b"t")
+        os.write(terminal.person, b"+" * 7)  # it begins with a quarter
         terminal.wait_for("RECORDING 2 s |", keys=b"s")
         os.write(terminal.person, b"y")
         terminal.wait_for("messages, verified")

@@ -72,6 +72,7 @@ def arm_teleop_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]
         "robot_file": _file(values["robot_file"]),
         "urdf_file": urdf_file,
         "is_stand_in": is_fake,
+        "speed": 0.25,  # slow, where nobody asks for more
         "keyboard": values["keyboard"],
         "gamepad": values["gamepad"],
         "operator_name": values["operator_name"],

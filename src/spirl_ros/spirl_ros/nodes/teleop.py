@@ -133,6 +133,7 @@ class Teleop(ManagedNode):
                 facing_rad=math.radians(config.facing_deg),
             ),
         )
+        teleoperation.speed_scale = config.speed
         self._steps = TeleopSteps(
             self, teleoperation, self._command_topic, max_age_s=max_age_s, rests_silently=robot is not None
         )

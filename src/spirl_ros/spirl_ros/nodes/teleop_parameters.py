@@ -58,6 +58,7 @@ class TeleopConfig:
     tool_frame: str = parameter("tool", "frame_id of twists along the tool's axes")
     linear_speed_m_s: float = parameter(0.2, "speed of the tool at speed 100 % [m/s]", minimum=0.01, maximum=1.0)
     angular_speed_rad_s: float = parameter(0.8, "turning speed at speed 100 % [rad/s]", minimum=0.05, maximum=4.0)
+    speed: float = parameter(1.0, "speed of keyboard and gamepad to begin with, 1 is 100 %", minimum=0.1, maximum=2.0)
     max_age_s: float = parameter(
         0.0,
         "joint states older than this hold, then brake [s]; 0 for what the arm's configuration says, 0.25 in the kitchen",
