@@ -10,6 +10,7 @@ pytest.importorskip("mujoco")
 from spirl_ros.arms.joint_trajectory import JointTrajectory
 from spirl_ros.arms.robot_configuration import read_robot
 from spirl_ros.arms.stand_in_arm import StandInArm, StandInSettings
+from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
 from spirl_ros.control.trajectory_knots import trajectory_knots
 from spirl_ros.errors import ConfigError, ObservationError
@@ -27,9 +28,9 @@ class Person:
 
     def __init__(self, name: str, **config: float) -> None:
         robot = read_robot(name)
-        self.teleoperation = ArmTeleoperation(
-            ConfiguredArm(robot, shipped(f"config/urdf/{name}.urdf").read_text()), TeleoperationConfig(**config)
-        )
+        configured = ConfiguredArm(robot, shipped(f"config/urdf/{name}.urdf").read_text())
+        self.kinematics = configured.kinematics
+        self.teleoperation = ArmTeleoperation(configured, TeleoperationConfig(**config))
         self.limits, self.period_s = robot.limits, 1.0 / robot.control_rate_hz
         self.velocity_scale = robot.velocity_scale
         # The end of a braking tail lies between two updates of the controller, which costs 0.3 %.
@@ -41,7 +42,8 @@ class Person:
     def send(self, command: FilteredCommand) -> None:
         names = self.arm.joint_names
         knots = trajectory_knots(command.joint_positions, command.joint_velocities, self.limits, self.period_s)
-        self.arm.command_trajectory(JointTrajectory.from_points(names, *(list(part) for part in knots), names))
+        times_s, places, speeds = (list(part) for part in knots)
+        self.arm.command_trajectory(JointTrajectory.from_points(names, times_s, places, speeds, names))
         self.wait(1)
 
     def wait(self, periods: int) -> None:
@@ -59,7 +61,7 @@ class Person:
 
     @property
     def tool(self) -> np.ndarray:
-        return self.teleoperation.arm.kinematics.tool_position(self.arm.positions)
+        return self.kinematics.tool_position(self.arm.positions)
 
 
 @pytest.mark.parametrize("name", ["ur5e", "fr3"])
@@ -137,3 +139,35 @@ def test_configuration_without_the_tools_link_is_told() -> None:
     robot = replace(read_robot("ur5e"), tool_link="")
     with pytest.raises(ConfigError, match="tool_link is missing"):
         ConfiguredArm(robot, shipped("config/urdf/ur5e.urdf").read_text())
+
+
+def test_arm_with_three_joints_goes_where_it_is_asked_and_turns_as_it_must() -> None:
+    """It turns about z and has two joints about y, each 0.3 m from the next."""
+    names = ("base", "shoulder", "elbow")
+    ones = np.ones(3)
+    limits = JointLimits(names, -3.0 * ones, 3.0 * ones, 2.0 * ones, 4.0 * ones, 40.0 * ones)
+    robot = replace(read_robot("ur5e"), limits=limits, home=np.array([0.0, -0.8, 1.2]), tool_link="hand")
+    joints = "".join(
+        f'<link name="{name}_link"/><joint name="{name}" type="continuous"><parent link="{parent}"/>'
+        f'<child link="{name}_link"/><origin xyz="{origin}"/><axis xyz="{axis}"/></joint>'
+        for name, parent, origin, axis in (
+            ("base", "root", "0 0 0.1", "0 0 1"),
+            ("shoulder", "base_link", "0 0 0.1", "0 1 0"),
+            ("elbow", "shoulder_link", "0.3 0 0", "0 1 0"),
+        )
+    )
+    hand = (
+        '<link name="hand"/><joint name="hand_joint" type="fixed"><parent link="elbow_link"/><child link="hand"/>'
+        '<origin xyz="0.3 0 0"/></joint>'
+    )
+    arm = ConfiguredArm(robot, f'<robot name="small"><link name="root"/>{joints}{hand}</robot>')
+    for key, along in ((0, -LEFT), (2, UP)):
+        teleoperation, q = ArmTeleoperation(arm), robot.home
+        before = arm.kinematics.tool_position(q)
+        teleoperation.begin(q)
+        for _ in range(12):
+            teleoperation.dead_man.ask(teleoperation.velocity_along(np.eye(6)[key], is_in_tool_frame=False), 0.0, 0.1)
+            q = teleoperation.step(q, 0.0, 0.0).command.joint_positions
+        moved = arm.kinematics.tool_position(q) - before
+        assert moved @ along > 0.07
+        assert np.linalg.norm(moved - (moved @ along) * along) < 0.15 * (moved @ along)

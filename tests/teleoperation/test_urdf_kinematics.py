@@ -34,7 +34,7 @@ FR3 = (
 
 def turn(axis: int, angle: float) -> np.ndarray:
     """About x (0) or z (2)."""
-    matrix, (i, j) = np.eye(4), ((1, 2), None, (0, 1))[axis]
+    matrix, (i, j) = np.eye(4), {0: (1, 2), 2: (0, 1)}[axis]
     matrix[i, i] = matrix[j, j] = np.cos(angle)
     matrix[i, j], matrix[j, i] = -np.sin(angle), np.sin(angle)
     return matrix

@@ -53,8 +53,8 @@ class TeleoperatedArm(Protocol):
 
     limits: JointLimits
     control_period_s: float
-    joint_velocity_rad_s: float
-    """How fast the tool's joints are moved at most [rad/s, m/s]."""
+    ik_config: DifferentialIKConfig
+    """How its joints may be moved."""
     operator_axes: np.ndarray
     """(3, 3); columns are right, ahead and up of a person who looks where the arm looks, in the world's axes."""
 
@@ -111,7 +111,7 @@ class ArmTeleoperation:
         self.arm = arm
         self._config = config
         self._joint_count = arm.kinematics.lower.size
-        self._ik = DifferentialIK(arm.kinematics, DifferentialIKConfig(joint_velocity_rad_s=arm.joint_velocity_rad_s))
+        self._ik = DifferentialIK(arm.kinematics, arm.ik_config)
         self._filter = SafetyFilter(arm.limits, arm.control_period_s, config.max_age_s)
         cosine, sine = np.cos(config.facing_rad), np.sin(config.facing_rad)
         turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])

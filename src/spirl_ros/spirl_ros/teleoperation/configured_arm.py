@@ -1,13 +1,18 @@
 """An arm that a ros2_control controller moves, as teleoperation sees it: its configuration and its URDF."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from spirl_ros.arms.robot_configuration import RobotConfiguration
+from spirl_ros.teleoperation.differential_ik import DifferentialIKConfig
 from spirl_ros.teleoperation.urdf_kinematics import UrdfKinematics
 
 _SHARE_OF_ACTION = 0.8
 """Of the joint speed that an action of 1 stands for. A command that comes late is made up for at a higher speed, and
 demonstrations faster than an action of 1 cannot be imported."""
+_WITH_FEW_JOINTS_M = 0.1
+"""Metres that one radian is worth for an arm that cannot keep the tool's rotation while it moves it."""
 
 
 class ConfiguredArm:
@@ -25,7 +30,10 @@ class ConfiguredArm:
         self.limits = robot.limits
         self.control_period_s = 1.0 / robot.control_rate_hz
         self.kinematics = UrdfKinematics(urdf, robot.limits, robot.tool_link)
-        self.joint_velocity_rad_s = min(_SHARE_OF_ACTION * robot.velocity_scale, float(robot.limits.velocity.min()))
+        fastest = min(_SHARE_OF_ACTION * robot.velocity_scale, float(robot.limits.velocity.min()))
+        self.ik_config = DifferentialIKConfig(joint_velocity_rad_s=fastest)
+        if len(robot.limits.joint_names) < 6:
+            self.ik_config = replace(self.ik_config, rotation_weight_m=_WITH_FEW_JOINTS_M)
         self._velocity_scale = robot.velocity_scale
 
     def tool_rotation(self, joint_positions: np.ndarray) -> np.ndarray:

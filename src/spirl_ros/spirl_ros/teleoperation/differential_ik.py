@@ -5,8 +5,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-_ROTATION_WEIGHT_M = 0.35
-"""Metres that one radian is worth, so that singular values compare: about the length of the forearm."""
 _LARGEST_DAMPING = 0.05
 """Of the least squares at a singularity, in the unit of singular values [m]."""
 _NOTICEABLE = 0.05
@@ -32,6 +30,8 @@ class DifferentialIKConfig:
 
     joint_velocity_rad_s: float = 1.0
     """Largest speed of a joint [rad/s, m/s]: the kitchen's servos follow about as fast."""
+    rotation_weight_m: float = 0.35
+    """Metres that one radian is worth, so that singular values compare: about the length of the forearm."""
     singular_below: float = 0.06
     """Smallest singular value of the weighted Jacobian below which damping sets in [m]; the arm starts at 0.17."""
 
@@ -70,9 +70,9 @@ class DifferentialIK:
             period_s: how long it is kept [s]; no joint leaves its range within.
         """
         wanted = velocity.copy()
-        wanted[3:] *= _ROTATION_WEIGHT_M
+        wanted[3:] *= self._config.rotation_weight_m
         jacobian = self._kinematics.jacobian(q)
-        jacobian[3:] *= _ROTATION_WEIGHT_M
+        jacobian[3:] *= self._config.rotation_weight_m
         lower = np.minimum((self._kinematics.lower - q) / period_s, 0.0)
         upper = np.maximum((self._kinematics.upper - q) / period_s, 0.0)
         is_singular, limit = False, self._config.joint_velocity_rad_s

@@ -9,13 +9,14 @@ from spirl_ros.demonstrations.kitchen_view import KitchenView
 from spirl_ros.demonstrations.servo_tracking import ServoTracking
 from spirl_ros.tasks.kitchen.joint_limits import kitchen_joint_limits
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, INITIAL_POSITIONS, KitchenScene
+from spirl_ros.teleoperation.differential_ik import DifferentialIKConfig
 
 
 class KitchenArm:
     """Soft servos that gravity pulls at: the command says how far ahead of the measured joints to press."""
 
     control_period_s = CONTROL_PERIOD_S
-    joint_velocity_rad_s = 1.0
+    ik_config = DifferentialIKConfig()
     operator_axes = np.eye(3)
 
     def __init__(self, scene: KitchenScene) -> None:
