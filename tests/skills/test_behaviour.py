@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import matplotlib.image
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from spirl_ros.deployment.bundle import Bundle, load_bundle
 from spirl_ros.skills.behaviour import SkillBehaviour
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
 from spirl_ros.skills.evaluation import evaluate_skills, evaluation_table, exported_skills, skill_latents
+from spirl_ros.skills.evaluation_plots import decoded_paths, write_skill_plots
 from spirl_ros.skills.run import SkillRun, SkillRunConfig
 from spirl_ros.skills.train import dataset_reference, train
 
@@ -124,3 +126,18 @@ def test_evaluation_reports_every_part(trained):
 
 def test_evaluated_bundle_is_a_whole_bundle(bundle):
     assert load_bundle(bundle.folder).digest == bundle.digest
+
+
+def test_pictures_show_what_was_trained(trained, bundle, tmp_path):
+    run, dataset = trained
+    written = write_skill_plots(run, dataset, tmp_path / "plots")
+    names = {"learning_curves.png", "latent_space.png", "decoded_skills.png", "prior_entropy.png"}
+    assert {path.name for path in written} == names
+    for path in written:
+        assert matplotlib.image.imread(path).std() > 0.01  # not empty
+    paths = decoded_paths(bundle, dataset.episodes[0])
+    assert set(paths) == {"skill prior", "random latents"}
+    for path in (path for group in paths.values() for path in group):
+        assert path.shape == (HORIZON + 1, 3)
+        np.testing.assert_array_equal(path[0], paths["skill prior"][0][0])  # all from one state
+    assert len({path[-1].tobytes() for group in paths.values() for path in group}) > 1
