@@ -47,7 +47,7 @@ def processes_of(environment: dict[str, str]) -> dict[int, str]:
         try:
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             if f"SPIRL_TEST_GRAPH={environment['SPIRL_TEST_GRAPH']}".encode() in (folder / "environ").read_bytes():
-                match = re.search(r"spirl_ros\.nodes\.(\w+)", command)
+                match = re.search(r"(?:spirl_ros\.nodes\.|/lib/spirl_ros/)(\w+)", command)
                 if match:
                     found[int(folder.name)] = match.group(1)
         except (OSError, ValueError):
@@ -105,8 +105,8 @@ def test_node_that_crashes_at_start_ends_the_graph_with_its_code(environment, tm
     assert not processes_of(environment)
 
 
-def test_node_that_is_killed_ends_the_graph(environment) -> None:
-    process = up(environment)
+def test_node_that_is_killed_ends_a_graph_that_counts_episodes(environment) -> None:
+    process = up(environment, "episodes:=2")
     wait_for_line(process, "done at step")
     simulator = next(number for number, name in processes_of(environment).items() if name == "mujoco_sim")
     os.kill(simulator, signal.SIGKILL)

@@ -53,7 +53,7 @@ class Graph:
         self.run.reset_answered(self.episode, self.now_s)
         self.task()
         self.observe()
-        self.executor()
+        self.executor(skill_id=self.run.last_skill_id)
 
 
 def test_it_resets_chooses_at_every_boundary_and_ends_with_the_task() -> None:
@@ -274,3 +274,22 @@ def test_without_a_task_an_episode_is_a_number_of_control_steps() -> None:
         graph.executor(IDLE, 2 * episode + 2, H)
     assert graph.run.results == [EpisodeResult(0, 0, 2 * H)] * 2 and graph.run.is_over
     assert graph.run.handover.late_skills == 0
+
+
+def test_executor_or_simulator_that_was_started_again_ends_it() -> None:
+    """A new executor is idle, and its first skill would have moved the arm on as if nothing had happened."""
+    for is_executor, told in ((True, "the skill executor was started again"), (False, "time went back")):
+        graph = Graph()
+        graph.begin()
+        assert graph.next() is Wish.CHOOSE
+        graph.run.skill_sent(1)
+        graph.executor(EXECUTING, 1, 1)
+        graph.tick += 1
+        graph.observe()
+        if is_executor:
+            graph.executor(IDLE, 0, 0)
+        else:
+            graph.tick, graph.episode = 0, 1
+            graph.task()
+        assert graph.next() is Wish.NOTHING
+        assert graph.run.is_over and told in graph.run.failure

@@ -5,12 +5,20 @@ A graph is arguments, and a function from their values to the nodes to start.
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spirl_ros.arms.robot_configuration import ROBOTS
 from spirl_ros.errors import ConfigError
-from spirl_ros.kitchen_bringup import LEARNED, POLICIES, SIMULATED_AGE_S, acting_parameters, bundle_folder, check_policy
+from spirl_ros.kitchen_bringup import (
+    LEARNED,
+    POLICIES,
+    SCRIPTED,
+    SIMULATED_AGE_S,
+    acting_parameters,
+    bundle_folder,
+    check_policy,
+)
 from spirl_ros.real_arm_bringup import (
     ARM_POLICIES,
     NO_POLICY,
@@ -20,6 +28,7 @@ from spirl_ros.real_arm_bringup import (
     recorded_topics,
     robot_of,
 )
+from spirl_ros.restarts import Respawn
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 from spirl_ros.train_bringup import training_parameters
 
@@ -46,8 +55,10 @@ class NodeDescription:
     name: str
     parameters: Mapping[str, bool | int | float | str | list[str]] = field(default_factory=dict)
     remappings: tuple[tuple[str, str], ...] = ()
-    respawn: bool = False
-    """Start it again when it ends. Otherwise the whole graph ends with it."""
+    respawn: Respawn = Respawn.NEVER
+    """When to start it again after it ended. Otherwise the whole graph ends with it."""
+    parameters_again: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    """Parameters that differ when it is started again, so that nothing moves by itself."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,11 @@ class Bringup:
     arguments: tuple[LaunchArgument, ...]
     nodes: Callable[[Mapping[str, str]], list[NodeDescription]]
     """The nodes to start for checked argument values."""
+
+    def node_again(self, values: Mapping[str, str], name: str) -> NodeDescription:
+        """How a node is started again after a crash: what it left behind, such as a run that is trained, counts."""
+        description = next(node for node in self.nodes(values) if node.name == name)
+        return replace(description, parameters={**description.parameters, **description.parameters_again})
 
     def check(self, given: Mapping[str, str]) -> dict[str, str]:
         """Complete the given arguments with their defaults.
@@ -124,10 +140,12 @@ def _viewer_arguments(viewer: str) -> tuple[LaunchArgument, ...]:
 
 def _kitchen_sim_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
     recorder = _recorder_node(values, values["record"], start="each_episode", operator_name=values["policy"])
+    working = [_simulator_node(values), *_acting_nodes(values), *([recorder] if values["record"] != "none" else [])]
+    # Episodes that are counted would be counted wrong, and the scripted operator begins by itself whenever it can.
+    if values["episodes"] != "0" or values["policy"] == SCRIPTED:
+        working = [replace(node, respawn=Respawn.NEVER) for node in working]
     return [
-        _simulator_node(values),
-        *_acting_nodes(values),
-        *([recorder] if values["record"] != "none" else []),
+        *working,
         *_viewer_nodes(values, str(acting_parameters(values).get("skill_executor", {}).get("bundle", ""))),
     ]
 
@@ -143,10 +161,10 @@ def _viewer_nodes(values: Mapping[str, str], bundle: str = "") -> list[NodeDescr
     nodes = []
     if values["viewer"] in (WEB, BOTH):
         parameters = {"port": int(values["port"]), **common}
-        nodes.append(NodeDescription("monitor", "monitor", parameters, remappings, respawn=True))
+        nodes.append(NodeDescription("monitor", "monitor", parameters, remappings, Respawn.ALWAYS))
     if values["viewer"] in (RVIZ, BOTH) or "true" in (values["rviz"], values["use_rviz"]):
         parameters = {"rviz": True, "bundle": bundle, **common}
-        nodes.append(NodeDescription("scene_markers", "scene_markers", parameters, remappings, respawn=True))
+        nodes.append(NodeDescription("scene_markers", "scene_markers", parameters, remappings, Respawn.ALWAYS))
     return nodes
 
 
@@ -154,7 +172,12 @@ def _acting_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
     # In a namespace the simulator's clock is its own: several graphs on one domain keep their times apart.
     remappings = (("/clock", "clock"),) if values["namespace"] else ()
     parameters = acting_parameters(values)
-    return [NodeDescription(name, name, given, remappings) for name, given in parameters.items()]
+    # A policy that begins with its start waits for ~/start when it is started again.
+    again = {"skill_policy": {"start": "on_request"}}
+    return [
+        NodeDescription(name, name, given, remappings, Respawn.AFTER_CRASH, again.get(name, {}))
+        for name, given in parameters.items()
+    ]
 
 
 def _simulator_node(values: Mapping[str, str], **parameters: int) -> NodeDescription:
@@ -170,6 +193,7 @@ def _simulator_node(values: Mapping[str, str], **parameters: int) -> NodeDescrip
             **parameters,
         },
         remappings=(("/clock", "clock"),) if values["namespace"] else (),
+        respawn=Respawn.AFTER_CRASH,
     )
 
 
@@ -188,6 +212,7 @@ def _recorder_node(
             **parameters,
         },
         remappings=(("/clock", "clock"),) if values["namespace"] else (),
+        respawn=Respawn.AFTER_CRASH,
     )
 
 
@@ -214,6 +239,7 @@ def _kitchen_teleop_nodes(given: Mapping[str, str]) -> list[NodeDescription]:
             "use_sim_time": use_sim_time == "true",
         },
         remappings=(("/clock", "clock"),) if values["namespace"] else (),
+        respawn=Respawn.AFTER_CRASH,
     )
     recorder = _recorder_node(values, values["record"], start="manual", operator_name=values["operator_name"])
     return [
@@ -239,7 +265,7 @@ def _arm_teleop_nodes(given: Mapping[str, str]) -> list[NodeDescription]:
     if values["viewer"] == WEB:
         page: dict[str, bool | int | str] = {"scene": "none", "joint_state_topic": robot_of(values).joint_state_topic}
         page |= {"port": int(values["port"]), "autostart": values["autostart"] == "true", "use_sim_time": False}
-        nodes.append(NodeDescription("monitor", "monitor", page, respawn=True))
+        nodes.append(NodeDescription("monitor", "monitor", page, respawn=Respawn.ALWAYS))
     return nodes
 
 
@@ -340,7 +366,7 @@ TELEOP = Bringup(
 
 
 def _real_arm_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
-    respawn = values["respawn"] == "true"
+    respawn = Respawn.AFTER_CRASH if values["respawn"] == "true" else Respawn.NEVER
     nodes = real_arm_parameters(values)
     return [NodeDescription(name, name, parameters, respawn=respawn) for name, parameters in nodes.items()]
 
@@ -376,7 +402,7 @@ REAL_ARM = Bringup(
         LaunchArgument(
             "respawn",
             "false",
-            "start a node that was killed again, instead of ending; it moves nothing before the next skill",
+            "start a node that was killed or crashed again, instead of ending; it moves nothing before the next skill",
             ("true", "false"),
         ),
         *_common_arguments(
@@ -389,7 +415,10 @@ REAL_ARM = Bringup(
 
 def _train_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
     remappings = (("/clock", "clock"),) if values["namespace"] else ()
-    learning = [NodeDescription(name, name, given, remappings) for name, given in training_parameters(values).items()]
+    learning = [
+        NodeDescription(name, name, given, remappings, Respawn.AFTER_CRASH)
+        for name, given in training_parameters(values).items()
+    ]
     return [_simulator_node(values), *learning, *_viewer_nodes(values)]
 
 

@@ -2,14 +2,17 @@
 
 import os
 import sys
+import time
 
 from launch.action import Action
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
+    LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
+    TimerAction,
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
@@ -19,6 +22,7 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from spirl_ros.bringup import Bringup, NodeDescription
+from spirl_ros.restarts import RESPAWN_DELAY_S, Restarts
 from spirl_ros.supervisor import LAUNCHER_PID_VARIABLE, SIGKILL_AFTER_S, SIGTERM_AFTER_S
 from spirl_ros.teleoperation.terminal import terminal_environment
 
@@ -42,12 +46,32 @@ def _start_nodes(context: LaunchContext, bringup: Bringup) -> list[Action]:
     values = bringup.check({**_arguments_of_command_line(context, bringup), **given})
     environment = {LAUNCHER_PID_VARIABLE: str(os.getpid()), **terminal_environment()}
     actions: list[Action] = [SetEnvironmentVariable(name, value) for name, value in environment.items()]
+    restarts = Restarts()
     for description in bringup.nodes(values):
-        node = _node(description, values)
-        actions.append(node)
-        if not description.respawn:
-            actions.append(RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_end_graph)))
+        actions += _start_node(description, bringup, values, restarts)
     return actions
+
+
+def _start_node(
+    description: NodeDescription, bringup: Bringup, values: dict[str, str], restarts: Restarts
+) -> list[Action]:
+    """Start a node, and decide when it ends."""
+    name = description.name
+
+    def on_exit(event: ProcessExited, context: LaunchContext) -> list[Action]:
+        if context.is_shutdown:
+            return []
+        reason = restarts.why_graph_ends(name, description.respawn, event.returncode, time.monotonic())
+        if reason:
+            return _end_graph(reason, has_failed=event.returncode != 0)
+        again = OpaqueFunction(
+            function=lambda _: _start_node(bringup.node_again(values, name), bringup, values, restarts)
+        )
+        told = LogInfo(msg=f"{event.process_name} ended with {event.returncode} and is started again")
+        return [told, TimerAction(period=RESPAWN_DELAY_S, actions=[again])]
+
+    node = _node(description, values)
+    return [node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=on_exit))]
 
 
 def _arguments_of_command_line(context: LaunchContext, bringup: Bringup) -> dict[str, str]:
@@ -70,8 +94,6 @@ def _node(description: NodeDescription, values: dict[str, str]) -> Node:
         namespace=values["namespace"],
         parameters=[dict(description.parameters), *([params_file] if params_file else [])],
         remappings=list(description.remappings),
-        respawn=description.respawn,
-        respawn_delay=1.0,
         output="screen",
         emulate_tty=False,
         ros_arguments=["--log-level", values["log_level"]],
@@ -80,12 +102,12 @@ def _node(description: NodeDescription, values: dict[str, str]) -> Node:
     )
 
 
-def _end_graph(event: ProcessExited, context: LaunchContext) -> list[Action]:
-    """End the graph with a node that was to live on; launch's own exit code ignores how a process ended."""
-    if event.returncode == 0 or context.is_shutdown:
-        return [EmitEvent(event=Shutdown(reason=f"{event.process_name} ended"))]
+def _end_graph(reason: str, has_failed: bool) -> list[Action]:
+    """End the graph with a node; launch's own exit code ignores how a process ended."""
+    if not has_failed:
+        return [EmitEvent(event=Shutdown(reason=reason))]
 
     def fail(_: LaunchContext) -> None:
-        raise RuntimeError(f"{event.process_name} ended with exit code {event.returncode}; see its messages above.")
+        raise RuntimeError(f"{reason}; see its messages above.")
 
-    return [EmitEvent(event=Shutdown(reason=f"{event.process_name} failed")), OpaqueFunction(function=fail)]
+    return [EmitEvent(event=Shutdown(reason=reason)), OpaqueFunction(function=fail)]

@@ -14,14 +14,13 @@ from pathlib import Path
 import yaml
 
 from spirl_ros.bringup import Bringup, NodeDescription
+from spirl_ros.restarts import RESPAWN_DELAY_S, Restarts
 from spirl_ros.teleoperation.terminal import terminal_environment
 
 SIGTERM_AFTER_S = 2.0
 """A process that has not ended this long after SIGINT gets SIGTERM [s]."""
 SIGKILL_AFTER_S = 4.0
 """A process that has not ended this long after SIGINT is killed [s]."""
-RESPAWN_DELAY_S = 1.0
-"""Time before a node that is to be respawned starts again [s]."""
 
 LAUNCHER_PID_VARIABLE = "SPIRL_LAUNCHER_PID"
 """Environment variable that has nodes end with the process of this number, however that ends."""
@@ -45,13 +44,14 @@ class Supervisor:
         self._bringup = bringup
         self._values = values
         self._processes: list[_Process] = []
+        self._restarts = Restarts()
         self._signals: list[int] = []
         self._folder = tempfile.TemporaryDirectory(prefix="spirl_up_")
 
     def run(self) -> int:
         """Start every node; return when the graph has ended.
 
-        The graph ends when a node ends that is not to be respawned, or on SIGINT or SIGTERM.
+        The graph ends with a node that is not to be started again, see Restarts, or on SIGINT or SIGTERM.
 
         Returns:
             0 when it was ended by a signal or by a node that ended with 0, else that node's exit code.
@@ -72,13 +72,18 @@ class Supervisor:
                 code = running.process.poll()
                 if code is None:
                     continue
-                if not running.description.respawn:
-                    if code != 0:
-                        print(f"[{running.description.name}] ended with exit code {code}", file=sys.stderr, flush=True)
-                    return abs(code)
-                running.exited_s = time.monotonic() if running.exited_s is None else running.exited_s
-                if time.monotonic() - running.exited_s > RESPAWN_DELAY_S:
-                    running.process, running.exited_s = self._start(running.description), None
+                description, now_s = running.description, time.monotonic()
+                if running.exited_s is None:
+                    reason = self._restarts.why_graph_ends(description.name, description.respawn, code, now_s)
+                    if reason:
+                        if code != 0:
+                            print(f"error: {reason}; see its messages above", file=sys.stderr, flush=True)
+                        return abs(code)
+                    print(f"[{description.name}] ended with {code} and is started again", file=sys.stderr, flush=True)
+                    running.exited_s = now_s
+                elif now_s - running.exited_s > RESPAWN_DELAY_S:
+                    description = self._bringup.node_again(self._values, description.name)
+                    running.process, running.exited_s = self._start(description), None
             time.sleep(_POLL_S)
         return 0
 

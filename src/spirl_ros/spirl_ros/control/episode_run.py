@@ -111,15 +111,21 @@ class EpisodeRun:
 
     def task_told(self, task: TaskMoment, now_s: float) -> None:
         """A task status was received."""
-        if self._task is None or task.stamp_ns != self._task.stamp_ns:
+        before, self._task = self._task, task
+        if before is None or task.stamp_ns != before.stamp_ns:
             self._task_moved_s = now_s
-        self._task = task
+        if before is not None and task.stamp_ns < before.stamp_ns and not self.is_waiting:
+            self.fail("the task's time went back, as when a simulator is started again")
 
     def executor_told(self, executor: ExecutorMoment, now_s: float) -> None:
         """A skill status was received."""
         before, self._executor, self._executor_s = self._executor, executor, now_s
         if before is None or (executor.skill_id, executor.step) != (before.skill_id, before.step):
             self._executor_moved_s = now_s
+        forgot_skills = before is not None and executor.skill_id < before.skill_id
+        if forgot_skills and executor.state is LoopState.IDLE and not self.is_waiting:
+            # It is ready for a skill, and would move the arm on where the one before it died.
+            self.fail("the skill executor was started again")
         self.handover.executor_told(executor, now_s)
 
     def reset_answered(self, episode: int, now_s: float) -> None:

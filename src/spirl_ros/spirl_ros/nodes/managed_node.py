@@ -20,13 +20,9 @@ from rclpy.utilities import try_shutdown
 from spirl_ros.errors import SpirlError
 from spirl_ros.nodes.parameters import declare_parameters
 from spirl_ros.nodes.udp_transport import use_udp
+from spirl_ros.restarts import EXIT_BAD_INPUT, EXIT_CRASH
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-
-EXIT_BAD_INPUT = 2
-"""Exit code of a node that was given something it cannot use."""
-EXIT_FAULT = 3
-"""Exit code of a node that gave up: something it needs is gone, or a thread of it died."""
 
 _SIGNAL_CHECK_S = 0.1
 """A signal is noticed within this time: Python cannot act on one inside the executor's wait."""
@@ -84,7 +80,7 @@ class ManagedNode(LifecycleNode):
     def fail(self, error: BaseException) -> None:
         """A background thread died: say so and end the process."""
         self.get_logger().fatal("".join(traceback.format_exception(error)))
-        self.end(EXIT_FAULT)
+        self.end(EXIT_CRASH)
 
     def now_s(self) -> float:
         """Time on the steady clock [s]."""

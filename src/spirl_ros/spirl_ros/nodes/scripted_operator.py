@@ -15,9 +15,10 @@ from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.kitchen_operator import KitchenOperator
 from spirl_ros.errors import ObservationError
-from spirl_ros.nodes.managed_node import ERROR, EXIT_FAULT, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_action, to_position_command
 from spirl_ros.nodes.parameters import parameter, read_parameters
+from spirl_ros.restarts import EXIT_FAULT
 from spirl_ros.tasks.episode_lines import EpisodeLines
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 

@@ -13,13 +13,14 @@ from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_choice import POLICY, SkillChoiceConfig, SkillChooser
 from spirl_ros.deployment.bundle import load_bundle
 from spirl_ros.errors import BundleError, ConfigError, SpirlError
-from spirl_ros.nodes.managed_node import ERROR, EXIT_FAULT, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, from_skill_status, from_task_status, to_skill
 from spirl_ros.nodes.observed_states import ObservedStates
 from spirl_ros.nodes.parameters import read_parameters
 from spirl_ros.nodes.run_episode_action import EpisodeRequest, RunEpisodeAction
 from spirl_ros.nodes.service_calls import ServiceCalls
 from spirl_ros.nodes.skill_policy_parameters import AT_ONCE, LOCKSTEP, SAMPLE, SkillPolicyConfig
+from spirl_ros.restarts import EXIT_FAULT
 from spirl_ros.tasks.episode_lines import EpisodeLines
 
 WATCH_PERIOD_S = 0.1
@@ -301,8 +302,11 @@ class SkillPolicyNode(ManagedNode):
         self._late_skills += run.handover.late_skills
         self._due_timer.cancel()
         self._calls.clear()
+        is_stopped = bool(run.failure) and run.has_acted and run.config.episodes == 0
         if run.failure:
             self.get_logger().error(f"stopped after {len(run.results)} episodes: {run.failure}")
+            if is_stopped:
+                self.get_logger().info("the service ~/start begins again")
             if self._cancel_client.service_is_ready():
                 self._calls.call(self._cancel_client, Trigger.Request(), lambda _: None, self.now_s())
         if run.handover.late_skills:
@@ -310,7 +314,6 @@ class SkillPolicyNode(ManagedNode):
         if run.results:
             self.get_logger().info(self._lines.summary(0 if run.task is None else len(run.task.subtasks)))
         self._action.ended(run)
-        is_stopped = bool(run.failure) and run.has_acted and run.config.episodes == 0
         if self._ends_after_run and not is_stopped:
             self.end(EXIT_FAULT if run.failure else 0)
         self._ends_after_run = False

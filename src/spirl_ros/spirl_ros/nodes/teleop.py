@@ -22,7 +22,7 @@ from spirl_ros.nodes.arm_command_topic import ArmCommandTopic
 from spirl_ros.nodes.arm_pace import ArmPace
 from spirl_ros.nodes.arm_readiness import ArmReadiness
 from spirl_ros.nodes.kitchen_pace import KitchenPace
-from spirl_ros.nodes.managed_node import ERROR, EXIT_BAD_INPUT, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, to_tool_velocity
 from spirl_ros.nodes.parameters import read_parameters
 from spirl_ros.nodes.service_calls import ServiceCalls
@@ -30,6 +30,7 @@ from spirl_ros.nodes.single_instance import GraphLock, refuse_second_publisher
 from spirl_ros.nodes.skill_executor_parameters import FORWARD_POSITION, JOINT_TRAJECTORY
 from spirl_ros.nodes.teleop_parameters import KITCHEN, TeleopConfig
 from spirl_ros.nodes.teleop_steps import TeleopSteps
+from spirl_ros.restarts import EXIT_BAD_INPUT
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperatedArm, TeleoperationConfig
 from spirl_ros.teleoperation.gamepad import LAYOUTS, Gamepad
 from spirl_ros.teleoperation.keyboard import HELP, SHORT_HELP, direction, next_keys, request

@@ -22,10 +22,11 @@ from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.latest_observation import LatestObservation
 from spirl_ros.deployment.bundle_file import read_description
 from spirl_ros.errors import ConfigError, ObservationError
-from spirl_ros.nodes.managed_node import ERROR, EXIT_FAULT, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.messages import LATCHED_QOS, stamp_ns, to_stamp
 from spirl_ros.nodes.parameters import parameter, read_parameters
 from spirl_ros.nodes.service_calls import ServiceCalls
+from spirl_ros.restarts import EXIT_CRASH, EXIT_FAULT
 from spirl_ros.rl.learner_link import LearnerLink, learner_arguments
 from spirl_ros.rl.skill_collection import SkillCollection, TaskWord
 
@@ -215,7 +216,8 @@ class TrainerNode(ManagedNode):
         link.poll()
         self._calls.poll(now_s)
         if link.status.failure:
-            self._end(f"training ends: {link.status.failure}", EXIT_FAULT)
+            exit_code = EXIT_CRASH if link.status.has_crashed else EXIT_FAULT
+            self._end(f"training ends: {link.status.failure}", exit_code)
         elif self._phase is _Phase.STARTING:
             self._start(link)
         elif self._phase is _Phase.LEARNING:

@@ -28,6 +28,8 @@ class LearnerStatus:
     """Its folder is open, its checkpoint taken; it has said what follows."""
     failure: str = ""
     """Why it has ended; empty while it lives."""
+    has_crashed: bool = False
+    """Did it end without a word."""
     finished: str = ""
     """Why nothing more is to be learned; empty while there is."""
     bundle: str = ""
@@ -118,6 +120,7 @@ class LearnerLink:
         for frame in self._frames.receive(timeout_s):
             self._take(frame)
         if self._frames.is_closed and not self.status.failure:
+            self.status.has_crashed = True
             self.status.failure = f"the learner's process has ended with {self._process.wait()}; see its messages above"
 
     def close(self, patience_s: float) -> bool:

@@ -1,0 +1,162 @@
+"""Nodes that are killed under a launcher: they are started again, nothing moves by itself, and services bring the graph back."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("spirl_msgs")
+pytest.importorskip("mujoco")
+pytest.importorskip("onnxruntime")
+
+from diagnostic_msgs.msg import DiagnosticArray
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
+
+from spirl_msgs.msg import SkillStatus, TrainingStatus
+from spirl_ros.nodes.messages import LATCHED_QOS
+from tests.commands.test_up import processes_of
+
+LAUNCHERS = [
+    pytest.param([sys.executable, "-m", "spirl_ros.commands.main", "up", "{}"], id="spirl up"),
+    pytest.param(
+        ["ros2", "launch", "spirl_ros", "{}.launch.py"],
+        id="ros2 launch",
+        marks=pytest.mark.skipif(shutil.which("ros2") is None, reason="the command ros2 is not installed here"),
+    ),
+]
+PATIENCE_S = 90.0
+"""For processes that import torch on a busy machine."""
+PARAMS = """
+skill_executor: {ros__parameters: {lockstep_patience_s: 1.0}}
+trainer: {ros__parameters: {patience_s: 4.0, retries: 1}}
+"""
+COMMANDS = "forward_position_controller/commands"
+
+
+class Graph:
+    """A graph under a launcher, in lockstep, and what there is to see of it."""
+
+    def __init__(self, client, environment: dict[str, str], command: list[str], log: Path) -> None:
+        self.client, self._environment, self._log = client, environment, log
+        with log.open("w") as file:
+            self.launcher = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        self.commands = client.collect(Float64MultiArray, COMMANDS, 100)
+        self.skills = client.collect(SkillStatus, "skill_status", LATCHED_QOS)
+        self.training = client.collect(TrainingStatus, "training_status", LATCHED_QOS)
+        self._diagnostics = client.collect(DiagnosticArray, "/diagnostics", 100)
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def process(self, name: str) -> int:
+        """The number of a node's process; 0 when there is none."""
+        return next((number for number, node in processes_of(self._environment).items() if node == name), 0)
+
+    def says(self, name: str, text: str = "") -> bool:
+        """Has an active node said this on its diagnostics."""
+        found = (status for array in self._diagnostics for status in array.status)
+        return any(status.name == f"{name}: active" and text in status.message for status in found)
+
+    def wait_for(self, condition: Callable[[], object], what: str) -> None:
+        self.client.wait_for(condition, f"{what}; {self.said[-3000:]}", PATIENCE_S)
+
+    def wait_for_motion(self) -> None:
+        commands = len(self.commands)
+        self.wait_for(lambda: len(self.commands) > commands + 5, "motion")
+
+    def kill(self, name: str) -> None:
+        """Kill a node and wait until another one is active in its place."""
+        before = self.process(name)
+        os.kill(before, signal.SIGKILL)
+        self.wait_for(lambda: self.process(name) not in (0, before), f"another {name}")
+        self._diagnostics.clear()
+        self.wait_for(lambda: self.says(name), f"an active {name}")
+
+    def assert_nothing_moves(self) -> None:
+        commands = len(self.commands)
+        self.client.spin_for(1.0)
+        assert len(self.commands) == commands, self.said
+
+    def trigger(self, name: str) -> None:
+        """Call a service until it agrees: what it needs may have come back just now."""
+        self.wait_for(lambda: self.client.call(Trigger, name, Trigger.Request()).success, f"{name} to agree")
+
+
+@pytest.fixture
+def start(client, domain_environment, tmp_path) -> Iterator[Callable[..., Graph]]:
+    """Starts a graph, which does not outlive the test."""
+    environment = {
+        **domain_environment,
+        "SPIRL_TEST_GRAPH": str(tmp_path),
+        "ROS_LOG_DIR": str(tmp_path / "log"),
+    }
+    (tmp_path / "params.yaml").write_text(PARAMS)
+
+    def begin(launcher: list[str], graph: str, *arguments: str) -> Graph:
+        given = ("viewer:=none", "rate:=lockstep", f"params_file:={tmp_path / 'params.yaml'}", *arguments)
+        return Graph(client, environment, [*(part.format(graph) for part in launcher), *given], tmp_path / "output.txt")
+
+    yield begin
+    for number in processes_of(environment):
+        os.kill(number, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_killed_node_of_the_kitchen_is_started_again_and_moves_nothing_before_it_is_asked(start, launcher) -> None:
+    graph = start(launcher, "kitchen_sim")
+    graph.wait_for_motion()
+    for name in ("skill_policy", "skill_executor", "mujoco_sim"):
+        graph.kill(name)
+        graph.wait_for(lambda: graph.says("skill_policy", "waiting for run_episode or ~/start"), "a policy that waits")
+        graph.assert_nothing_moves()
+        if name == "mujoco_sim":
+            assert graph.skills[-1].state == SkillStatus.LATCHED
+            graph.trigger("skill_executor/reset")
+        graph.trigger("skill_policy/start")
+        graph.wait_for_motion()
+    for _ in range(3):  # with the first one these are too many
+        before = graph.process("skill_policy")
+        os.kill(before, signal.SIGKILL)
+        graph.wait_for(
+            lambda before=before: graph.process("skill_policy") not in (0, before) or graph.launcher.poll() is not None,
+            "another policy",
+        )
+    assert graph.launcher.wait(timeout=20.0) != 0
+    assert "skill_policy was killed by signal 9, 4 times within" in graph.said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_killed_node_of_a_training_is_started_again_and_training_goes_on(start, launcher, tmp_path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    from tests.commands.test_export import make_run
+
+    skills = make_run(tmp_path / "skills").folder
+    settings = "steps=100000 batch_size=8 critic_hidden=8 critic_layers=1 offline_updates=0 demos_in_replay=false"
+    graph = start(launcher, "train", f"out:={tmp_path / 'run'}", f"skills:={skills}", f"settings:={settings}")
+
+    def transitions() -> int:
+        return graph.training[-1].skill_transitions if graph.training else 0
+
+    graph.wait_for(lambda: transitions() > 5, "skills")
+    for name in ("trainer", "skill_executor"):
+        before = transitions()
+        graph.kill(name)  # simulated, so training goes on by itself; nothing that was sent to the learner is lost
+        graph.wait_for(lambda before=before: transitions() > before + 5, f"skills with another {name}")
+    graph.kill("mujoco_sim")
+    graph.wait_for(lambda: graph.training[-1].state == TrainingStatus.PAUSED, "a pause")
+    graph.wait_for(lambda: graph.skills[-1].state == SkillStatus.LATCHED, "the latch of the executor")
+    before = transitions()
+    graph.trigger("skill_executor/reset")
+    graph.trigger("trainer/resume")
+    graph.wait_for(lambda: transitions() > before + 5, "skills with another simulator")
+    graph.launcher.send_signal(signal.SIGINT)
+    assert graph.launcher.wait(timeout=20.0) == 0
