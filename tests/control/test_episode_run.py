@@ -255,7 +255,8 @@ def test_skill_of_somebody_else_ends_it() -> None:
 
 
 def test_without_a_task_an_episode_is_a_number_of_control_steps() -> None:
-    graph = Graph(episodes=2, max_steps=2 * H, subtasks=None, time_waits=False)
+    """With a lead of a control period or more, one skill too many was sent."""
+    graph = Graph(episodes=2, max_steps=2 * H, subtasks=None, time_waits=False, lead_s=0.2)
     graph.executor()
     graph.observe()
     for episode in range(2):
@@ -268,7 +269,8 @@ def test_without_a_task_an_episode_is_a_number_of_control_steps() -> None:
                 graph.tick += 1
                 graph.observe()
                 graph.executor(EXECUTING, skill_id, step)
-                graph.next()
+                is_chosen = graph.next() is Wish.CHOOSE
+                assert is_chosen == (step >= H - 1 and skill_id == 2 * episode + 1)
             graph.now_s += 0.05
             assert skill_id % 2 == 0 or graph.next() is Wish.CHOOSE
         graph.executor(IDLE, 2 * episode + 2, H)

@@ -14,10 +14,13 @@ from rclpy.action.client import ActionClient
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
 
 from launch import LaunchDescription
 from spirl_msgs.action import ExecuteSkill
+from spirl_msgs.msg import Skill, SkillStatus
 from spirl_ros.arms.robot_configuration import read_robot
+from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
 
 LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "real_arm.launch.py"
 ROBOT, BUNDLE, PARAMS = (os.environ[f"TEST_{name}"] for name in ("ROBOT", "BUNDLE", "PARAMS"))
@@ -32,6 +35,8 @@ def generate_test_description() -> LaunchDescription:
             "bundle": BUNDLE,
             "speed": "1.0",
             "use_fake_hardware": "true",
+            "policy": "prior",
+            "max_steps": "20",
             "params_file": PARAMS,
         }.items(),
     )
@@ -58,9 +63,13 @@ class TestGraph(unittest.TestCase):
             self.assertLess(self.node.get_clock().now().nanoseconds, self.end_ns)
             self.executor.spin_once(timeout_sec=0.1)
 
-    def test_skills_drawn_from_the_prior_move_the_arm_within_its_limits(self) -> None:
+    def test_skills_that_are_asked_for_and_those_of_the_policy_move_the_arm_within_its_limits(self) -> None:
         robot, states = read_robot(ROBOT), []
         self.node.create_subscription(JointState, robot.joint_state_topic, states.append, 10)
+        skills: list[Skill] = []
+        statuses: list[SkillStatus] = []
+        self.node.create_subscription(Skill, "skill", skills.append, COMMAND_QOS)
+        self.node.create_subscription(SkillStatus, "skill_status", statuses.append, LATCHED_QOS)
         client = ActionClient(self.node, ExecuteSkill, "execute_skill")
         self.wait_for(lambda: client.server_is_ready() and states)
         completed = 0
@@ -74,6 +83,16 @@ class TestGraph(unittest.TestCase):
             outcome = result.result()
             assert outcome is not None
             completed += outcome.result.outcome == ExecuteSkill.Result.COMPLETED
+        self.assertEqual(skills, [])  # the policy waits to be asked
+        start = self.node.create_client(Trigger, "skill_policy/start")
+        self.wait_for(start.service_is_ready)
+        answer = start.call_async(Trigger.Request())
+        self.wait_for(answer.done)
+        response = answer.result()
+        assert response is not None
+        self.assertTrue(response.success, response.message)
+        self.wait_for(lambda: len(skills) == 2 and any((said.skill_id, said.step) == (2, 10) for said in statuses))
+        self.assertEqual({skill.source for skill in skills}, {Skill.SOURCE_PRIOR})
         positions = [list(state.position) for state in states]
         self.assertGreater(max(abs(now - then) for now, then in zip(positions[-1], positions[0], strict=True)), 0.01)
         for state in states:

@@ -224,6 +224,8 @@ class EpisodeRun:
                 return self._end_episode(result, now_s)
         if reason := self._fault(executor) or self._halt(executor, now_s):
             return self._give_up(reason)
+        if self.config.max_steps and self.handover.steps_to_come >= self.config.max_steps:
+            return Wish.NOTHING  # The skill under way is the last one.
         task_ns = None if task is None else task.stamp_ns
         is_due = self.handover.is_due(self._observed_ns, task_ns, now_s)
         return Wish.CHOOSE if is_due else Wish.NOTHING

@@ -58,6 +58,11 @@ class SkillHandover:
         return self._steps_before + under_way
 
     @property
+    def steps_to_come(self) -> int:
+        """The same when the skill under way will have ended."""
+        return self._steps_before + self._skill_horizon if self._has_begun else self.steps
+
+    @property
     def has_begun(self) -> bool:
         """Did the executor begin the last skill sent."""
         return self._has_begun
