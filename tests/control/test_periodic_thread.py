@@ -50,3 +50,21 @@ def test_error_ends_the_thread_and_is_reported() -> None:
     thread.start()
     assert reported.wait(2.0)
     thread.stop()
+
+
+def test_rehearsal_comes_before_each_call_and_makes_none_early() -> None:
+    events: list[tuple[str, float]] = []
+    thread: PeriodicThread = PeriodicThread(
+        "test",
+        0.02,
+        lambda: events.append(("call", time.monotonic() - thread.due_s)),
+        on_error=lambda _: None,
+        rehearse=lambda: events.append(("rehearsal", 0.0)),
+    )
+    thread.start()
+    time.sleep(0.3)
+    thread.stop()
+    assert min(late_s for _, late_s in events) >= 0.0
+    names = [name for name, _ in events]
+    assert names.count("rehearsal") >= 1  # a late call has none
+    assert all(after == "call" for before, after in pairwise(names) if before == "rehearsal")

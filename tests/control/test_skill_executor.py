@@ -54,6 +54,19 @@ def test_nobody_changes_the_latent_of_a_skill_under_way():
         executor.step(OBSERVATION)
 
 
+def test_rehearsal_decodes_and_changes_nothing():
+    executor = make_executor()
+    executor.rehearse(OBSERVATION)
+    executor.start(LATENT)
+    actions = []
+    while not executor.is_done:
+        executor.rehearse(2.0 * OBSERVATION)
+        actions.append(executor.step(OBSERVATION))
+    executor.rehearse(OBSERVATION)
+    np.testing.assert_array_equal(actions, [[1.5, 2.25], [2.5, 3.25], [3.5, 4.25]])
+    assert isinstance(executor.decoder, SumDecoder) and len(executor.decoder.latents) == 6
+
+
 def test_abort_leaves_nothing_of_the_skill():
     executor = make_executor()
     executor.start(LATENT)

@@ -275,6 +275,11 @@ class ControlLoop:
             return self._tick(motion.stay())  # The next skill did not come in time.
         return self._tick(None)
 
+    def rehearse(self) -> None:
+        """Do the costly part of a step that executes a skill, without effect."""
+        if self._skills.current is not None:
+            self._skills.rehearse(self._observation.values)
+
     def _begin(self, now_s: float) -> str:
         """Take over the arm at its measured positions; returns why not, or nothing."""
         if not self._is_fresh(now_s):

@@ -106,6 +106,11 @@ class SkillExecutor:
         self._steps_done += 1
         return action
 
+    def rehearse(self, observation: np.ndarray) -> None:
+        """Decode the next action and forget it, so that `step` finds networks and code in the processor's caches."""
+        if self._latent is not None and not self.is_done:
+            self.decoder.decode(observation, self._latent, self._steps_done)
+
     def abort(self) -> None:
         """End the skill under way. Nothing happens when there is none."""
         self._latent, self._steps_done = None, 0

@@ -137,6 +137,10 @@ class SkillSequence:
         """The next action (Da,) of the skill under way; errors are those of SkillExecutor.step."""
         return self._executor.step(observation)
 
+    def rehearse(self, observation: np.ndarray) -> None:
+        """Decode without effect, see SkillExecutor.rehearse."""
+        self._executor.rehearse(observation)
+
     def add_step_result(self, reward: float, terminated: bool, truncated: bool) -> None:
         """Take in what the task said about a control step of the skill under way."""
         if self._current is not None and self._executor.steps_done > 0:

@@ -6,7 +6,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import FilteredCommand
-from spirl_ros.nodes.messages import COMMAND_QOS, to_position_command, to_trajectory_command, watched
+from spirl_ros.nodes.messages import COMMAND_QOS, doubles, to_trajectory_command, watched
 
 
 class ArmCommandTopic:
@@ -44,6 +44,7 @@ class ArmCommandTopic:
             # A link that was broken must not bring the arm a command of that time: it has braked elsewhere since.
             qos.lifespan = qos.deadline
         self._publisher = node.create_publisher(kind, name, qos)
+        self._positions = Float64MultiArray()
         self.forget()
 
     @property
@@ -63,7 +64,9 @@ class ArmCommandTopic:
     def send(self, command: FilteredCommand, late_s: float = 0.0, start_ns: int = 0) -> None:
         """Send a command; how late and from when on concern trajectories, see to_trajectory_command."""
         if self.takes_positions:
-            self._last = to_position_command(command.joint_positions)
+            # One message for all: making a new one takes a third of the time that sending takes.
+            self._positions.data = doubles(command.joint_positions)
+            self._last = self._positions
         else:
             self._last = to_trajectory_command(command, self._limits, self._period_s, late_s, start_ns)
         self._publisher.publish(self._last)

@@ -73,7 +73,8 @@ def stamp_ns(stamp: Time) -> int:
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
-def _doubles(values: Iterable[float]) -> array:
+def doubles(values: Iterable[float]) -> array:
+    """Values as a message takes them at once."""
     # rclpy takes an array of doubles as it is, but checks a list value by value.
     return array("d", np.asarray(values, dtype=np.float64).tobytes())
 
@@ -84,8 +85,8 @@ def to_joint_state(
     """Measured joint positions (Da,) [rad, m] and velocities (Da,) [rad/s, m/s]."""
     message = JointState(name=list(joint_names))
     message.header.stamp = stamp
-    message.position = _doubles(positions)
-    message.velocity = _doubles(velocities)
+    message.position = doubles(positions)
+    message.velocity = doubles(velocities)
     return message
 
 
@@ -94,7 +95,7 @@ def to_scene_state(measurement: "Measurement", scene_names: tuple[str, ...], sta
     message = SceneState(name=list(scene_names))
     message.header.stamp = stamp
     message.header.frame_id = frame_id
-    message.position = _doubles(measurement.scene_positions)
+    message.position = doubles(measurement.scene_positions)
     return message
 
 
@@ -139,7 +140,7 @@ def to_recording_status(status: RecorderStatus, now_s: float) -> RecordingStatus
 def to_position_command(joint_command: np.ndarray) -> Float64MultiArray:
     """Position set-points in the controller's joint order."""
     message = Float64MultiArray()
-    message.data = _doubles(joint_command)
+    message.data = doubles(joint_command)
     return message
 
 
@@ -167,8 +168,8 @@ def to_trajectory_command(
         seconds, nanoseconds = divmod(round((time_s - late_s) * 1e9), 1_000_000_000)
         points.append(
             JointTrajectoryPoint(
-                positions=_doubles(positions),
-                velocities=_doubles(velocities),
+                positions=doubles(positions),
+                velocities=doubles(velocities),
                 time_from_start=DurationMessage(sec=seconds, nanosec=nanoseconds),
             )
         )
@@ -180,7 +181,7 @@ def to_trajectory_command(
 def to_action(action: np.ndarray) -> Float64MultiArray:
     """An operator's intended action (Da,) in [-1, 1]."""
     message = Float64MultiArray()
-    message.data = _doubles(action)
+    message.data = doubles(action)
     return message
 
 

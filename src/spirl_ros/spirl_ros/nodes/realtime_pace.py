@@ -41,7 +41,7 @@ class RealtimePace:
         self._scheduling = ""
         self._period_s = period_s
         self._latenesses_s: deque[float] = deque(maxlen=RECENT)
-        self._thread = PeriodicThread("control", period_s, self._on_period, on_error)
+        self._thread = PeriodicThread("control", period_s, self._on_period, on_error, self._rehearse)
 
     def start(self) -> None:
         """Begin to step."""
@@ -90,6 +90,10 @@ class RealtimePace:
             "worst lateness [ms]": timing.worst_lateness_s * 1e3,
             "missed ticks": timing.missed,
         }
+
+    def _rehearse(self) -> None:
+        with self._steps.lock:
+            self._steps.loop.rehearse()
 
     def _on_period(self) -> None:
         if not self._scheduling:
