@@ -4,7 +4,6 @@ import math
 import shutil
 import sys
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -12,19 +11,19 @@ from typing import Any
 
 import numpy as np
 from rclpy.action.client import ActionClient
-from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from spirl_msgs.action import ExecuteSkill
-from spirl_msgs.msg import SceneState, TaskStatus, TrainingStatus
+from spirl_msgs.msg import TaskStatus, TrainingStatus
 from spirl_msgs.srv import LoadBundle, ResetScene
 from spirl_ros.control.event_rate import EventRate
-from spirl_ros.control.latest_observation import LatestObservation
 from spirl_ros.deployment.bundle_file import read_description
-from spirl_ros.errors import ConfigError, ObservationError
+from spirl_ros.errors import ConfigError
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.messages import LATCHED_QOS, stamp_ns, to_stamp
+from spirl_ros.nodes.observed_states import ObservedStates
 from spirl_ros.nodes.parameters import parameter, read_parameters
+from spirl_ros.nodes.polled_topic import PolledTopic
 from spirl_ros.nodes.service_calls import ServiceCalls
 from spirl_ros.restarts import EXIT_CRASH, EXIT_FAULT
 from spirl_ros.rl.learner_link import LearnerLink, learner_arguments
@@ -41,7 +40,8 @@ RETRY_S = 1.0
 """How long a pause is before training goes on by itself [s]."""
 LEAST_FREE_BYTES = 1_000_000_000
 """Less free space than this on the run's disk is warned of [byte]: checkpoints are written to a new file first."""
-_TICK_S = 0.02
+_TICK_S, _HURRY_S = 0.02, 0.002
+"""How often to look what can be done [s]: usually, and when what is waited for is on its way."""
 _SEEDS_PER_RUN = 100_000
 
 
@@ -94,6 +94,9 @@ class _Phase(Enum):
     OVER = auto()
 
 
+_HURRIED = (_Phase.RESETTING, _Phase.CHOOSING, _Phase.SETTLING)
+
+
 class TrainerNode(ManagedNode):
     """Carries observations, task status and results to a SkillCollection, and its transitions to the learner's process.
 
@@ -120,7 +123,7 @@ class TrainerNode(ManagedNode):
         )
         self._phase, self._reason = _Phase.STARTING, ""
         self._since_s = self.now_s()
-        self._observation: LatestObservation | None = None
+        self._states: ObservedStates | None = None
         self._task: TaskWord | None = None
         self._subtasks: tuple[str, ...] = ()
         self._collection: SkillCollection | None = None
@@ -135,11 +138,7 @@ class TrainerNode(ManagedNode):
         self._disk = next(folder for folder in (out, *out.parents) if folder.is_dir())
         self._calls = ServiceCalls(self._pause, config.patience_s)
         self._status_publisher = self.create_publisher(TrainingStatus, "training_status", LATCHED_QOS)
-        self._subscriptions_of_trainer = [
-            self.create_subscription(JointState, config.joint_state_topic, self._on_joint_state, 10),
-            self.create_subscription(SceneState, config.scene_state_topic, self._on_scene_state, 10),
-            self.create_subscription(TaskStatus, "task_status", self._on_task_status, LATCHED_QOS),
-        ]
+        self._task_topic = PolledTopic(self, TaskStatus, "task_status", LATCHED_QOS)
         self._action = ActionClient(self, ExecuteSkill, "execute_skill")
         self._load_client = self.create_client(LoadBundle, "load_bundle")
         self._reset_client = self.create_client(ResetScene, "reset_scene")
@@ -169,8 +168,9 @@ class TrainerNode(ManagedNode):
         """Close topics, services and the action's client."""
         self._action.destroy()
         self.destroy_publisher(self._status_publisher)
-        for subscription in self._subscriptions_of_trainer:
-            self.destroy_subscription(subscription)
+        self._task_topic.close()
+        if self._states is not None:
+            self._states.close()
         for client in (self._load_client, self._reset_client):
             self.destroy_client(client)
         for service in self._services_of_trainer:
@@ -191,7 +191,7 @@ class TrainerNode(ManagedNode):
             "updates": status.updates,
             "updates due": status.updates_due,
             "skills of": status.bundle,
-            "observation age [s]": math.inf if self._observation is None else self._observation.age_s(self.now_s()),
+            "observation age [s]": math.inf if self._states is None else self._states.newest.age_s(self.now_s()),
             "learner's process": link.process_id,
             "free space [MB]": free_bytes / 1e6,
             **self._skill_rate.diagnose(self.now_s()),
@@ -206,7 +206,7 @@ class TrainerNode(ManagedNode):
         return OK, self._phase.name.lower(), values
 
     def _advance(self) -> None:
-        """Do what can be done now; fifty times a second and after everything that was heard."""
+        """Do what can be done now; fifty times a second, more often when states are waited for, and after each skill."""
         link, now_s = self._link, self.now_s()
         held_up_s, self._advanced_s = now_s - self._advanced_s, now_s
         if link is None or self._phase is _Phase.OVER:
@@ -215,6 +215,7 @@ class TrainerNode(ManagedNode):
             self._pause(f"the trainer itself was held up for {held_up_s:.0f} s. Call ~/resume to begin an episode.")
         link.poll()
         self._calls.poll(now_s)
+        self._look()
         if link.status.failure:
             exit_code = EXIT_CRASH if link.status.has_crashed else EXIT_FAULT
             self._end(f"training ends: {link.status.failure}", exit_code)
@@ -231,13 +232,30 @@ class TrainerNode(ManagedNode):
         self._check_patience(now_s)
         if now_s > self._told_s + STATUS_PERIOD_S:
             self._tell()
+        period_ns = round((_HURRY_S if self._phase in _HURRIED else _TICK_S) * 1e9)
+        if self._timer.timer_period_ns != period_ns:
+            self._timer.timer_period_ns = period_ns
+            self._timer.reset()
+
+    def _look(self) -> None:
+        """Take in what arm and task have said. They are asked, because to be woken by each state costs a core's quarter."""
+        if self._states is not None:
+            self._states.look()
+        status = self._task_topic.take()
+        if status is not None and not self._config.max_steps:
+            self._take_task_status(status)
 
     def _start(self, link: LearnerLink) -> None:
         if not link.status.is_ready or link.policy is None or not self._load_client.service_is_ready():
             return
         about = read_description(Path(link.status.bundle))
         names, joints = about.observation.names, len(about.joints)
-        self._observation = LatestObservation(names[:joints], names[joints:])
+        if self._states is not None:
+            self._states.close()
+        config = self._config
+        self._states = ObservedStates(
+            self, config.joint_state_topic, config.scene_state_topic, names, joints, is_every_state_needed=True
+        )
         self._control_period_ns = round(1e9 / about.control_rate_hz)
         self._enter(_Phase.LOADING)
         request = LoadBundle.Request(path=link.status.bundle)
@@ -288,8 +306,9 @@ class TrainerNode(ManagedNode):
         self._enter(_Phase.CHOOSING)
 
     def _choose(self, link: LearnerLink) -> None:
-        observation, task, collection = self._observation, self._task, self._collection
-        assert observation is not None and collection is not None and link.policy is not None
+        states, task, collection = self._states, self._task, self._collection
+        assert states is not None and collection is not None and link.policy is not None
+        observation = states.newest
         if task is None or not collection.is_ready(task, observation.measured_ns) or not self._action.server_is_ready():
             return
         if link.status.subtasks and not self._config.max_steps and self._subtasks != link.status.subtasks:
@@ -327,6 +346,7 @@ class TrainerNode(ManagedNode):
             self._pause(f"the skill was stopped: {result.message}. Bring the arm back, then call ~/resume.")
             return
         collection.executed(result.steps, np.asarray(result.latent, np.float32))
+        self._look()
         if self._config.max_steps:
             self._count_steps(result.steps)
         self._enter(_Phase.SETTLING)
@@ -347,8 +367,9 @@ class TrainerNode(ManagedNode):
         )
 
     def _settle(self, link: LearnerLink) -> None:
-        observation, task, collection = self._observation, self._task, self._collection
-        assert observation is not None and collection is not None
+        states, task, collection = self._states, self._task, self._collection
+        assert states is not None and collection is not None
+        observation = states.newest
         if task is None:
             return
         found = collection.take(observation.values, observation.measured_ns, task)
@@ -366,8 +387,8 @@ class TrainerNode(ManagedNode):
             )
             self._collection = None
             self._enter(_Phase.LEARNING)
+        self._advance()  # The next skill first.
         self._tell()
-        self._advance()
 
     def _check_patience(self, now_s: float) -> None:
         waited_s = now_s - self._since_s
@@ -414,28 +435,9 @@ class TrainerNode(ManagedNode):
 
     @property
     def _measured_ns(self) -> int:
-        return -1 if self._observation is None else self._observation.measured_ns
+        return -1 if self._states is None else self._states.newest.measured_ns
 
-    def _on_joint_state(self, message: JointState) -> None:
-        if self._observation is not None:
-            self._observe(self._observation.update_joint_state, message)
-
-    def _on_scene_state(self, message: SceneState) -> None:
-        if self._observation is not None:
-            self._observe(self._observation.update_scene_state, message)
-
-    def _observe(self, update: Callable[..., bool], message: JointState | SceneState) -> None:
-        try:
-            update(list(message.name), message.position, stamp_ns(message.header.stamp), self.now_s(), may_go_back=True)
-        except ObservationError as error:
-            self.get_logger().error(f"state ignored: {error}", throttle_duration_sec=1.0)
-            return
-        if self.is_active and self._phase in (_Phase.CHOOSING, _Phase.SETTLING):
-            self._advance()
-
-    def _on_task_status(self, status: TaskStatus) -> None:
-        if self._config.max_steps:
-            return
+    def _take_task_status(self, status: TaskStatus) -> None:
         self._subtasks = tuple(status.subtasks)
         self._task = TaskWord(
             stamp_ns=stamp_ns(status.header.stamp),
@@ -449,8 +451,6 @@ class TrainerNode(ManagedNode):
         collection = self._collection
         if collection is not None and status.episode > collection.episode:
             self._pause("somebody else reset the scene. Call ~/resume to begin an episode.")
-        elif self.is_active and self._phase in (_Phase.CHOOSING, _Phase.SETTLING):
-            self._advance()
 
     def _on_confirm_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._phase is not _Phase.AWAITING_OPERATOR:
