@@ -20,6 +20,7 @@ from std_srvs.srv import Trigger
 from spirl_msgs.action import ExecuteSkill
 from spirl_msgs.msg import SkillStatus
 from spirl_ros.arms.robot_configuration import read_robot
+from spirl_ros.nodes.messages import CALL_QOS
 from tests.nodes.arm_bundle import write_arm_bundle
 from tests.nodes.conftest import Client, NodeProcess
 from tests.nodes.kitchen_bundle import HORIZON, write_kitchen_bundle
@@ -74,7 +75,7 @@ def to_the_policy(graph: Graph, folder: Path) -> None:
 
 
 def to_the_arm(graph: Graph, folder: Path) -> None:
-    """DDS would keep the executor's last command for the arm, which has come to rest elsewhere meanwhile."""
+    """DDS would keep the executor's last command for the arm, which has come to rest elsewhere meanwhile, and a reset."""
     hosts, client, statuses, robot = graph.hosts, graph.client, graph.statuses, read_robot("ur5e")
     states = client.collect(JointState, robot.joint_state_topic)
     graph.start(hosts.a, "stand_in_arm", robot="ur5e", acceleration_tolerance=1000.0)
@@ -95,10 +96,13 @@ def to_the_arm(graph: Graph, folder: Path) -> None:
     def speed() -> float:
         return max(map(abs, states[-1].velocity))
 
+    late_reset = client.create_client(Trigger, "skill_executor/reset", qos_profile=CALL_QOS)
+    client.wait_for(late_reset.service_is_ready, "the service reset")
     action.send_goal_async(ExecuteSkill.Goal(latent=[2.0, 2.0, 2.0]))
     client.wait_for(lambda: speed() > 0.3, "motion")
     hosts.cut()
     client.wait_for(lambda: speed() < 1e-4, "rest")
+    late_reset.call_async(Trigger.Request())
     client.spin_for(1.5)
     at_rest = np.array(states[-1].position)
     hosts.mend()

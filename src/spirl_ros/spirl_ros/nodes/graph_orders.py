@@ -13,6 +13,7 @@ from std_srvs.srv import Trigger
 from spirl_msgs.srv import ResetScene, SetTask
 from spirl_ros.monitoring.orders import PAUSE, RELEASE, RESET, RESUME, SOURCE, START, STOP, TASK, Order
 from spirl_ros.nodes.managed_node import ManagedNode
+from spirl_ros.nodes.messages import CALL_QOS
 from spirl_ros.nodes.service_calls import ServiceCalls
 
 PATIENCE_S = 5.0
@@ -84,7 +85,7 @@ class GraphOrders:
             self._node.destroy_client(client)
 
     def _client(self, service_type: type, name: str) -> Client:
-        self._clients.append(self._node.create_client(service_type, name))
+        self._clients.append(self._node.create_client(service_type, name, qos_profile=CALL_QOS))
         return self._clients[-1]
 
     def _call(self, client: Client, request: Any, on_answer: Callable[[Any], None]) -> None:

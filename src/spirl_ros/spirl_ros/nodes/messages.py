@@ -44,6 +44,10 @@ LATCHED_QOS = QoSProfile(
 """Status: whoever joins late sees the last one."""
 
 
+CALL_QOS = QoSProfile(depth=10, lifespan=Duration(seconds=1.0))
+"""Calls of services that people make: one that does not get through in this time, because the link is broken, is not sent
+again when the link is mended. A service has no other way to know that a call is old."""
+
 LIVENESS_PERIODS = 2.5
 """Control periods without a sign of life after which a subscriber that asks for it hears that the publisher is gone."""
 
