@@ -34,6 +34,8 @@ LOOK_BACK_NS = 100_000_000
 ANSWER_S = 60.0
 """How long a service waits for the disk [s]. Nothing is lost meanwhile: messages wait in the subscriptions."""
 MANUAL, EACH_EPISODE = "manual", "each_episode"
+FEWEST_STEPS = 5
+"""An episode that began by itself and was reset before so many control steps is not kept."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Recorder(ManagedNode):
         self._trigger = EpisodeTrigger()
         self._end_countdown = 0
         self._action_topics = {index for index, request in enumerate(requests) if request.is_action}
-        self._has_acted = False
+        self._has_acted, self._steps_counted = False, 0
         self._recent: deque[RawMessage] = deque()
         self._last_latched: dict[int, RawMessage] = {}
         self._status_topic = names.index(config.task_status_topic) if config.start == EACH_EPISODE else None
@@ -241,6 +243,7 @@ class Recorder(ManagedNode):
                     if self._end_countdown:
                         self._end_by_status()
                     self._start_by_status(status)
+            self._steps_counted = status.step
         self._recorder.write(batch[begin:])
         self._remember(batch[begin:])
 
@@ -252,10 +255,14 @@ class Recorder(ManagedNode):
             self.get_logger().error(f"episode {status.episode} is not recorded: {error}", throttle_duration_sec=1.0)
 
     def _abort(self, note: str) -> None:
-        """Keep an episode that nobody ended; one that began by itself and in which nobody acted is nothing to keep."""
+        """Keep an episode that nobody ended; one that began by itself and in which nobody acted is nothing to keep.
+
+        Nor is one that a reset ends within a few control steps: an executor that takes over the arm tells it to stay where it
+        is, and a policy then asks for the reset that its first episode begins with.
+        """
         if not self._is_recording:
             return
-        if self._status_topic is not None and not self._has_acted:
+        if self._status_topic is not None and not (self._has_acted and self._steps_counted >= FEWEST_STEPS):
             self._recorder.discard().result(ANSWER_S)
         else:
             self._end(False, note, "aborted")
