@@ -29,7 +29,13 @@ Generator = np.random.Generator
 _FILES = 25
 _SECONDS = float(os.environ.get("SPIRL_FUZZ_SECONDS", "0"))
 _SEED = int(os.environ.get("SPIRL_FUZZ_SEED", "0"))
-_FOUND = {"bundle.yaml": [(1, 407)], "robot file": [(1, 733)], "training folder": [(1, 6973)], "D4RL file": [(1, 2832)]}
+_FOUND = {
+    "bundle.yaml": [(1, 407)],
+    "robot file": [(1, 733)],
+    "training folder": [(1, 6973)],
+    "D4RL file": [(1, 2832)],
+    "Minari dataset": [(1, 2630)],
+}
 """Inputs, as seed and number, that once ended in a traceback."""
 
 

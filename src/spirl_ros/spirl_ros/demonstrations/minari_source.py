@@ -29,7 +29,7 @@ _EXPECTED = (
     f"Expected {_ENVIRONMENT}'s: a dictionary with 'observation' ({_FRANKA_KITCHEN_SIZE},), and actions ({_JOINTS},)."
 )
 
-_READ_ERRORS = (OSError, KeyError, ValueError, TypeError, AssertionError, RuntimeError)
+_READ_ERRORS = (OSError, KeyError, ValueError, TypeError, AssertionError, RuntimeError, MemoryError)
 """What minari and h5py raise for folders and files that they do not like."""
 
 
