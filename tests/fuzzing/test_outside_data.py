@@ -35,6 +35,7 @@ _FOUND = {
     "training folder": [(1, 6973)],
     "D4RL file": [(1, 2832)],
     "Minari dataset": [(1, 2630)],
+    "bag": [(1, 279)],
 }
 """Inputs, as seed and number, that once ended in a traceback."""
 

@@ -14,7 +14,7 @@ from spirl_ros.arms.robot_configuration import RobotConfiguration
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.bag_import import require_some
-from spirl_ros.demonstrations.bag_messages import BagMessages, read_bag_messages, stamp_ns
+from spirl_ros.demonstrations.bag_messages import BagMessages, other_definition, read_bag_messages, stamp_ns
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.errors import DatasetError, ObservationError
@@ -57,6 +57,8 @@ def import_arm_recordings(
             episodes.append(_episode(messages, topic, robot))
         except DatasetError as error:
             raise DatasetError(f"{bag}: {error}") from error
+        except AttributeError as error:
+            raise other_definition(bag, error) from error
     require_some(episodes, failed)
     origin = {"imported_from": [bag.name for bag in bags], "robot": robot.name, "dropped": {"not successful": failed}}
     return Dataset(tuple(episodes), task or robot.name, origin)

@@ -18,7 +18,7 @@ import numpy as np
 
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.velocity_action import VelocityAction
-from spirl_ros.demonstrations.bag_messages import BagMessages, Received, stamp_ns
+from spirl_ros.demonstrations.bag_messages import BagMessages, Received, other_definition, stamp_ns
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.errors import DatasetError, ObservationError
 
@@ -85,6 +85,8 @@ class EpisodeReader:
             ]
         except DatasetError as error:
             raise DatasetError(f"{messages.path}: {error}") from error
+        except AttributeError as error:
+            raise other_definition(messages.path, error) from error
         if not episodes:
             raise DatasetError(
                 f"{messages.path} has no control step, expected a task status after at least one action: it was recorded "

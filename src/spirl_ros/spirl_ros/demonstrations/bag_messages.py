@@ -187,3 +187,11 @@ class _Decoders:
 def stamp_ns(content: Any) -> int:
     """When a message says that it was measured [ns]."""
     return content.header.stamp.sec * 1_000_000_000 + content.header.stamp.nanosec
+
+
+def other_definition(path: Path, error: AttributeError) -> DatasetError:
+    """What to tell about a message that has no field where one was looked for."""
+    return DatasetError(
+        f"{path}: a message has other fields than expected ({error}). It was recorded with another version of its package, "
+        "or the file is damaged."
+    )
