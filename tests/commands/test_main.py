@@ -1,5 +1,6 @@
 import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,18 @@ def test_unknown_graph_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) 
     assert main(["up", "kitchen"]) == 2
     error = capsys.readouterr().err
     assert all(name in error for name in BRINGUPS)
+
+
+@pytest.mark.parametrize("graph", BRINGUPS)
+def test_help_behind_a_graph_lists_its_arguments_alone(graph: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["up", graph, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0
+    listed = [line.strip().partition(":=")[0] for line in lines if re.match(r"  \w+:=", line)]
+    assert listed == [argument.name for argument in BRINGUPS[graph].arguments]
+    words = lines[-1].removeprefix("example: spirl ").split()
+    assert make_parser().parse_args(words).graph == graph
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code. What is the input's fault is printed as one line."""
     parser = make_parser()
     argcomplete.autocomplete(parser)
-    parsed = parser.parse_args(arguments)
     try:
+        parsed = parser.parse_args(arguments)
         code = parsed.run(parsed)
         sys.stdout.flush()
         return code
