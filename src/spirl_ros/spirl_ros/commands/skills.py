@@ -52,6 +52,7 @@ def _add_eval(commands) -> None:
 def run_eval(parsed: argparse.Namespace) -> int:
     """Evaluate, and print the tables."""
     from spirl_ros.demonstrations.storage import read_dataset
+    from spirl_ros.deployment.robot_facts import robot_facts
     from spirl_ros.skills.evaluation import evaluate_skills, evaluation_table
     from spirl_ros.skills.run import SkillRun
 
@@ -65,6 +66,12 @@ def run_eval(parsed: argparse.Namespace) -> int:
     data = parsed.data or Path(run.config.dataset.folder)
     check_same_dataset(run, data)
     dataset = read_dataset(data)
+    if not set(dataset.episodes[0].metadata.observation_names) <= set(robot_facts("kitchen").units):
+        raise ConfigError(
+            f"{data} was not recorded in the kitchen, the only scene that is simulated here. Try these skills on a "
+            f"stand-in for their arm: spirl export {parsed.run_folder} --robot ROBOT --out models/NAME, then "
+            "docs/real_arms.md."
+        )
     figures = evaluate_skills(
         run,
         dataset,
@@ -161,7 +168,7 @@ def run_train(parsed: argparse.Namespace) -> int:
     if validation is not None:
         figures |= {"reconstruction": validation.reconstruction, "kl": validation.kl, "prior": validation.prior}
     print(f"skills trained in {parsed.out}; held-out loss {best_loss:.4f}" + (f", {rate:.1f} steps/s" if rate else ""))
-    print(f"next: spirl skills eval {parsed.out}")
+    print(f"next: spirl skills eval {parsed.out} (kitchen), or spirl export {parsed.out} --robot ROBOT (another arm)")
     if parsed.json:
         print(json.dumps(figures))
     return 0

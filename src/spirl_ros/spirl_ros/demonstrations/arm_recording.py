@@ -100,7 +100,9 @@ def _measurements(messages: BagMessages, topic: str, names: tuple[str, ...]) -> 
         try:
             assembler.update_joint_state(content.name, content.position, measured_ns, received.sent_ns * 1e-9)
         except ObservationError as error:
-            raise DatasetError(f"message {number} on {topic}: {error}") from error
+            is_other_arm = not set(names) & set(content.name)
+            advice = " It was recorded from another arm: give only recordings of this one." if is_other_arm else ""
+            raise DatasetError(f"message {number} on {topic}: {error}{advice}") from error
         if stamps_ns and measured_ns <= stamps_ns[-1]:
             continue  # sent twice, or overtaken on the way
         stamps_ns.append(measured_ns)

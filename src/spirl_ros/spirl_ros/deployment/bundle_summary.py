@@ -40,7 +40,7 @@ def summarise_bundle(bundle: Bundle) -> str:
         f"exported with {', '.join(f'{name} {number}' for name, number in origin.versions.items()) or 'unknown'}",
     ]
     for name, value in _flatten(description.evaluation):
-        lines.append(f"evaluation    {name} {value}")
+        lines.append(f"evaluation    {name} {f'{value:.4g}' if isinstance(value, float) else value}")
     return "\n".join(lines)
 
 

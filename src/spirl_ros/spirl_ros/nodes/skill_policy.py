@@ -306,7 +306,8 @@ class SkillPolicyNode(ManagedNode):
         if run.failure:
             self.get_logger().error(f"stopped after {len(run.results)} episodes: {run.failure}")
             if is_stopped:
-                self.get_logger().info("the service ~/start begins again")
+                service = self.resolve_service_name("~/start")
+                self.get_logger().info(f"Start on the web page, or the service {service}, begins again")
             if self._cancel_client.service_is_ready():
                 self._calls.call(self._cancel_client, Trigger.Request(), lambda _: None, self.now_s())
         if run.handover.late_skills:
