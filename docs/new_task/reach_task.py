@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot
 from spirl_ros.control.safety_filter import SafetyFilter
@@ -115,10 +116,11 @@ def main() -> None:
     parsed = parser.parse_args()
     method = "sac" if parsed.skills is None else "spirl"
     config = RlTrainingConfig(method=method, steps=parsed.steps, demos_in_replay=False, evaluate_every=2000)
-    with closing(make_training(config, parsed.skills, parsed.bundle)) as training:
+    with closing(make_training(config, parsed.skills, parsed.bundle)) as training, tqdm(total=config.steps) as bar:
         for report in training.run():
+            bar.update(report.step - bar.n)
             if report.is_evaluation:
-                print(f"step {report.step}: {report.ordered_mean:.2f} of {len(SUBTASKS)} in order", flush=True)
+                bar.write(f"step {report.step}: {report.ordered_mean:.2f} of {len(SUBTASKS)} in order")
 
 
 if __name__ == "__main__":
