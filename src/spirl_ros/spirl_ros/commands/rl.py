@@ -96,6 +96,8 @@ def run_train(parsed: argparse.Namespace) -> int:
                 if report.step and report.decisions > run.config.training.environments:
                     bar.initial = bar.n = report.step  # done by an earlier call: no part of this one's rate
             figures = {"recent": f"{report.recent:.2f}", "updates": str(report.updates)}
+            if report.step == 0 and run.config.training.demos_in_replay:
+                figures = {"updates on demonstrations": f"{report.updates} of {run.config.training.offline_updates}"}
             if evaluation is not None:
                 figures["mean action"] = f"{evaluation.ordered_mean:.2f}"
             if report.info is not None:
