@@ -321,6 +321,21 @@ def test_new_episode_begins_at_the_measured_positions():
     assert (arm.reports[0].outcome, arm.reports[0].message) == (Outcome.STOPPED, "the scene was reset")
 
 
+def test_skill_that_overtook_the_news_of_a_reset_is_kept_and_one_chosen_before_is_not():
+    for ahead_s, message in ((PERIOD_S, ""), (0.0, "the scene was reset")):
+        arm = begun(time_waits=True)
+        arm.measure()
+        begins_ns = round((arm.now_s + PERIOD_S) * 1e9)
+        observed_ns = round((arm.now_s + ahead_s) * 1e9)
+        arm.loop.execute(SkillRequest(np.array([0.1, 0.1]), observed_ns=observed_ns), arm.now_s)
+        assert arm.loop.is_ahead == (ahead_s > 0.0)
+        arm.loop.begin_episode("the scene was reset", begins_ns)
+        for _ in range(4):
+            arm.tick()
+        (report,) = arm.reports
+        assert (report.message, report.steps) == (message, 0 if message else 3)
+
+
 def test_states_from_the_past_are_refused_while_a_skill_is_under_way():
     arm = begun()
     arm.execute(0.1, 0.0)

@@ -12,7 +12,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from spirl_msgs.action import ExecuteSkill
 from spirl_msgs.msg import SafetyStatus, SkillStatus, TaskStatus
-from spirl_ros.nodes.messages import LATCHED_QOS
+from spirl_ros.nodes.messages import LATCHED_QOS, to_stamp
 
 EVERY_STATUS_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """A test on a busy machine must not miss any."""
@@ -49,9 +49,9 @@ class SkillGraph:
         # The first reasons are that nobody listens to the commands yet, and that there is no observation yet.
         client.wait_for(lambda: self.skills and not self.skills[-1].reason, "an executor that is ready")
 
-    def send(self, latent=()):
+    def send(self, latent=(), observed_ns: int = 0):
         """Send a goal and return its handle."""
-        goal = ExecuteSkill.Goal(latent=[float(value) for value in latent])
+        goal = ExecuteSkill.Goal(latent=[float(value) for value in latent], observed=to_stamp(observed_ns))
         future = self.action.send_goal_async(goal, lambda message: self.feedback.append(message.feedback))
         self.client.wait_for(future.done, "the goal's answer")
         handle = future.result()

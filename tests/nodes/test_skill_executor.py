@@ -19,7 +19,7 @@ from spirl_msgs.msg import Skill, SkillStatus
 from spirl_msgs.srv import LoadBundle, ResetScene
 from spirl_ros.control.skill_executor import SkillExecutor
 from spirl_ros.deployment.bundle import load_bundle
-from spirl_ros.nodes.messages import COMMAND_QOS
+from spirl_ros.nodes.messages import COMMAND_QOS, stamp_ns
 from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
 from spirl_ros.tasks.skill_environment import SkillEnvironment
 from tests.nodes.kitchen_bundle import HORIZON, write_kitchen_bundle
@@ -226,6 +226,27 @@ def test_skill_does_not_wait_for_ever_for_a_simulator_that_hangs_in_lockstep(cli
     assert result.outcome == ExecuteSkill.Result.STOPPED and "no new state for" in result.message
     assert result.steps == 1
     graph.wait_for_state(SkillStatus.LATCHED)
+
+
+def test_skill_chosen_after_a_reset_waits_in_lockstep_until_the_executor_has_heard_of_it(client, start_node, bundle):
+    """Training stood still when the executor learned of a reset a moment after the first skill of the new episode."""
+    graph = SkillGraph(client, start_node, bundle, "lockstep", lockstep_patience_s=2.0)
+    graph.execute((1.0, 1.0))
+    client.wait_for(lambda: graph.task[-1].step == HORIZON, "the first skill's last step")
+    sent, period_ns = len(graph.commands), 80_000_000
+    ahead_ns = stamp_ns(graph.task[-1].header.stamp) + period_ns
+    handle = graph.send((0.5, 0.5), ahead_ns)  # the moment that a reset will have
+    client.spin_for(0.5)
+    assert len(graph.commands) == sent
+    assert client.call(ResetScene, "reset_scene", ResetScene.Request(use_seed=True, seed=1)).success
+    result = graph.result(handle)
+    assert (result.outcome, result.steps) == (ExecuteSkill.Result.COMPLETED, HORIZON)
+    client.wait_for(lambda: (graph.task[-1].episode, graph.task[-1].step) == (2, HORIZON), "the new episode's steps")
+
+    never_ns = stamp_ns(graph.task[-1].header.stamp) + period_ns
+    result = graph.result(graph.send((0.5, 0.5), never_ns))
+    assert result.steps == 0 and "the observation that the skill was chosen on has not come for 2." in result.message
+    assert graph.execute((0.5, 0.5)).outcome == ExecuteSkill.Result.COMPLETED
 
 
 def test_executor_without_a_bundle_or_for_other_joints_ends_with_a_message(start_node, bundle) -> None:

@@ -106,6 +106,12 @@ class ControlLoop:
         return has_skill or is_moving or self.state is LoopState.BRAKING
 
     @property
+    def is_ahead(self) -> bool:
+        """Is the next skill chosen on an observation that has not come here yet, with none under way meanwhile."""
+        waiting = self._skills.waiting
+        return self._skills.current is None and waiting is not None and waiting.observed_ns > self.measured_ns
+
+    @property
     def is_moving(self) -> bool:
         """Did the last command ask for motion."""
         return self._motion.is_moving
@@ -223,9 +229,17 @@ class ControlLoop:
             )
         self._motion.reset(self._observation.joint_positions)
 
-    def begin_episode(self, reason: str) -> None:
-        """The scene was put back: the arm stands elsewhere now. Ends what is under way; a latch stays."""
-        self._skills.drop_waiting(Outcome.STOPPED, reason)
+    def begin_episode(self, reason: str, begins_ns: int | None = None) -> None:
+        """The scene was put back: the arm stands elsewhere now. Ends what is under way; a latch stays.
+
+        Args:
+            reason: why that ends.
+            begins_ns: stamp of the first observation afterwards [ns]. A skill chosen on that one or a later one has only
+                overtaken this news, and goes on waiting. None when that is not known.
+        """
+        waiting = self._skills.waiting
+        if waiting is None or begins_ns is None or waiting.observed_ns < begins_ns:
+            self._skills.drop_waiting(Outcome.STOPPED, reason)
         self._skills.end(Outcome.STOPPED, reason)
         if not self._motion.has_to_latch:
             self._motion.forget()

@@ -58,6 +58,8 @@ class LockstepPace:
         measured_ns = self._steps.loop.measured_ns
         if measured_ns < 0 or measured_ns == self._stepped_ns or self._task_ns < measured_ns:
             return
+        if self._steps.loop.is_ahead:
+            return  # Who chose the skill has heard of a reset, say, that is still on its way here.
         if self._awaits_answer:
             self._awaits_answer = False
             self._check_period(measured_ns - self._stepped_ns)
@@ -78,9 +80,13 @@ class LockstepPace:
     def watch(self) -> None:
         """What a silent simulator leaves undone; called ten times a second."""
         steps, loop, now_s = self._steps, self._steps.loop, time.monotonic()
+        silent_s = now_s - self._new_state_s
+        if loop.is_ahead and silent_s > self._config.lockstep_patience_s:
+            loop.cancel(f"the observation that the skill was chosen on has not come for {silent_s:.1f} s")
+            steps.step(self.time_s())
+            self._on_step()
         if loop.state is not LoopState.EXECUTING:
             return
-        silent_s = now_s - self._new_state_s
         if silent_s > self._config.lockstep_patience_s:
             loop.stop(f"no new state for {silent_s:.1f} s")
             # Without a state in between: the simulator may be there and only its states lost.

@@ -239,7 +239,7 @@ class SkillExecutorNode(ManagedNode):
     def _on_task_status(self, status: TaskStatus) -> None:
         with self._lock:
             if self._episode is not None and status.episode != self._episode:
-                self._loop.begin_episode("the scene was reset")
+                self._loop.begin_episode("the scene was reset", stamp_ns(status.header.stamp))
                 self._pace.begin_episode()
             elif self._task_step is not None and (status.episode, status.step) != self._task_step:
                 self._loop.add_step_result(status.reward, status.terminated, status.truncated)
