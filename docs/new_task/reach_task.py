@@ -1,7 +1,7 @@
 """A task of your own, to start from: an arm has to be at three places, one after the other. docs/new_task.md explains it."""
 
 import argparse
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +116,9 @@ def main() -> None:
     parsed = parser.parse_args()
     method = "sac" if parsed.skills is None else "spirl"
     config = RlTrainingConfig(method=method, steps=parsed.steps, demos_in_replay=False, evaluate_every=2000)
-    with closing(make_training(config, parsed.skills, parsed.bundle)) as training, tqdm(total=config.steps) as bar:
+    training = make_training(config, parsed.skills, parsed.bundle)
+    # Ctrl-C ends it: RlTraining.state is what a longer training would save.
+    with suppress(KeyboardInterrupt), closing(training), tqdm(total=config.steps) as bar:
         for report in training.run():
             bar.update(report.step - bar.n)
             if report.is_evaluation:

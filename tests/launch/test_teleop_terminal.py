@@ -2,9 +2,7 @@
 
 import os
 import pty
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +19,9 @@ from spirl_ros.commands.main import main
 from spirl_ros.demonstrations.storage import read_dataset
 from spirl_ros.shipped import shipped
 from spirl_ros.teleoperation.urdf_kinematics import UrdfKinematics
+from tests.launchers import launchers
 
-LAUNCHERS = [
-    pytest.param([sys.executable, "-m", "spirl_ros.commands.main", "up", "teleop", "viewer:=none"], id="spirl up"),
-    pytest.param(
-        ["ros2", "launch", "spirl_ros", "teleop.launch.py", "viewer:=none"],
-        id="ros2 launch",
-        marks=pytest.mark.skipif(shutil.which("ros2") is None, reason="the command ros2 is not installed here"),
-    ),
-]
+LAUNCHERS = launchers("teleop", "viewer:=none")
 
 
 class Terminal:

@@ -1,10 +1,8 @@
 """Nodes that are killed under a launcher: they are started again, nothing moves by itself, and services bring the graph back."""
 
 import os
-import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,15 +19,9 @@ from std_srvs.srv import Trigger
 from spirl_msgs.msg import SkillStatus, TrainingStatus
 from spirl_ros.nodes.messages import LATCHED_QOS
 from tests.commands.test_up import processes_of
+from tests.launchers import launchers
 
-LAUNCHERS = [
-    pytest.param([sys.executable, "-m", "spirl_ros.commands.main", "up", "{}"], id="spirl up"),
-    pytest.param(
-        ["ros2", "launch", "spirl_ros", "{}.launch.py"],
-        id="ros2 launch",
-        marks=pytest.mark.skipif(shutil.which("ros2") is None, reason="the command ros2 is not installed here"),
-    ),
-]
+LAUNCHERS = launchers("{}")
 PATIENCE_S = 90.0
 """For processes that import torch on a busy machine."""
 PARAMS = """
