@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import h5py
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from spirl_ros.demonstrations.dataset import dataset_digest
-from spirl_ros.demonstrations.storage import read_dataset, stored_digest, write_dataset
+from spirl_ros.demonstrations.storage import DATA_FILE, read_dataset, stored_digest, write_dataset
 from spirl_ros.errors import DatasetError
 from tests.demonstrations.small_dataset import METADATA, assert_same_episode, make_dataset
 
@@ -31,6 +32,25 @@ def test_episode_about_which_little_is_known_is_read_back(tmp_path):
     )
     write_dataset(tmp_path / "human", make_dataset(metadata=unknown))
     assert read_dataset(tmp_path / "human").episodes[0].metadata == replace(unknown, seed=0)
+
+
+def test_no_text_lies_where_hdf5_has_no_checksum_and_text_of_older_files_is_read(folder, tmp_path):
+    """Damage to text of variable length made HDF5 search for ever, in one of a thousand damaged files."""
+    expected = read_dataset(folder)
+    with h5py.File(folder / DATA_FILE) as file:
+        attributes = file["episode_0"].attrs
+        assert {attributes.get_id(name).dtype.kind for name in attributes} >= {"S"}
+        assert all(attributes.get_id(name).dtype.kind != "O" for name in attributes)
+        texts = dict(attributes)
+    older = tmp_path / "older"
+    shutil.copytree(folder, older)
+    with h5py.File(older / DATA_FILE, "r+") as file:
+        for name, value in texts.items():
+            if isinstance(value, np.ndarray) and value.dtype.kind == "S":
+                file["episode_0"].attrs[name] = np.array([entry.decode() for entry in value], h5py.string_dtype())
+            elif isinstance(value, bytes):
+                file["episode_0"].attrs[name] = value.decode()
+    assert_same_episode(read_dataset(older).episodes[0], expected.episodes[0])
 
 
 def test_minari_opens_the_folder(folder):

@@ -193,18 +193,24 @@ def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in nested.items():
         if isinstance(value, Mapping):
             flat |= _flatten(value, f"{prefix}{name}/")
-        elif isinstance(value, tuple) and (not value or isinstance(value[0], str)):
-            flat[f"{prefix}{name}"] = np.array(value, dtype=h5py.string_dtype())
+        elif isinstance(value, str) or (isinstance(value, tuple) and (not value or isinstance(value[0], str))):
+            flat[f"{prefix}{name}"] = _fixed_length(value)
         elif value is not None:
             flat[f"{prefix}{name}"] = value
     return flat
+
+
+def _fixed_length(text: str | tuple[str, ...]) -> np.ndarray:
+    """Text of a fixed length. HDF5 keeps other text where no checksum is, and damage there can make it search for ever."""
+    encoded = np.array(text.encode() if isinstance(text, str) else [entry.encode() for entry in text], dtype=bytes)
+    return encoded.astype(h5py.string_dtype(length=max(1, encoded.itemsize)))
 
 
 def _metadata_from(attributes: Mapping[str, Any]) -> EpisodeMetadata:
     values: dict[str, Any] = {"completed_at_step": {}, "operator_style": {}, "measurement_noise": {}}
     for path, value in attributes.items():
         name, _, entry = path.partition("/")
-        plain = tuple(value.tolist()) if isinstance(value, np.ndarray) else getattr(value, "item", lambda v=value: v)()
+        plain = tuple(map(_as_text, value.tolist())) if isinstance(value, np.ndarray) else _as_text(value)
         if entry:
             values.setdefault(name, {})[entry] = plain
         else:
@@ -217,6 +223,12 @@ def _metadata_from(attributes: Mapping[str, Any]) -> EpisodeMetadata:
         return EpisodeMetadata(**{name: value for name, value in values.items() if name in known})
     except TypeError as error:
         raise DatasetError(f"its attributes are {', '.join(map(str, attributes))}; {error}.") from error
+
+
+def _as_text(value: Any) -> Any:
+    """A plain value; text may be of fixed length, as bytes."""
+    plain = getattr(value, "item", lambda: value)()
+    return plain.decode() if isinstance(plain, bytes) else plain
 
 
 def _minari_metadata(name: str, dataset: Dataset, size_mb: float) -> dict[str, Any]:

@@ -48,7 +48,9 @@ def hdf5_written(path: Path) -> Iterator[h5py.File]:
     A disk that is full while HDF5 writes by itself ends the process: HDF5 cannot close the file then, and h5py 3.16
     crashes on it. A plain write fails with an OSError that can be told to the user.
     """
-    with h5py.File(path.name, "w", driver="core", backing_store=False, track_order=True) as file:
+    with h5py.File(
+        path.name, "w", driver="core", backing_store=False, track_order=True, libver=("v110", "v110")
+    ) as file:
         yield file
         file.flush()
         image = file.id.get_file_image()
