@@ -47,7 +47,7 @@ def test_no_text_lies_where_hdf5_has_no_checksum_and_text_of_older_files_is_read
     with h5py.File(older / DATA_FILE, "r+") as file:
         for name, value in texts.items():
             if isinstance(value, np.ndarray) and value.dtype.kind == "S":
-                file["episode_0"].attrs[name] = np.array([entry.decode() for entry in value], h5py.string_dtype())
+                file["episode_0"].attrs[name] = value.astype(h5py.string_dtype())
             elif isinstance(value, bytes):
                 file["episode_0"].attrs[name] = value.decode()
     assert_same_episode(read_dataset(older).episodes[0], expected.episodes[0])
