@@ -70,7 +70,7 @@ def write_report(reproduction: Reproduction, path: Path) -> list[Path]:
 
 def draw_learning_curves(variants: Sequence[tuple[Variant, Sequence[LearningCurve]]]) -> Figure:
     """Subtasks completed in order over control steps, mean of 20 episodes; a band of one standard deviation over seeds."""
-    figure = Figure(figsize=(8.0, 4.0), layout="constrained")
+    figure = Figure(figsize=(8.0, 4.8), layout="constrained")
     axes = figure.subplots()
     for variant, curves in variants:
         means = [(curve.steps[len(curve.steps) - len(curve.recent()) :], curve.recent()) for curve in curves]
@@ -81,7 +81,12 @@ def draw_learning_curves(variants: Sequence[tuple[Variant, Sequence[LearningCurv
         grid = np.linspace(first, last, 300)
         values = np.array([np.interp(grid, steps, recent) for steps, recent in means])
         mean, spread = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(len(grid))
-        (line,) = axes.plot(grid / 1000.0, mean, label=f"{variant.title} ({len(values)} seeds)", linewidth=1.4)
+        (line,) = axes.plot(
+            grid / 1000.0,
+            mean,
+            label=f"{variant.title} ({len(values)} {'seed' if len(values) == 1 else 'seeds'})",
+            linewidth=1.4,
+        )
         axes.fill_between(
             grid / 1000.0, mean - spread, mean + spread, color=line.get_color(), alpha=0.18, linewidth=0.0
         )
@@ -91,7 +96,7 @@ def draw_learning_curves(variants: Sequence[tuple[Variant, Sequence[LearningCurv
         ylim=(-0.05, 4.05),
         title="Learning the kitchen's target task: training episodes, mean of 20 and of seeds",
     )
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
