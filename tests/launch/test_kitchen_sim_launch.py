@@ -1,13 +1,14 @@
 """The launch file under ROS 2 launch itself: with launch_testing, and as a user types it."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.launchers import needs_ros2
 
 launch_testing = pytest.importorskip(
     "launch_testing", reason="ROS 2 launch is not installed here; its tests run with a full ROS 2 installation"
@@ -57,9 +58,6 @@ def test_graph_comes_up_acts_and_shuts_down_under_launch_testing(tmp_path: Path)
         timeout=120,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-
-
-needs_ros2 = pytest.mark.skipif(shutil.which("ros2") is None, reason="the command ros2 is not installed here")
 
 
 @needs_ros2

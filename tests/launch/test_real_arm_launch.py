@@ -1,7 +1,6 @@
 """The launch file of real arms under ROS 2 launch itself, with a stand-in for the hardware."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +13,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 from spirl_ros.arms.robot_configuration import read_robot
+from tests.launchers import needs_ros2
 from tests.nodes.arm_bundle import write_arm_bundle
 
 DOMAIN_ID = str(20 + (os.getpid() + 40) % 80)
@@ -50,7 +50,7 @@ def test_skills_run_on_the_stand_in_under_launch_testing(tmp_path: Path, robot: 
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.skipif(shutil.which("ros2") is None, reason="the command ros2 is not installed here")
+@needs_ros2
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -1,7 +1,6 @@
 """The launch file of the recorder, under ROS 2 launch itself, beside the kitchen's."""
 
 import os
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -11,7 +10,9 @@ import pytest
 pytest.importorskip("launch", reason="ROS 2 launch is not installed here; its tests run with a full ROS 2 installation")
 pytest.importorskip("mujoco")
 
-pytestmark = pytest.mark.skipif(shutil.which("ros2") is None, reason="the command ros2 is not installed here")
+from tests.launchers import needs_ros2
+
+pytestmark = needs_ros2
 
 
 def launch(tmp_path: Path, file: str, *arguments: str) -> subprocess.Popen:

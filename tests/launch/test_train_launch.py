@@ -1,7 +1,6 @@
 """The launch file that trains, under ROS 2 launch itself: a budget to its end, and on from there."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,10 +13,11 @@ pytest.importorskip("mujoco")
 
 from spirl_ros.rl.run import RlRun
 from tests.commands.test_export import make_run
+from tests.launchers import needs_ros2
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("ros2") is None, reason="the command ros2 is not installed here"),
+    needs_ros2,
 ]
 SETTINGS = "steps=500 batch_size=8 critic_hidden=8 critic_layers=1 offline_updates=0 demos_in_replay=false"
 
