@@ -4,6 +4,7 @@ import pytest
 
 from spirl_ros.errors import RecordingError
 from spirl_ros.recording.bag_recovery import recover
+from spirl_ros.recording.disk_guard import RESERVE_BYTES
 from spirl_ros.recording.episode_recorder import EpisodeRecorder, EpisodeRecorderConfig
 from spirl_ros.recording.recording_folder import RecordingFolder
 from tests.recording.small_bag import TOPICS, message
@@ -62,9 +63,18 @@ def test_what_does_not_fit_the_state_is_refused(folder) -> None:
     recorder.close()
 
 
+def test_disk_that_an_episodes_own_reserve_would_fill_refuses_to_start(folder, monkeypatch) -> None:
+    """An episode was once begun that had to end at its first flush."""
+    monkeypatch.setattr("spirl_ros.recording.disk_guard.free_bytes", lambda path: 1000 + RESERVE_BYTES - 1)
+    recorder = EpisodeRecorder(folder, EpisodeRecorderConfig(min_free_bytes=1000))
+    with pytest.raises(RecordingError, match="expected at least 2.1 MB"):
+        recorder.start(TOPICS, {}).result()
+    recorder.close()
+
+
 def test_short_disk_refuses_to_start(folder) -> None:
     recorder = EpisodeRecorder(folder, EpisodeRecorderConfig(min_free_bytes=10**18))
-    with pytest.raises(RecordingError, match="expected at least 1000000000000.0 MB"):
+    with pytest.raises(RecordingError, match="expected at least 1000000000002.1 MB"):
         recorder.start(TOPICS, {}).result()
     recorder.close()
     assert [path.name for path in folder.path.iterdir()] == [".lock"]

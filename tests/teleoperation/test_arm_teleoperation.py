@@ -11,7 +11,7 @@ from spirl_ros.tasks.kitchen.environment import KitchenEnvironment
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperationConfig, TeleoperationStep
 from spirl_ros.teleoperation.kitchen_arm import KitchenArm
-from spirl_ros.teleoperation.tool_velocity import ToolVelocity
+from spirl_ros.teleoperation.tool_velocity import DeadMan, ToolVelocity
 
 SCENE = load_kitchen_scene()
 
@@ -104,12 +104,28 @@ def test_speed_scale_changes_the_speed_within_bounds(person: Person) -> None:
         assert person.teleoperation.speed_scale == scale
 
 
-def test_device_that_asks_for_too_much_gets_the_largest_speed(person: Person) -> None:
+@pytest.mark.parametrize("speed_scale", [0.5, 1.0, 2.0])
+def test_device_that_asks_for_too_much_gets_the_speed_that_is_set(person: Person, speed_scale: float) -> None:
+    """Twists once moved a real arm, which begins at a quarter of the speed, at twice the full one."""
+    person.teleoperation.speed_scale = speed_scale
     before = person.tool.position
     for _ in range(5):
         person.teleoperation.dead_man.ask(ToolVelocity(np.array([0.0, 50.0, 0.0]), np.zeros(3)), person.now_s, 0.1)
         person.steer(None, 1)
-    assert 0.05 < person.tool.position[1] - before[1] < 0.4 * 5 * CONTROL_PERIOD_S
+    full = speed_scale * 0.2 * 5 * CONTROL_PERIOD_S
+    assert 0.5 * full < person.tool.position[1] - before[1] < 1.1 * full
+
+
+def test_velocity_is_acted_on_until_it_is_too_old_and_no_longer() -> None:
+    dead_man = DeadMan()
+    velocity = ToolVelocity(np.array([0.1, 0.0, 0.0]), np.zeros(3))
+    assert dead_man.velocity(0.0) is None
+    dead_man.ask(velocity, now_s=5.0, timeout_s=0.1)
+    assert dead_man.velocity(5.0999) is velocity
+    assert dead_man.velocity(5.1001) is None
+    dead_man.ask(velocity, now_s=6.0, timeout_s=0.1)
+    dead_man.release()
+    assert dead_man.velocity(6.0) is None
 
 
 def test_gripper_follows(person: Person) -> None:

@@ -69,6 +69,7 @@ def test_message_that_does_not_fit_the_layout_is_refused(gamepad: Gamepad, bad_a
 def test_every_layout_offers_the_same_requests() -> None:
     offered = [{request for _, request in layout.buttons} for layout in LAYOUTS.values()]
     assert all(requests == offered[0] for requests in offered)
+    assert {Request.FASTER, Request.SLOWER, Request.STOP} < offered[0]
 
 
 @pytest.mark.parametrize(("name", "told"), [("xbox", "hold LB to move"), ("dualshock", "triangle success")])

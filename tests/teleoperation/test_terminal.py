@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from spirl_ros.errors import ConfigError
+from spirl_ros.teleoperation.keyboard import SHORT_HELP
 from spirl_ros.teleoperation.terminal import TERMINAL_VARIABLE, Terminal, terminal_path
 
 
@@ -63,7 +64,7 @@ def test_terminal_is_as_before_after_closing(ends) -> None:
     person, program, path = ends
     before = termios.tcgetattr(program)
     terminal = Terminal(path)
-    terminal.show_status("moving")
+    terminal.show_status("moving", "w ahead")
     assert "moving" in shown(person, "moving")
     assert termios.tcgetattr(program) != before
     terminal.close()
@@ -77,7 +78,7 @@ def test_terminal_is_as_before_when_the_process_is_killed(ends) -> None:
     before = termios.tcgetattr(program)
     code = (
         "import sys, time; from spirl_ros.teleoperation.terminal import Terminal; "
-        "terminal = Terminal(sys.argv[1]); terminal.show_status('moving'); time.sleep(60)"
+        "terminal = Terminal(sys.argv[1]); terminal.show_status('moving', 'w ahead'); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, path])
     assert "moving" in shown(person, "moving", deadline_s=20.0)
@@ -89,11 +90,15 @@ def test_terminal_is_as_before_when_the_process_is_killed(ends) -> None:
         time.sleep(0.02)
 
 
-def test_status_line_is_cut_to_the_width(ends) -> None:
+def test_bottom_lines_are_cut_to_the_width_and_what_the_keys_do_is_always_in_sight(ends) -> None:
+    """It once stood at the end of the one line, behind what a narrow terminal shows."""
     person, _, path = ends
     terminal = Terminal(path)
-    terminal.show_status("x" * 500)
-    assert shown(person, deadline_s=0.3).count("x") == 79
+    terminal.show_status("x" * 500, SHORT_HELP)
+    screen = shown(person, deadline_s=0.3)
+    assert screen.count("x") == 79
+    assert SHORT_HELP in screen
+    assert "\x1b[1;22r" in screen  # the lines above them scroll
     terminal.close()
 
 

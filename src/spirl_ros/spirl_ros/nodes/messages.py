@@ -242,16 +242,29 @@ def from_skill_status(message: SkillStatus) -> ExecutorMoment:
     )
 
 
-def to_tool_velocity(message: TwistStamped, world_frame: str, tool_frame: str) -> ToolVelocity:
-    """A checked velocity of the tool; raises CommandError for another frame or values that are not finite."""
+def to_tool_velocity(
+    message: TwistStamped, *, world_frame: str, tool_frame: str, operator_frame: str, operator_axes: np.ndarray
+) -> ToolVelocity:
+    """A checked velocity of the tool; raises CommandError for another frame or values that are not finite.
+
+    Args:
+        message: along the axes of one of the three frames, an empty one meaning the world's.
+        world_frame: name of the world's.
+        tool_frame: name of the tool's.
+        operator_frame: name of the person's: x ahead, y left, z up (REP 103).
+        operator_axes: (3, 3); columns are right, ahead and up of the person, in the world's axes.
+    """
     frame, twist = message.header.frame_id, message.twist
-    if frame not in ("", world_frame, tool_frame):
-        raise CommandError(f"frame_id is '{frame}', expected {world_frame} (or empty), or {tool_frame}.")
-    return ToolVelocity(
-        np.array([twist.linear.x, twist.linear.y, twist.linear.z]),
-        np.array([twist.angular.x, twist.angular.y, twist.angular.z]),
-        is_in_tool_frame=frame == tool_frame,
-    )
+    if frame not in ("", world_frame, tool_frame, operator_frame):
+        known = f"{world_frame} (or empty), {tool_frame}, or {operator_frame}"
+        raise CommandError(f"frame_id is '{frame}', expected {known}.")
+    linear = np.array([twist.linear.x, twist.linear.y, twist.linear.z])
+    angular = np.array([twist.angular.x, twist.angular.y, twist.angular.z])
+    if frame == operator_frame:
+        right, ahead, up = operator_axes.T
+        to_world = np.column_stack((ahead, -right, up))
+        linear, angular = to_world @ linear, to_world @ angular
+    return ToolVelocity(linear, angular, is_in_tool_frame=frame == tool_frame)
 
 
 def from_joint_trajectory(

@@ -42,7 +42,7 @@ POLL_PERIOD_S = 0.02
 HELD_UP_S = 0.25
 """A process that reads no keys for so long was held up; what was sent meanwhile arrives within as long after it [s]."""
 STATUS_PERIOD_S = 0.2
-"""How often the status line is drawn [s]."""
+"""How often the bottom lines are drawn [s]."""
 ANSWER_S = 10.0
 """How long an answer of a service may take [s]."""
 NEWEST_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -297,7 +297,13 @@ class Teleop(ManagedNode):
         if not self.is_active or self._teleoperation is None:
             return
         try:
-            velocity = to_tool_velocity(message, self._config.world_frame, self._config.tool_frame)
+            velocity = to_tool_velocity(
+                message,
+                world_frame=self._config.world_frame,
+                tool_frame=self._config.tool_frame,
+                operator_frame=self._config.operator_frame,
+                operator_axes=self._teleoperation.operator_axes,
+            )
         except CommandError as error:
             self.get_logger().error(f"twist ignored: {error}", throttle_duration_sec=1.0)
             return
@@ -337,7 +343,7 @@ class Teleop(ManagedNode):
                 elif asked is not None:
                     self._do(asked)
             if now_s > self._drawn_s + STATUS_PERIOD_S:
-                self._terminal.show_status(self._status_line())
+                self._terminal.show_status(self._status_line(), SHORT_HELP)
                 self._drawn_s = now_s
         self._calls.poll(now_s)
         if self._teleoperation is not None:
@@ -448,7 +454,7 @@ class Teleop(ManagedNode):
     def _status_line(self) -> str:
         """What matters most first: a narrow terminal cuts the end."""
         if self._teleoperation is None:
-            return f"{self._waits_for} | h help  q quit"
+            return f"{self._waits_for} | q quit"
         steps = self._steps
         safety = "" if steps.state is SafetyState.PASSED else steps.state.name
         gripper = "open" if self._teleoperation.is_gripper_open else "closed"
@@ -466,7 +472,6 @@ class Teleop(ManagedNode):
             ),
             f"speed {100.0 * self._teleoperation.speed_scale:.0f} %",
             gripper if self._robot is None else "",
-            SHORT_HELP,
         ]
         return " | ".join(part for part in parts if part)
 

@@ -46,7 +46,7 @@ class TeleopConfig:
     )
     facing_deg: float = parameter(
         0.0,
-        "where the person looks, for the keys' right and ahead: counter-clockwise from where the arm looks, 180 for somebody "
+        "where the person looks, for right and ahead of keys, gamepad and twists of operator_frame: counter-clockwise from where the arm looks, 180 for somebody "
         "who stands before it [degrees]",
         minimum=-180.0,
         maximum=180.0,
@@ -56,9 +56,17 @@ class TeleopConfig:
         "frame_id of twists along the axes of the world, which is the URDF's root link; an empty one means the same",
     )
     tool_frame: str = parameter("tool", "frame_id of twists along the tool's axes")
+    operator_frame: str = parameter(
+        "operator", "frame_id of twists along the person's axes, see facing_deg: x ahead, y left, z up"
+    )
     linear_speed_m_s: float = parameter(0.2, "speed of the tool at speed 100 % [m/s]", minimum=0.01, maximum=1.0)
     angular_speed_rad_s: float = parameter(0.8, "turning speed at speed 100 % [rad/s]", minimum=0.05, maximum=4.0)
-    speed: float = parameter(1.0, "speed of keyboard and gamepad to begin with, 1 is 100 %", minimum=0.1, maximum=2.0)
+    speed: float = parameter(
+        1.0,
+        "speed of keys and gamepad to begin with, and the most that twists reach; 1 is 100 %",
+        minimum=0.1,
+        maximum=2.0,
+    )
     max_age_s: float = parameter(
         0.0,
         "joint states older than this hold, then brake [s]; 0 for what the arm's configuration says, 0.25 in the kitchen",

@@ -16,11 +16,11 @@ def free_bytes(folder: Path) -> int:
 
 
 def require_free(folder: Path, min_free_bytes: int) -> None:
-    """Raise RecordingError when less than `min_free_bytes` are free."""
-    free = free_bytes(folder)
-    if free < min_free_bytes:
+    """Raise RecordingError when less than `min_free_bytes` would be free once an episode has taken its reserve."""
+    free, needed = free_bytes(folder), min_free_bytes + RESERVE_BYTES
+    if free < needed:
         raise RecordingError(
-            f"the disk of {folder} has {free / 1e6:.1f} MB free, expected at least {min_free_bytes / 1e6:.1f} MB. "
+            f"the disk of {folder} has {free / 1e6:.1f} MB free, expected at least {needed / 1e6:.1f} MB. "
             "Free some space, choose another folder, or lower min_free_mb."
         )
 

@@ -115,10 +115,12 @@ class ArmTeleoperation:
         self._filter = SafetyFilter(arm.limits, arm.control_period_s, config.max_age_s)
         cosine, sine = np.cos(config.facing_rad), np.sin(config.facing_rad)
         turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
-        self._operator_axes = turn @ arm.operator_axes
+        self.operator_axes = turn @ arm.operator_axes
+        """(3, 3); columns are right, ahead and up of the person, in the world's axes."""
         self.dead_man = DeadMan()
         """Takes what the devices ask for."""
         self.speed_scale = 1.0
+        """Of the speeds of the configuration; no device moves the tool faster."""
         self.is_gripper_open = True
 
     @property
@@ -168,7 +170,7 @@ class ArmTeleoperation:
         linear = direction[:3] / max(1.0, float(np.linalg.norm(direction[:3])))
         angular = direction[3:] / max(1.0, float(np.linalg.norm(direction[3:])))
         if not is_in_tool_frame:
-            linear, angular = self._operator_axes @ linear, self._operator_axes @ angular
+            linear, angular = self.operator_axes @ linear, self.operator_axes @ angular
         return ToolVelocity(
             linear * self._config.linear_speed_m_s * self.speed_scale,
             angular * self._config.angular_speed_rad_s * self.speed_scale,
@@ -239,11 +241,11 @@ class ArmTeleoperation:
         return motion
 
     def _within_speed(self, velocity: np.ndarray) -> np.ndarray:
-        """The velocity (6,), shortened to the largest speeds; devices with a velocity of their own may ask for more."""
+        """The velocity (6,), shortened to the speeds that are set; devices with a velocity of their own may ask for more."""
         shortened = velocity.copy()
         for part, speed in (
             (slice(3), self._config.linear_speed_m_s),
             (slice(3, 6), self._config.angular_speed_rad_s),
         ):
-            shortened[part] *= min(1.0, speed * _FASTEST_SCALE / max(float(np.linalg.norm(velocity[part])), 1e-12))
+            shortened[part] *= min(1.0, speed * self.speed_scale / max(float(np.linalg.norm(velocity[part])), 1e-12))
         return shortened

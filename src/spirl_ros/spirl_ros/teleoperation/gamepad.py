@@ -30,16 +30,18 @@ class GamepadLayout:
         (6, Request.DISCARD_RECORDING),
         (7, Request.START_RECORDING),
         (8, Request.RESET_SCENE),
+        (9, Request.SLOWER),
+        (10, Request.FASTER),
     )
     """Button and what pressing it asks for."""
     dead_zone: float = 0.1
     """Deflection of a stick that counts as none."""
-    names: tuple[str, ...] = ("A", "B", "X", "Y", "LB", "RB", "back", "start", "guide")
+    names: tuple[str, ...] = ("A", "B", "X", "Y", "LB", "RB", "back", "start", "guide", "LS", "RS")
     """What is printed on the buttons, by their numbers."""
 
     @property
     def help(self) -> str:
-        """What sticks and buttons do, in two lines."""
+        """What sticks and buttons do."""
         actions = "  ".join(f"{self.names[button]} {_ACTIONS[request]}" for button, request in self.buttons)
         return (
             f"gamepad hold {self.names[self.dead_man]} to move: left stick ahead, back, left, right; right stick up, down and "
@@ -56,6 +58,8 @@ _ACTIONS = {
     Request.DISCARD_RECORDING: "discard",
     Request.RESET_SCENE: "reset",
     Request.RELEASE_LATCH: "release the latch",
+    Request.SLOWER: "slower",
+    Request.FASTER: "faster",
 }
 
 
@@ -71,8 +75,10 @@ LAYOUTS = {
             (8, Request.DISCARD_RECORDING),
             (9, Request.START_RECORDING),
             (10, Request.RESET_SCENE),
+            (11, Request.SLOWER),
+            (12, Request.FASTER),
         ),
-        names=("cross", "circle", "triangle", "square", "L1", "R1", "L2", "R2", "share", "options", "PS"),
+        names=("cross", "circle", "triangle", "square", "L1", "R1", "L2", "R2", "share", "options", "PS", "L3", "R3"),
     ),
 }
 """Layouts by the name of the parameter `gamepad`, as Linux numbers them."""

@@ -56,15 +56,20 @@ REQUESTS = {
 }
 """What other keys ask for."""
 
-SHORT_HELP = "w/s a/d r/f move  i/k u/o j/l turn  g grip  space stop  +/- speed"
+SHORT_HELP = "w/s a/d r/f move  i/k j/l u/o turn  g gripper  space stop  +/- speed  h help"
+"""Always in sight; fits a terminal of 80 columns."""
 
 HELP = """\
-move    w / s ahead, back     a / d left, right     r / f up, down     (or arrows, page up and page down)
+move    w / s ahead, back     a / d left, right     r / f up, down
+        or the arrows, page up and page down
 turn    i / k nose up, down   j / l left, right     u / o roll
-        hold a key to keep moving: one press is one short step, and letting go brakes
-tool    g open or close the gripper       space stop       + / - faster, slower
-episode t start recording   y finish as success   n finish as failure   x discard   b reset the scene
-other   c release the safety latch   h this help   q quit (Ctrl-C ends the whole graph)"""
+        hold a key to keep moving: a press is a short step, letting go brakes
+tool    g open or close the gripper   space stop   + / - faster, slower
+episode t start recording   y finish as success   n finish as failure
+        x discard   b reset the scene
+other   c release the safety latch   h this help
+        q quit (Ctrl-C ends the whole graph)"""
+"""All keys, for a terminal of 80 columns."""
 
 
 def direction(key: str) -> np.ndarray | None:
@@ -99,7 +104,7 @@ def next_keys(
         keys.append("b reset the scene")
     elif not has_ended:
         keys += ["t record"] * has_recorder + ["b reset"] * has_reset
-    return "  ".join([*keys, "h help  q quit"])
+    return "  ".join([*keys, "q quit"])
 
 
 def split_keys(text: str) -> tuple[list[str], str]:

@@ -1,4 +1,4 @@
-"""The terminal that a person sits at: keys one by one, a status line at the bottom, and everything as before at the end."""
+"""The terminal that a person sits at: keys one by one, two lines at the bottom, and everything as before at the end."""
 
 import os
 import shutil
@@ -14,7 +14,8 @@ TERMINAL_VARIABLE = "SPIRL_TERMINAL"
 """Environment variable with the path of the launcher's terminal: nodes are started without one."""
 
 _KEEP_CURSOR, _BACK_TO_CURSOR, _WHOLE_SCREEN = "\x1b7", "\x1b8", "\x1b[r"
-_GUARD = 'cat >/dev/null; stty "$1" <"$2"; printf "\\0337\\033[r\\033[%s;1H\\033[2K\\0338" "$3" >"$2"'
+_GUARD = 'cat >/dev/null; stty "$1" <"$2"; printf "\\0337\\033[r\\033[%s;1H\\033[J\\0338" "$3" >"$2"'
+_BOTTOM_LINES = 2
 
 
 def terminal_environment() -> dict[str, str]:
@@ -30,7 +31,7 @@ def terminal_path() -> str | None:
 
 
 class Terminal:
-    """Reads keys without waiting for a line's end and shows a status line below everybody's output.
+    """Reads keys without waiting for a line's end and shows two lines below everybody's output.
 
     Signals (Ctrl-C) stay as they are. A guard process gives the terminal back even when this process is killed.
     """
@@ -53,7 +54,7 @@ class Terminal:
         self._rows = 0
         settings = subprocess.run(["stty", "-g"], stdin=self._file, capture_output=True, text=True, check=True)
         self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD, "sh", settings.stdout.strip(), path, str(self._size().lines)],
+            ["/bin/sh", "-c", _GUARD, "sh", settings.stdout.strip(), path, str(self._first_row(self._size()))],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -70,18 +71,21 @@ class Terminal:
         keys, self._pending = split_keys(self._pending + data.decode(errors="ignore"))
         return keys
 
-    def show_status(self, text: str) -> None:
-        """Draw the bottom line anew, cut to the terminal's width."""
+    def show_status(self, status: str, keys: str) -> None:
+        """Draw the bottom lines anew, cut to the terminal's width: what is going on, and what the keys do."""
         size = self._size()
         output = ""
-        if size.lines != self._rows:  # also after a change of size: keep the last row out of the scrolling
-            output += f"\n{_KEEP_CURSOR}\x1b[1;{size.lines - 1}r{_BACK_TO_CURSOR}\x1b[1A"
+        row = self._first_row(size)
+        if size.lines != self._rows:  # also after a change of size: keep the last rows out of the scrolling
+            output += "\n" * _BOTTOM_LINES + f"{_KEEP_CURSOR}\x1b[1;{row - 1}r{_BACK_TO_CURSOR}\x1b[{_BOTTOM_LINES}A"
             self._rows = size.lines
-        shown = text[: size.columns - 1]
-        self._write(f"{output}{_KEEP_CURSOR}\x1b[{size.lines};1H\x1b[2K\x1b[7m{shown}\x1b[0m{_BACK_TO_CURSOR}")
+        output += _KEEP_CURSOR
+        for line, text in enumerate((status, keys)):
+            output += f"\x1b[{row + line};1H\x1b[2K\x1b[7m{text[: size.columns - 1]}\x1b[0m"
+        self._write(output + _BACK_TO_CURSOR)
 
     def print(self, text: str) -> None:
-        """Write lines above the status line."""
+        """Write lines above the bottom ones."""
         self._write(text.rstrip("\n") + "\n")
 
     def close(self) -> None:
@@ -89,7 +93,8 @@ class Terminal:
         if self._file < 0:
             return
         if self._rows:
-            self._write(f"{_KEEP_CURSOR}{_WHOLE_SCREEN}\x1b[{self._rows};1H\x1b[2K{_BACK_TO_CURSOR}")
+            row = self._rows - _BOTTOM_LINES + 1
+            self._write(f"{_KEEP_CURSOR}{_WHOLE_SCREEN}\x1b[{row};1H\x1b[J{_BACK_TO_CURSOR}")
         termios.tcsetattr(self._file, termios.TCSADRAIN, self._before)
         os.close(self._file)
         self._file = -1
@@ -97,12 +102,17 @@ class Terminal:
         self._guard.stdin.close()
         self._guard.wait()
 
+    @staticmethod
+    def _first_row(size: os.terminal_size) -> int:
+        """Of the bottom lines."""
+        return size.lines - _BOTTOM_LINES + 1
+
     def _size(self) -> os.terminal_size:
         try:
             size = os.get_terminal_size(self._file)
         except OSError:
             size = os.terminal_size((0, 0))
-        return size if min(size) > 1 else shutil.get_terminal_size()
+        return size if min(size) > _BOTTOM_LINES else shutil.get_terminal_size()
 
     def _write(self, text: str) -> None:
         try:
