@@ -11,6 +11,7 @@ import pytest
 from spirl_ros.commands.main import main
 from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.demonstrations.episode import EpisodeMetadata
 from spirl_ros.demonstrations.storage import read_dataset, write_dataset
 from spirl_ros.errors import ConfigError, DatasetError
 from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
@@ -117,6 +118,73 @@ def test_dataset_of_another_task_is_refused(folder, tmp_path, capsys, command):
         "Choose a dataset of that task, or ask for 'slide_cabinet,kettle'.\n"
     )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def arm_folder(tmp_path):
+    """As `import --robot ur5e` makes it of an arm with two joints."""
+    names = ("shoulder_pan_joint", "elbow_joint")
+    metadata = EpisodeMetadata((), "ann", 20.0, names, names, ("rad", "rad"), 1.0)
+    write_dataset(tmp_path / "arm", Dataset((make_episode(40, 0, metadata),), "press", {"robot": "ur5e"}))
+    return tmp_path / "arm"
+
+
+ONLY_FOR_THE_KITCHEN = [
+    (["export", "--format", "d4rl", "--out", "OUT"], r"D4RL's schema .* Export with --format lerobot"),
+    (["export", "--format", "bag", "--out", "OUT"], r"bags of the kitchen .* Export with --format lerobot"),
+    (["replay"], r"The simulator has only the kitchen. Choose a dataset of the kitchen, or .*docs/real_arms.md"),
+    (["replay", "--task", "press"], r"The simulator has only the kitchen. Choose a dataset"),
+]
+
+
+@pytest.mark.parametrize(("command", "advice"), ONLY_FOR_THE_KITCHEN, ids=lambda value: "_".join(value[:3:2]))
+def test_dataset_of_an_arm_is_named_where_only_the_kitchen_will_do(arm_folder, tmp_path, capsys, command, advice):
+    """Replay asked for task 'press' and, given that, said that there is no such task; exports did not name the dataset."""
+    name, *options = command
+    out = str(tmp_path / "out")
+    assert main(["demos", name, str(arm_folder), *[out if o == "OUT" else o for o in options]]) == 2
+    error = capsys.readouterr().err
+    assert re.fullmatch(
+        rf"error: {arm_folder} was recorded on ur5e: observation_names is shoulder_pan_joint, elbow_joint, "
+        rf"but the simulated kitchen has panda0_joint1, .*\. .*{advice}.*\n",
+        error,
+    ), error
+    assert [path.name for path in tmp_path.iterdir()] == ["arm"]
+
+
+def test_what_is_advised_for_a_dataset_of_an_arm_works(arm_folder, tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    assert main(["demos", "export", str(arm_folder), "--format", "lerobot", "--out", str(tmp_path / "lerobot")]) == 0
+    command = ["demos", "import", str(arm_folder), "--out", str(tmp_path / "copy")]
+    assert main(command) == 2
+    assert "or ask for 'press'" in capsys.readouterr().err
+    assert main([*command, "--task", "press"]) == 0
+    assert read_dataset(tmp_path / "copy").task == "press"
+
+
+def test_of_an_arm_some_pictures_are_drawn_and_the_others_are_named(arm_folder, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    plots = tmp_path / "plots"
+    assert main(["demos", "plot", str(arm_folder), "--out", str(plots)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.split() == [f"{plots}/episode_lengths.png", f"{plots}/actions.png"]
+    assert printed.err == (
+        f"left out: subtasks, tool_paths. Only the kitchen has them; {arm_folder} is of another robot.\n"
+    )
+
+
+def test_refused_bag_keeps_its_bytes(folder, tmp_path, capsys):
+    pytest.importorskip("spirl_msgs", reason="definitions of our messages come from the workspace: make setup")
+    bags = tmp_path / "bags"
+    assert main(["demos", "export", str(folder), "--format", "bag", "--out", str(bags)]) == 0
+    capsys.readouterr()
+    bad = bags / "episode_000002" / "episode_000002_0.mcap"
+    bad.write_bytes(bad.read_bytes()[:-100])
+    before = {path: path.read_bytes() for path in bags.rglob("*") if path.is_file()}
+    assert main(["demos", "import", str(bags), "--out", str(tmp_path / "out")]) == 2
+    assert re.fullmatch(rf"error: {bad} is truncated or damaged: .*--keep-truncated\.\n", capsys.readouterr().err)
+    assert {path: path.read_bytes() for path in bags.rglob("*") if path.is_file()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bags", "data"]
 
 
 def test_who_trains_says_for_which_task(folder):

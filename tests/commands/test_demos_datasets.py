@@ -1,9 +1,13 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from spirl_ros.commands.main import main
-from spirl_ros.demonstrations.storage import read_dataset
+from spirl_ros.demonstrations.collection import kitchen_metadata
+from spirl_ros.demonstrations.storage import read_dataset, write_dataset
+from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from tests.demonstrations.small_dataset import make_dataset
 
 
 def test_dataset_is_collected_looked_at_exported_and_imported(tmp_path, capsys):
@@ -41,6 +45,22 @@ def test_dataset_is_replayed_plotted_and_exported_to_lerobot(tmp_path, capsys):
     assert capsys.readouterr().out.split() == [str(path) for path in sorted_by_age(tmp_path / "plots")]
     assert main(["demos", "export", folder, "--format", "lerobot", "--out", str(tmp_path / "lerobot")]) == 0
     assert f"1 episodes with {steps} steps" in capsys.readouterr().out
+
+
+def test_info_names_the_format_of_what_it_read(tmp_path, capsys):
+    """It called a folder of bags a dataset of Minari, and a single bag a file of D4RL."""
+    pytest.importorskip("spirl_msgs", reason="definitions of our messages come from the workspace: make setup")
+    metadata = replace(kitchen_metadata(load_kitchen_scene()), operator="scripted")
+    folder, file, bags = (tmp_path / name for name in ("data", "data.hdf5", "bags"))
+    write_dataset(folder, make_dataset((4, 6), metadata))
+    assert main(["demos", "export", str(folder), "--format", "d4rl", "--out", str(file)]) == 0
+    assert main(["demos", "export", str(folder), "--format", "bag", "--out", str(bags)]) == 0
+    first = bags / "episode_000001"
+    sources = {folder: "minari", file: "d4rl", bags: "bag", first: "bag", first / "episode_000001_0.mcap": "bag"}
+    for source, layout in sources.items():
+        capsys.readouterr()
+        assert main(["demos", "info", str(source), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["layout"] == layout
 
 
 def sorted_by_age(folder):

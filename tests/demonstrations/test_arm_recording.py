@@ -97,7 +97,11 @@ def test_what_does_not_fit_the_arm_is_told(tmp_path) -> None:
             {"names": [f"other_{n}" for n in ROBOT.limits.joint_names]},
             "message 0 on joint_states: .* lacks .*another arm",
         ),
-        ("nan", {"positions": unmeasured}, "message 7 on joint_states: elbow_joint is not finite"),
+        (
+            "nan",
+            {"positions": unmeasured},
+            "message 7 on joint_states: elbow_joint is not finite. Expected a finite position of every joint",
+        ),
         ("gap", {"times_s": times_s[gap], "positions": positions[gap]}, "no message on joint_states for 0.2.0 s, 0.3"),
         ("short", {"times_s": times_s[:3], "positions": positions[:3]}, "lasts 0.020 s, expected at least 0.050 s"),
         (

@@ -1,9 +1,12 @@
 """Bags in and out: the same numbers, and every bad bag told."""
 
+import json
+import re
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 import yaml
@@ -15,12 +18,15 @@ from spirl_ros.demonstrations.bag_export import write_bags
 from spirl_ros.demonstrations.bag_import import import_bags
 from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.demonstrations.operator_style import DEFAULT_STYLE, OperatorStyle
+from spirl_ros.demonstrations.self_descriptions import describe_simulator, describe_style
 from spirl_ros.demonstrations.sources import read_source
 from spirl_ros.errors import DatasetError
 from spirl_ros.recording.bag_metadata import BagTopic
 from spirl_ros.recording.bag_reader import BagFile
 from spirl_ros.recording.bag_writer import BagWriter, RawMessage
 from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.tasks.kitchen.simulation import MeasurementNoise
 from tests.demonstrations.small_dataset import make_dataset, make_episode
 
 METADATA = replace(
@@ -31,7 +37,7 @@ METADATA = replace(
 )
 
 
-def kitchen_dataset(lengths=(4, 6), **changes) -> Dataset:
+def kitchen_dataset(lengths=(4, 6), metadata=METADATA, **changes) -> Dataset:
     """Around the middle of every joint's range, where no command is cut short by a limit."""
     scene = load_kitchen_scene()
     middle = (scene.position_lower + scene.position_upper) / 2
@@ -43,7 +49,7 @@ def kitchen_dataset(lengths=(4, 6), **changes) -> Dataset:
         actions = generator.uniform(-1.0, 1.0, (2, steps, 9))
         actions[:, :, 7:] *= 0.01  # The fingers' range is a quarter of what an action of 1 moves them.
         arrays = {"observations": observations, "actions": actions[0], "executed_actions": actions[1]}
-        episodes.append(make_episode(steps, seed, METADATA, **{**arrays, **changes}))
+        episodes.append(make_episode(steps, seed, metadata, **{**arrays, **changes}))
     return Dataset(tuple(episodes), "kitchen", {})
 
 
@@ -54,17 +60,25 @@ def bag(tmp_path) -> Path:
     return tmp_path / "bags" / "episode_000001"
 
 
-def rewrite(bag: Path, change) -> Path:
-    """The same bag with its messages changed: `change(topic, number, topic_info, data)` gives the new data or None."""
+def rewrite(bag: Path, change=lambda topic, number, data: data, define=lambda topic, text: text, added=()) -> Path:
+    """The same bag, changed: `change(topic, number, data)` gives new data or None, `define(topic, text)` a definition.
+
+    `added` are texts as (time [s], topic, text).
+    """
     source = BagFile(bag / f"{bag.name}_0.mcap")
     messages = source.read_all()
-    topics, numbers = [], list(source.channels)
+    said = {name for _, name, _ in added}  # the bag has no message on these
+    topics, numbers = [], [number for number, channel in source.channels.items() if channel.topic not in said]
     for number in numbers:
         channel = source.channels[number]
         schema = source.schemas[channel.schema_id]
-        topics.append(BagTopic(channel.topic, schema.name, schema.data.decode()))
+        topics.append(BagTopic(channel.topic, schema.name, define(channel.topic, schema.data.decode())))
+    topics += [BagTopic(name, "std_msgs/msg/String", "string data\n") for _, name, _ in added]
     target = bag.with_name("changed")
     writer = BagWriter(target, topics, {})
+    for index, (time_s, _, text) in enumerate(added, start=len(numbers)):
+        time_ns, data = round(time_s * 1e9), text.encode() + b"\0"
+        writer.write(RawMessage(index, time_ns, time_ns, 0, b"\0\1\0\0" + len(data).to_bytes(4, "little") + data))
     counts = dict.fromkeys(numbers, 0)
     for message in messages:
         topic = topics[numbers.index(message.channel_id)].name
@@ -77,13 +91,16 @@ def rewrite(bag: Path, change) -> Path:
     return target
 
 
-def with_last_double(data: bytes, value: float) -> bytes:
-    """A message with another number in its last double."""
-    return data[:-8] + np.float64(value).tobytes()
+def with_last_double(data: bytes, value: float, behind: int = 0) -> bytes:
+    """A message with another number in its last double, behind which so many bytes follow."""
+    end = len(data) - behind
+    return data[: end - 8] + np.float64(value).tobytes() + data[end:]
 
 
 def test_exported_bags_give_the_same_arrays_again(tmp_path) -> None:
-    dataset = kitchen_dataset()
+    noise = asdict(MeasurementNoise())
+    described = replace(METADATA, mujoco_version="3.8.1", measurement_noise=noise, operator_style=DEFAULT_STYLE)
+    dataset = kitchen_dataset(metadata=described)
     write_bags(tmp_path / "bags", dataset)
     for found, expected in zip(import_bags([tmp_path / "bags"]).episodes, dataset.episodes, strict=True):
         np.testing.assert_array_equal(found.observations, expected.observations)
@@ -93,7 +110,7 @@ def test_exported_bags_give_the_same_arrays_again(tmp_path) -> None:
         assert (found.terminated, found.truncated) == (True, False)
         assert found.metadata.completed_at_step == expected.metadata.completed_at_step
         assert (found.metadata.seed, found.metadata.operator) == (expected.metadata.seed, "anna")
-        assert found.metadata.task == ("kettle", "microwave")
+        assert found.metadata == expected.metadata
 
 
 def test_action_that_a_limit_cut_short_is_the_intended_one_if_that_gives_the_same_command(tmp_path) -> None:
@@ -215,13 +232,41 @@ def test_topic_that_is_missing_is_named(bag) -> None:
         import_bags([changed])
 
 
-@pytest.mark.parametrize("topic", ["/scene_state", "/operator_action", "/forward_position_controller/commands"])
-def test_nan_is_told_with_its_channel(bag, topic: str) -> None:
+@pytest.mark.parametrize(
+    ("topic", "behind", "message"),
+    [
+        # Velocities and efforts are two empty arrays of 4 bytes each.
+        (
+            "/joint_states",
+            8,
+            "of 1.240 s: panda0_finger_joint2 is not finite. Expected a finite position for every name",
+        ),
+        ("/scene_state", 0, "of 1.240 s: kettle_qz is not finite. Expected a finite position for every name"),
+        ("/operator_action", 0, "has .*nan.*, expected 9 finite values"),
+        ("/forward_position_controller/commands", 0, "has .*nan.*, expected 9 finite values"),
+    ],
+)
+def test_nan_is_told_with_its_channel(bag, topic: str, behind: int, message: str) -> None:
     def spoil(name: str, number: int, data: bytes) -> bytes:
-        return with_last_double(data, np.nan) if name == topic and number == 3 else data
+        return with_last_double(data, np.nan, behind) if name == topic and number == 3 else data
 
-    with pytest.raises(DatasetError, match=rf"changed: {topic.rpartition('/')[2]}.*finite"):
+    with pytest.raises(DatasetError, match=rf"changed: {topic.rpartition('/')[2]} {message}"):
         import_bags([rewrite(bag, spoil)])
+
+
+@pytest.mark.parametrize(
+    ("topic", "field"),
+    [("/joint_states", "position"), ("/scene_state", "name"), ("/task_status", "step"), ("/operator_action", "data")],
+)
+def test_renamed_field_is_told(bag, topic: str, field: str) -> None:
+    """As a bag has it that was recorded with another version of the package: the bytes fit, the name does not."""
+
+    def rename(name: str, text: str) -> str:
+        return re.sub(rf"^(\S+\s+){field}\b", r"\1other", text, count=1, flags=re.MULTILINE) if name == topic else text
+
+    changed = rewrite(bag, lambda topic, number, data: data, rename)
+    with pytest.raises(DatasetError, match=f"changed: a message has other fields .*'{field}'.* another version"):
+        import_bags([changed])
 
 
 def test_other_joints_are_told(bag) -> None:
@@ -273,3 +318,55 @@ def test_task_is_the_recorded_one_and_failures_can_be_left_out(tmp_path) -> None
     with pytest.raises(DatasetError, match="different tasks: 'slide_cabinet' .*, 'kitchen' .*Choose .* --task"):
         import_bags(both)
     assert import_bags(both, "kitchen").task == "kitchen"
+
+
+STYLE = OperatorStyle(action_noise=0.25, speed_range=(0.5, 2.0))
+SIMULATOR = (0.5, "/left/simulator_description", describe_simulator(asdict(MeasurementNoise(0.1, 0.0))))
+"""Sent half a second before the episode begins, which is at 1 s."""
+
+
+def test_what_simulator_and_operator_said_is_in_the_metadata(bag) -> None:
+    (before,) = import_bags([bag]).episodes
+    assert (before.metadata.measurement_noise, before.metadata.mujoco_version) == ({}, "")
+    assert before.metadata.operator_style is None
+    changed = rewrite(bag, added=[SIMULATOR, (1.001, "/left/operator_style", describe_style(STYLE))])
+    (episode,) = import_bags([changed]).episodes
+    assert episode.metadata.measurement_noise == {"robot_ratio": 0.1, "scene_ratio": 0.0}
+    assert episode.metadata.mujoco_version == mujoco.__version__
+    assert episode.metadata.operator_style == STYLE
+
+
+def test_style_of_an_operator_that_acted_before_is_not_the_episodes(bag) -> None:
+    """The recorder keeps the last style, also when a person has taken over."""
+    changed = rewrite(bag, added=[SIMULATOR, (0.9, "/operator_style", describe_style(STYLE))])
+    (episode,) = import_bags([changed]).episodes
+    assert episode.metadata.operator_style is None
+    assert episode.metadata.measurement_noise
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[1]",
+        "7",
+        "{}",
+        "[" * 100_000,
+        '{"mujoco_version": "3", "measurement_noise": 1}',
+        '{"mujoco_version": "3", "measurement_noise": {"robot_ratio": NaN}}',
+        '{"mujoco_version": "3", "measurement_noise": {"robot_ratio": 1%s}}' % ("0" * 400),
+        '{"mujoco_version": "3", "measurement_noise": {"loudness": 1}}',
+    ],
+)
+def test_description_that_is_not_understood_is_told(bag, text: str) -> None:
+    with pytest.raises(DatasetError, match="changed: simulator_description is .*, which is not understood"):
+        import_bags([rewrite(bag, added=[(0.5, "/simulator_description", text)])])
+
+
+@pytest.mark.parametrize(
+    "change", [{"action_noise": -1.0}, {"speed_range": 1}, {"mood": 1}, {"speed_range": ["a", "b"]}]
+)
+def test_style_that_is_not_understood_is_told(bag, change: dict) -> None:
+    text = json.dumps({**json.loads(describe_style(STYLE)), **change})
+    with pytest.raises(DatasetError, match="changed: operator_style is .*, which is not understood"):
+        import_bags([rewrite(bag, added=[(1.001, "/operator_style", text)])])

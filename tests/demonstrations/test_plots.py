@@ -9,6 +9,8 @@ from PIL import Image
 from spirl_ros import plotting
 from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.demonstrations.episode import EpisodeMetadata
+from spirl_ros.demonstrations.operator_style import OperatorStyle
 from spirl_ros.demonstrations.plots import (
     draw_actions,
     draw_episode_lengths,
@@ -16,7 +18,7 @@ from spirl_ros.demonstrations.plots import (
     draw_tool_paths,
     write_plots,
 )
-from spirl_ros.errors import DatasetError, PlotError
+from spirl_ros.errors import PlotError
 from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, load_kitchen_scene
 from tests.demonstrations.small_dataset import make_dataset, make_episode
 
@@ -95,10 +97,23 @@ def test_dataset_without_any_subtask_is_drawn(dataset, tmp_path):
     assert len(write_plots(Dataset(dataset.episodes[2:], "kitchen"), tmp_path)) == 4
 
 
-def test_dataset_of_another_robot_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="observation_names is .*joint_a"):
-        write_plots(make_dataset(), tmp_path / "plots")
-    assert not (tmp_path / "plots").exists()
+@pytest.mark.parametrize("joints", [1, 2, 6, 7])
+def test_of_another_robot_lengths_and_actions_are_drawn(tmp_path, joints):
+    names = tuple(f"joint_{number}" for number in range(joints))
+    metadata = EpisodeMetadata((), "ann", 20.0, names, names, ("rad",) * joints, 1.0)
+    other = make_dataset(metadata=metadata)
+    assert [path.name for path in write_plots(other, tmp_path)] == ["episode_lengths.png", "actions.png"]
+    axes = draw_actions(other).axes
+    assert [one.get_title() for one in axes] == [f"{name} [1 rad/s]" for name in names]
+    assert [one.get_xlabel() for one in axes] == [""] * (joints - 3) + ["action"] * min(joints, 3)
+
+
+def test_noise_is_named_only_where_some_was_injected(dataset):
+    """Recordings of an arm were labelled as if noise had been added to what it did."""
+    for style, label in ((None, "executed"), (OperatorStyle(action_noise=0.2), "executed, with injected noise")):
+        episodes = tuple(replace(e, metadata=replace(e.metadata, operator_style=style)) for e in dataset.episodes)
+        (legend,) = draw_actions(Dataset(episodes, "kitchen")).legends
+        assert [text.get_text() for text in legend.get_texts()] == [label, "intended"][::-1]
 
 
 def test_failed_write_leaves_the_old_picture(dataset, tmp_path, monkeypatch):

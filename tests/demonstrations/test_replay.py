@@ -8,7 +8,9 @@ from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
 from spirl_ros.demonstrations.replay import EpisodeReplayer, replay_summary, spread_episodes
 from spirl_ros.errors import ConfigError, DatasetError
+from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
 from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.tasks.kitchen.simulation import NO_NOISE
 from tests.demonstrations.small_dataset import make_dataset, make_episode
 
 
@@ -90,6 +92,20 @@ def test_tool_error_is_the_distance_of_the_tool_points(beginning):
 def test_seed_that_does_not_give_the_recorded_start_is_not_used(beginning):
     other = replace(beginning, metadata=replace(beginning.metadata, seed=beginning.metadata.seed + 1))
     assert EpisodeReplayer().replay(other).start == "observation"
+
+
+def test_realtime_recording_is_replayed_from_its_first_observation(beginning):
+    """It begins as its seed says, but its sensors were read more than once in a control step: other noise from then on."""
+    assert EpisodeReplayer().replay(with_offset(beginning, 1, "microwave", 1e-6)).start == "observation"
+
+
+def test_episode_without_measurement_noise_is_repeated_from_its_seed(beginning):
+    environment = KitchenEnvironment(KitchenConfig(noise=NO_NOISE))
+    observations = [environment.reset(1), *(environment.step(action).observation for action in beginning.actions)]
+    metadata = replace(beginning.metadata, seed=1, measurement_noise=vars(NO_NOISE))
+    quiet = replace(beginning, observations=observations, executed_actions=beginning.actions, metadata=metadata)
+    replayed = EpisodeReplayer().replay(quiet)
+    assert (replayed.start, replayed.joint_drift.max) == ("seed", 0.0)
 
 
 def test_lost_and_gained_subtasks_are_named(recorded):

@@ -1,5 +1,6 @@
 """A person at a terminal, with either launcher: nodes are started without a terminal, and still get its keys."""
 
+import json
 import os
 import pty
 import subprocess
@@ -16,6 +17,7 @@ pytest.importorskip("mujoco")
 
 from spirl_ros.arms.robot_configuration import read_robot, read_urdf
 from spirl_ros.commands.main import main
+from spirl_ros.demonstrations.replay import EpisodeReplayer
 from spirl_ros.demonstrations.storage import read_dataset
 from spirl_ros.shipped import shipped
 from spirl_ros.teleoperation.urdf_kinematics import UrdfKinematics
@@ -77,7 +79,9 @@ def teleoperation(command: list[str], folder: Path) -> Iterator[tuple[Terminal, 
 
 
 @pytest.mark.parametrize("command", LAUNCHERS)
-def test_person_records_an_episode_with_keys_alone(command: list[str], tmp_path: Path) -> None:
+def test_person_records_an_episode_with_keys_alone_and_it_is_replayed(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with teleoperation(command, tmp_path) as (terminal, process):
         terminal.wait_for("not recording, 0 kept | 0/4 done, step")
         os.write(terminal.person, b"t")
@@ -95,6 +99,17 @@ def test_person_records_an_episode_with_keys_alone(command: list[str], tmp_path:
         assert process.wait(timeout=20.0) == 0
         assert terminal.settings() == terminal.before
         assert [path.name for path in (tmp_path / "recordings").glob("episode_*")] == ["episode_000001"]
+    data = tmp_path / "data"
+    assert main(["demos", "import", str(tmp_path / "recordings"), "--only-successful", "--out", str(data)]) == 0
+    (episode,) = read_dataset(data).episodes
+    assert (episode.metadata.operator, episode.metadata.operator_style) == ("ann", None)
+    assert episode.metadata.measurement_noise and episode.metadata.mujoco_version
+    tool_path = EpisodeReplayer().tool_positions(episode.observations)
+    assert np.linalg.norm(tool_path - tool_path[0], axis=1).max() > 0.05
+    assert main(["demos", "replay", str(data), "--from-observation", "--actions", "commands", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert figures["replayed"] == 1
+    assert figures["tool_error_mm_max"] < 10.0  # On a machine that keeps up, 2.5 at most.
 
 
 @pytest.mark.parametrize("command", LAUNCHERS)

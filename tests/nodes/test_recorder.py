@@ -1,9 +1,12 @@
 """The recorder as a process, over DDS, beside real nodes."""
 
+import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -20,6 +23,9 @@ from spirl_msgs.msg import RecordingStatus
 from spirl_msgs.srv import ResetScene, StartRecording, StopRecording
 from spirl_ros.demonstrations.bag_import import import_bags
 from spirl_ros.demonstrations.kitchen_operator import KitchenOperator
+from spirl_ros.demonstrations.operator_style import DEFAULT_STYLE
+from spirl_ros.demonstrations.replay import Drift, EpisodeReplayer
+from spirl_ros.demonstrations.storage import read_dataset, write_dataset
 from spirl_ros.nodes.messages import LATCHED_QOS
 from spirl_ros.recording.bag_reader import BagFile
 from spirl_ros.tasks.kitchen.environment import KitchenEnvironment
@@ -75,7 +81,8 @@ def test_lockstep_episode_recorded_over_ros_is_the_in_process_episode(client, st
     operator_process = start_node("scripted_operator", episodes=1, seed=3, wait_for_recorder=True)
     client.wait_for(lambda: operator_process.process.poll() is not None, "the operator's end", deadline_s=90.0)
     assert recorder.end()[0] == 0
-    (episode,) = import_bags([tmp_path]).episodes
+    write_dataset(tmp_path / "data", import_bags([tmp_path]))
+    (episode,) = read_dataset(tmp_path / "data").episodes
 
     environment = KitchenEnvironment()
     operator = KitchenOperator(environment.scene)
@@ -96,6 +103,14 @@ def test_lockstep_episode_recorded_over_ros_is_the_in_process_episode(client, st
     assert episode.metadata.completed_at_step == environment.progress.completed_at_step
     assert (episode.metadata.seed, episode.metadata.operator) == (3, "scripted")
     assert episode.metadata.task == environment.targets
+    assert episode.metadata.operator_style == DEFAULT_STYLE
+    assert episode.metadata.measurement_noise == vars(environment.config.noise)
+    assert episode.metadata.mujoco_version == mujoco.__version__
+
+    replayed = EpisodeReplayer().replay(episode)
+    assert replayed.start == "seed"
+    assert replayed.joint_drift == replayed.scene_drift == replayed.tool_error_mm == Drift(0.0, 0.0)
+    assert replayed.replayed == replayed.recorded
 
 
 def test_services_start_stop_and_discard_episodes(client, start_node, tmp_path) -> None:
@@ -223,6 +238,24 @@ def test_second_recorder_of_a_folder_ends_with_one_line(client, start_node, tmp_
     assert code == 2
     assert f"another recorder (process {first.process.pid}) writes to {tmp_path}" in output
     assert "Traceback" not in output
+
+
+def test_disk_that_runs_short_ends_the_episode_and_says_so(client, start_node, tmp_path) -> None:
+    free_mb = shutil.disk_usage(tmp_path).free / 1e6
+    if free_mb < 2000.0:
+        pytest.skip(f"only {free_mb:.0f} MB free, 2000 needed")
+    statuses = client.collect(RecordingStatus, "recording_status", LATCHED_QOS)
+    recorder = start_node("recorder", "-p", TWO_TOPICS, folder=tmp_path / "out", min_free_mb=free_mb - 500.0)
+    start_recording(client)
+    client.wait_for(lambda: statuses and statuses[-1].state == RecordingStatus.RECORDING, "the recording")
+    with open(tmp_path / "filler", "wb") as filler:
+        os.posix_fallocate(filler.fileno(), 0, 1_000_000_000)
+    client.wait_for(lambda: statuses[-1].state == RecordingStatus.FAILED, "the recorder to end the episode")
+    assert "free some space, then record again" in statuses[-1].reason
+    events = messages_of(Path(statuses[-1].path), "/recording_event", String)
+    assert [event.data for event in events] == ["start"]
+    _, output = recorder.end(signal.SIGINT)
+    assert output.count("recording ended: the disk has") == 1
 
 
 @pytest.mark.parametrize(

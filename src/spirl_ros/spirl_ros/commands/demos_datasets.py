@@ -115,7 +115,7 @@ def _add_info(commands) -> None:
         description="Read a dataset as a whole, check it, and print what it holds.",
         epilog="example: spirl demos info data/kitchen_mixed",
     )
-    parser.add_argument("source", metavar="DATASET", help="folder, D4RL file, or id in Minari's local storage")
+    parser.add_argument("source", metavar="DATASET", help="folder, D4RL file, bags, or id in Minari's local storage")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.set_defaults(run=run_info)
 
@@ -123,11 +123,11 @@ def _add_info(commands) -> None:
 def run_info(parsed: argparse.Namespace) -> int:
     """Print the table."""
     from spirl_ros.demonstrations.dataset_summary import summarise, summary_table
-    from spirl_ros.demonstrations.sources import read_source
+    from spirl_ros.demonstrations.sources import find_source, read_source
 
     figures = summarise(read_source(parsed.source))
     print(summary_table(figures))
     if parsed.json:
-        layout = "d4rl" if Path(parsed.source).is_file() else "minari"
+        _, layout = find_source(parsed.source)
         print(json.dumps({"path": parsed.source, "layout": layout, **figures}))
     return 0

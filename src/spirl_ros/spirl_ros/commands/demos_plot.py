@@ -1,6 +1,7 @@
 """`spirl demos plot`: what a dataset holds, as pictures."""
 
 import argparse
+import sys
 from pathlib import Path
 
 
@@ -9,7 +10,8 @@ def add_parser(commands) -> None:
     parser = commands.add_parser(
         "plot",
         help="draw what a dataset holds",
-        description="Write four PNG files: episode lengths, subtasks, actions per joint, and the tool's paths.",
+        description="Write PNG files: episode lengths and actions per joint; for the kitchen subtasks and the tool's paths, "
+        "too.",
         epilog="example: spirl demos plot data/kitchen_mixed --out plots",
     )
     parser.add_argument("source", metavar="DATASET", help="folder, D4RL file, or id in Minari's local storage")
@@ -19,9 +21,15 @@ def add_parser(commands) -> None:
 
 def run_plot(parsed: argparse.Namespace) -> int:
     """Read, draw, and print the files' names."""
-    from spirl_ros.demonstrations.plots import write_plots
+    from spirl_ros.demonstrations.plots import KITCHEN_PLOTS, write_plots
     from spirl_ros.demonstrations.sources import read_source
 
-    for path in write_plots(read_source(parsed.source), parsed.out):
+    paths = write_plots(read_source(parsed.source), parsed.out)
+    for path in paths:
         print(path)
+    if not any(path.stem in KITCHEN_PLOTS for path in paths):
+        print(
+            f"left out: {', '.join(KITCHEN_PLOTS)}. Only the kitchen has them; {parsed.source} is of another robot.",
+            file=sys.stderr,
+        )
     return 0

@@ -50,7 +50,7 @@ def run_replay(parsed: argparse.Namespace) -> int:
     if parsed.episodes < 1:
         raise ConfigError(f"--episodes is {parsed.episodes}, expected at least 1.")
     replayer = EpisodeReplayer(parsed.actions, parsed.from_observation)
-    dataset = read_source(parsed.source, parsed.task)
+    dataset = read_source(parsed.source, parsed.task, only_simulated=True)
     replays = []
     print("episode  steps  start        joints max, final   scene max, final    tool mm max, final  subtasks")
     for index in spread_episodes(dataset, parsed.episodes):

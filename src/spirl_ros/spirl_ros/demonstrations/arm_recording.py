@@ -102,7 +102,9 @@ def _measurements(messages: BagMessages, topic: str, names: tuple[str, ...]) -> 
         except ObservationError as error:
             is_other_arm = not set(names) & set(content.name)
             advice = " It was recorded from another arm: give only recordings of this one." if is_other_arm else ""
-            raise DatasetError(f"message {number} on {topic}: {error}{advice}") from error
+            raise DatasetError(
+                f"message {number} on {topic}: {error} Expected a finite position of every joint.{advice}"
+            ) from error
         if stamps_ns and measured_ns <= stamps_ns[-1]:
             continue  # sent twice, or overtaken on the way
         stamps_ns.append(measured_ns)

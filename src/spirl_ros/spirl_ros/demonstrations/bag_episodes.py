@@ -20,6 +20,7 @@ from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.bag_messages import BagMessages, Received, other_definition, stamp_ns
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.demonstrations.self_descriptions import described
 from spirl_ros.errors import DatasetError, ObservationError
 
 _SAME_COMMAND = 1e-9
@@ -41,11 +42,12 @@ class _Sent(NamedTuple):
         return self.values[index] if index >= 0 and self.times_ns[index] >= begin_ns else None
 
 
-class _Ending(NamedTuple):
-    """What the recorder was told about an episode."""
+class _Told(NamedTuple):
+    """What recorder, simulator and operator said about an episode."""
 
-    operator: str
     is_success: bool
+    metadata: dict[str, Any]
+    """Fields of EpisodeMetadata."""
 
 
 class EpisodeReader:
@@ -80,7 +82,7 @@ class EpisodeReader:
             whole = [run for run in runs if run[0].content.step == 0]
             chosen = [run for run in whole or runs if len(run) > 1]
             episodes = [
-                self._episode(run, observations, commands, intentions, _ending(messages, is_last=run is runs[-1]))
+                self._episode(run, observations, commands, intentions, _told(messages, run, is_last=run is runs[-1]))
                 for run in chosen
             ]
         except DatasetError as error:
@@ -111,7 +113,9 @@ class EpisodeReader:
             try:
                 update(content.name, content.position, measured_ns, sent_ns * 1e-9)
             except ObservationError as error:
-                raise DatasetError(f"{role} of {measured_ns * 1e-9:.3f} s: {error}") from error
+                raise DatasetError(
+                    f"{role} of {measured_ns * 1e-9:.3f} s: {error} Expected a finite position for every name."
+                ) from error
             if assembler.is_complete:
                 observations[assembler.stamp_ns] = assembler.observation()
         return observations
@@ -122,7 +126,7 @@ class EpisodeReader:
         observations: dict[int, np.ndarray],
         commands: _Sent,
         intentions: _Sent,
-        ending: _Ending,
+        told: _Told,
     ) -> Episode:
         first, last = run[0].content, run[-1].content
         self._require_steps(run)
@@ -137,7 +141,7 @@ class EpisodeReader:
                 action = np.zeros(self._joints) if intention is None else np.clip(intention, -1.0, 1.0)
             executed.append(action)
             actions.append(action if intention is None else intention)
-        terminated = bool(last.terminated) or (ending.is_success and not last.truncated)
+        terminated = bool(last.terminated) or (told.is_success and not last.truncated)
         completed = {
             subtask: step - first.step
             for subtask, step in zip(last.completed, last.completed_at_step, strict=True)
@@ -153,9 +157,9 @@ class EpisodeReader:
             metadata=replace(
                 self._metadata,
                 task=tuple(last.subtasks),
-                operator=ending.operator,
                 completed_at_step=completed,
                 seed=int(last.seed),
+                **told.metadata,
             ),
         )
 
@@ -208,10 +212,10 @@ class EpisodeReader:
         return np.where(np.abs(asked - command) < _SAME_COMMAND, np.clip(intention, -1.0, 1.0), action)
 
 
-def _ending(messages: BagMessages, is_last: bool) -> _Ending:
-    details = messages.details
-    operator = details.get("operator") or f"recorded in {messages.path.name}"
-    return _Ending(operator, is_last and messages.is_success)
+def _told(messages: BagMessages, run: list[Received], is_last: bool) -> _Told:
+    operator = messages.details.get("operator") or f"recorded in {messages.path.name}"
+    metadata = {"operator": operator, **described(messages.by_role, run[0].sent_ns, run[-1].sent_ns)}
+    return _Told(is_last and messages.is_success, metadata)
 
 
 def _runs(statuses: Sequence[Received]) -> list[list[Received]]:

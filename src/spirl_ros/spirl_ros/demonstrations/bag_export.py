@@ -9,24 +9,33 @@ from mcap_ros2._dynamic import serialize_dynamic
 
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.bag_messages import ROLES
-from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.kitchen_layout import require_kitchen
+from spirl_ros.demonstrations.self_descriptions import (
+    DESCRIPTION_ROLES,
+    OPERATOR_STYLE,
+    SIMULATOR_DESCRIPTION,
+    describe_simulator,
+    describe_style,
+)
 from spirl_ros.demonstrations.whole_files import appearing_whole
-from spirl_ros.errors import DatasetError
 from spirl_ros.recording.bag_metadata import BagTopic, qos_profile
 from spirl_ros.recording.bag_writer import BagWriter, RawMessage
 from spirl_ros.recording.message_definitions import message_definition
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 
+_LATCHED = qos_profile(durability="transient_local", depth=1)
 _TOPICS = {
     "/joint_states": ("joint_states", qos_profile()),
     "/scene_state": ("scene_state", qos_profile()),
-    "/task_status": ("task_status", qos_profile(durability="transient_local", depth=1)),
+    "/task_status": ("task_status", _LATCHED),
     "/operator_action": ("operator_action", qos_profile(depth=1)),
     "/forward_position_controller/commands": ("commands", qos_profile(depth=1)),
+    f"/{SIMULATOR_DESCRIPTION}": (SIMULATOR_DESCRIPTION, _LATCHED),
+    f"/{OPERATOR_STYLE}": (OPERATOR_STYLE, _LATCHED),
 }
-_JOINT_STATES, _SCENE_STATE, _TASK_STATUS, _OPERATOR_ACTION, _COMMANDS = range(5)
+_JOINT_STATES, _SCENE_STATE, _TASK_STATUS, _OPERATOR_ACTION, _COMMANDS, _SIMULATOR, _STYLE = range(7)
 
 _BEGIN_NS = 1_000_000_000
 """When an exported episode begins [ns since 1970]: its simulation has no date."""
@@ -39,12 +48,14 @@ def write_bags(path: Path, dataset: Dataset) -> None:
         DatasetError: the dataset is of another robot, the folder exists, or the disk refuses.
         RecordingError: message types are not found, because the workspace is not sourced.
     """
+    require_kitchen(
+        dataset,
+        "The messages in bags of the kitchen need its names. Export with --format lerobot, which takes every arm.",
+        any_rate=True,
+    )
     scene = load_kitchen_scene()
-    found, expected = dataset.episodes[0].metadata.observation_names, kitchen_metadata(scene).observation_names
-    if found != expected:
-        raise DatasetError(f"observations are {', '.join(found)}; bags of the kitchen need {', '.join(expected)}.")
     meaning = VelocityAction(scene.position_lower, scene.position_upper, CONTROL_PERIOD_S)
-    definitions = [message_definition(ROLES[role]) for role, _ in _TOPICS.values()]
+    definitions = [message_definition((ROLES | DESCRIPTION_ROLES)[role]) for role, _ in _TOPICS.values()]
     topics = [
         BagTopic(name, definition.type_name, definition.text, definition.type_hash, (qos,))
         for (name, (_, qos)), definition in zip(_TOPICS.items(), definitions, strict=True)
@@ -89,6 +100,11 @@ def _messages(
         }
         yield time_ns, _SCENE_STATE, scene
         yield time_ns, _TASK_STATUS, {"header": header, **_task_status(episode, number, task, step)}
+        if step == 0 and metadata.mujoco_version:
+            said = describe_simulator(metadata.measurement_noise, metadata.mujoco_version)
+            yield time_ns + 1000, _SIMULATOR, {"data": said}
+        if step == 0 and metadata.operator_style is not None:
+            yield time_ns + 1000, _STYLE, {"data": describe_style(metadata.operator_style)}
         if step < episode.steps:
             action, executed = episode.actions[step], episode.executed_actions[step]
             yield time_ns + 1000, _OPERATOR_ACTION, _float_array(action)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.bag_episodes import EpisodeReader
-from spirl_ros.demonstrations.bag_messages import read_bag_messages
+from spirl_ros.demonstrations.bag_messages import ROLES, read_bag_messages
 from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.self_descriptions import DESCRIPTION_ROLES
 from spirl_ros.errors import ConfigError, DatasetError
 from spirl_ros.recording.bag_metadata import find_bags
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
@@ -40,7 +41,7 @@ def import_bags(
     tasks: dict[str, Path] = {}
     late = failed = 0
     for bag in bags:
-        messages = read_bag_messages(bag, keep_truncated)
+        messages = read_bag_messages(bag, keep_truncated, ROLES | DESCRIPTION_ROLES)
         if only_successful and not messages.is_success:
             failed += 1
             continue

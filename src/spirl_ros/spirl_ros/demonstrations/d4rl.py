@@ -15,6 +15,7 @@ import numpy as np
 from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.demonstrations.kitchen_layout import require_kitchen
 from spirl_ros.demonstrations.storage import open_hdf5
 from spirl_ros.demonstrations.whole_files import appearing_whole, hdf5_written
 from spirl_ros.errors import DatasetError
@@ -60,10 +61,12 @@ def write_d4rl(path: Path, dataset: Dataset) -> None:
     Raises:
         DatasetError: the dataset is of another robot, the file exists, or the disk refuses.
     """
+    require_kitchen(
+        dataset,
+        "D4RL's schema has columns for the kitchen only. Export with --format lerobot, which takes every arm.",
+        any_rate=True,
+    )
     scene = load_kitchen_scene()
-    found, expected = dataset.episodes[0].metadata.observation_names, kitchen_metadata(scene).observation_names
-    if found != expected:
-        raise DatasetError(f"observations are {', '.join(found)}; D4RL's kitchen schema needs {', '.join(expected)}.")
     goal = np.concatenate(
         (np.zeros(scene.joint_count), goal_positions(target_subtasks(dataset.task), scene.scene_names))
     )
@@ -107,7 +110,9 @@ def _read_arrays(file: h5py.File) -> dict[str, np.ndarray]:
         is_finite = np.isfinite(arrays[name])
         if not is_finite.all():
             row = int(np.argwhere(~is_finite)[0][0])
-            raise DatasetError(f"{file.filename}: {name} has a value in row {row} that is not finite.")
+            raise DatasetError(
+                f"{file.filename}: {name} has a value in row {row} that is not finite, expected finite numbers only."
+            )
     return arrays
 
 

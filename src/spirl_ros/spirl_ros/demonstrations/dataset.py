@@ -24,6 +24,8 @@ class Dataset:
     """Name of the task, or its target subtasks separated by commas."""
     origin: Mapping[str, Any] = field(default_factory=dict)
     """How the dataset was made, for people: settings, and how much was dropped. Values that JSON can hold."""
+    source: str = "the dataset"
+    """For messages: the folder that a dataset of ours was read from."""
 
     def __post_init__(self) -> None:
         """Check that the episodes fit together."""

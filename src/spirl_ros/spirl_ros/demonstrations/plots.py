@@ -12,32 +12,33 @@ from matplotlib.lines import Line2D
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
 from spirl_ros.demonstrations.kitchen_kinematics import ARM_JOINT_COUNT, KitchenKinematics
-from spirl_ros.demonstrations.replay import check_kitchen_episode
+from spirl_ros.demonstrations.kitchen_layout import kitchen_difference
 from spirl_ros.plotting import write_figures
 from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
 from spirl_ros.tasks.kitchen.subtasks import SUBTASKS, target_subtasks
 
 _BLUE, _ORANGE = "#33658a", "#d9822b"
+KITCHEN_PLOTS = ("subtasks", "tool_paths")
+"""Pictures that need the kitchen's subtasks and its arm."""
 _PATHS_SHOWN = 30
 _NOTHING = "nothing more"
 
 
 def write_plots(dataset: Dataset, folder: Path) -> list[Path]:
-    """Write the four pictures as PNG files; existing ones of the same name are replaced.
+    """Write the pictures as PNG files, KITCHEN_PLOTS only for the kitchen; existing ones of the same name are replaced.
 
     Raises:
-        DatasetError: the dataset is not one of the kitchen.
         PlotError: the disk refuses.
     """
-    for episode in dataset.episodes:
-        check_kitchen_episode(episode, load_kitchen_scene())
     plots: dict[str, Callable[[Dataset], Figure]] = {
         "episode_lengths": draw_episode_lengths,
         "subtasks": draw_subtasks,
         "actions": draw_actions,
         "tool_paths": draw_tool_paths,
     }
-    return write_figures({name: partial(draw, dataset) for name, draw in plots.items()}, folder)
+    is_kitchen = kitchen_difference(dataset.episodes[0].metadata, any_rate=True) is None
+    chosen = {name: partial(draw, dataset) for name, draw in plots.items() if is_kitchen or name not in KITCHEN_PLOTS}
+    return write_figures(chosen, folder)
 
 
 def draw_episode_lengths(dataset: Dataset) -> Figure:
@@ -103,8 +104,13 @@ def draw_actions(dataset: Dataset) -> Figure:
     intended = np.concatenate([episode.actions for episode in dataset.episodes])
     executed = np.concatenate([episode.executed_actions for episode in dataset.episodes])
     metadata = dataset.episodes[0].metadata
-    figure = Figure(figsize=(8.0, 5.2), layout="constrained")
-    grid = np.asarray(figure.subplots(3, 3, sharex=True)).ravel()
+    joints = len(metadata.joint_names)
+    rows = -(-joints // 3)
+    figure = Figure(figsize=(8.0, 0.7 + 1.5 * rows), layout="constrained")
+    places = np.asarray(figure.subplots(rows, 3, sharex=True)).ravel()
+    grid = places[:joints]
+    for axes in places[joints:]:
+        axes.remove()
     bins = np.linspace(-1.0, 1.0, 41)
     weights = np.full(len(intended), 100.0 / len(intended))
     for joint, (axes, name) in enumerate(zip(grid, metadata.joint_names, strict=True)):
@@ -117,7 +123,7 @@ def draw_actions(dataset: Dataset) -> Figure:
             histtype="step",
             color=_ORANGE,
             linewidth=1.2,
-            label="executed, with injected noise",
+            label="executed, with injected noise" if metadata.operator_style else "executed",
         )
         axes.set_yscale("log")
         axes.set(title=f"{name} [{metadata.action_scale:g} {metadata.joint_units[joint]}/s]", ylim=(0.005, 100.0))
@@ -126,6 +132,7 @@ def draw_actions(dataset: Dataset) -> Figure:
         axes.set_ylabel("% of steps")
     for axes in grid[-3:]:
         axes.set_xlabel("action")
+        axes.tick_params(labelbottom=True)  # shared ticks are labelled in the last row alone, which may not be full
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     figure.suptitle(

@@ -3,15 +3,21 @@
 from pathlib import Path
 
 from spirl_ros.demonstrations.d4rl import read_d4rl
-from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.demonstrations.dataset import Dataset, require_task
+from spirl_ros.demonstrations.kitchen_layout import require_kitchen
 from spirl_ros.demonstrations.minari_source import is_minari_id, minari_folder, read_minari
 from spirl_ros.demonstrations.storage import METADATA_FILE, is_ours, read_dataset
 from spirl_ros.errors import DatasetError
 from spirl_ros.recording.bag_metadata import find_bags
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 
+BAG, D4RL, MINARI = "bag", "d4rl", "minari"
+"""Formats of demonstrations. A dataset of ours is a folder in Minari's."""
 
-def read_source(source: str, task: str | None = None, *, download: bool = False) -> Dataset:
+
+def read_source(
+    source: str, task: str | None = None, *, download: bool = False, only_simulated: bool = False
+) -> Dataset:
     """Read demonstrations from anywhere.
 
     Args:
@@ -19,27 +25,49 @@ def read_source(source: str, task: str | None = None, *, download: bool = False)
         task: for a dataset of ours, the task that it must be of, None for any; for others the task to take them as,
             None for the one that a recording names, else `kitchen`.
         download: fetch a Minari id that is not in the local storage.
+        only_simulated: refuse a dataset of another robot than the simulated kitchen's.
 
     Raises:
         ConfigError: there is no such task.
-        DatasetError: no demonstrations, of another task, or damaged; the message names the file.
+        DatasetError: no demonstrations, of another robot or task, or damaged; the message names the file.
     """
+    path, layout = find_source(source, download=download)
+    if layout == MINARI and is_ours(path):
+        dataset = read_dataset(path)
+        if only_simulated:  # before the task: what another robot does is no task here, so asking for it cannot help
+            require_kitchen(
+                dataset,
+                "The simulator has only the kitchen. Choose a dataset of the kitchen, or try skills learned from this one on "
+                "a stand-in for its arm: docs/real_arms.md.",
+            )
+        if task is not None:
+            require_task(path, dataset.task, task)
+        return dataset
     target_subtasks(task or "kitchen")
+    if layout == BAG:
+        from spirl_ros.demonstrations.bag_import import import_bags  # needs mcap, which others do not
+
+        return import_bags([path], task)
+    return read_d4rl(path, task or "kitchen") if layout == D4RL else read_minari(path, task or "kitchen")
+
+
+def find_source(source: str, *, download: bool = False) -> tuple[Path, str]:
+    """Where demonstrations are, and in which format: BAG, D4RL or MINARI. Arguments as for `read_source`.
+
+    Raises:
+        DatasetError: there is nothing of that name.
+    """
     path = Path(source)
     if not path.exists() and is_minari_id(source):
         path = minari_folder(source, download=download)
     if find_bags(path):
-        from spirl_ros.demonstrations.bag_import import import_bags  # needs mcap, which others do not
-
-        return import_bags([path], task)
+        return path, BAG
     if path.is_file():
-        return read_d4rl(path, task or "kitchen")
-    if (path / "data" / METADATA_FILE).is_file():  # Minari's local storage has the files one folder further down
-        path = path / "data"
+        return path, D4RL
     if not path.exists():
         raise DatasetError(
             f"there is no {source}. Expected a folder, an HDF5 file, or an id such as D4RL/kitchen/mixed-v2."
         )
-    if (path / METADATA_FILE).is_file() and not is_ours(path):
-        return read_minari(path, task or "kitchen")
-    return read_dataset(path, task)
+    if (path / "data" / METADATA_FILE).is_file():  # Minari's local storage has the files one folder further down
+        path = path / "data"
+    return path, MINARI

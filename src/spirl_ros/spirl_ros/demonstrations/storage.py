@@ -70,9 +70,8 @@ def read_dataset(folder: Path, task: str | None = None) -> Dataset:
         expected, found = metadata["total_episodes"], len(file)
         if found != expected:
             raise DatasetError(f"{folder / DATA_FILE} has {found} episodes, but {METADATA_FILE} says {expected}.")
-        dataset = Dataset(
-            tuple(read_episode(file, f"episode_{i}") for i in range(expected)), own["task"], own["origin"]
-        )
+        episodes = tuple(read_episode(file, f"episode_{i}") for i in range(expected))
+        dataset = Dataset(episodes, own["task"], own["origin"], str(folder))
         digest = dataset_digest(dataset.episodes)
         if digest != own["digest"]:
             raise DatasetError(

@@ -1,14 +1,15 @@
 """The simulated arm and kitchen behind the topics that a ros2_control arm offers."""
 
+import math
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 from trajectory_msgs.msg import JointTrajectory
 
 from spirl_msgs.msg import SceneState, TaskStatus
@@ -16,6 +17,7 @@ from spirl_msgs.srv import ResetScene, SetTask
 from spirl_ros.arms.mujoco_arm import MujocoArm, Tick
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.periodic_thread import PeriodicThread
+from spirl_ros.demonstrations.self_descriptions import SIMULATOR_DESCRIPTION, describe_simulator
 from spirl_ros.errors import CommandError, SpirlError
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.message_thread import MessageThread, Topic
@@ -86,6 +88,7 @@ class MujocoSim(ManagedNode):
         self._reported_time_ns = 0
         self._real_time_factor = float("nan")
         self._state_rate, self._command_rate = EventRate("joint states"), EventRate("commands")
+        self._commanded_s = -math.inf
 
     def configure(self) -> None:
         """Load the scene and open topics and services."""
@@ -109,6 +112,7 @@ class MujocoSim(ManagedNode):
         self._joint_state_publisher = self.create_publisher(JointState, "joint_states", 10)
         self._scene_state_publisher = self.create_publisher(SceneState, "scene_state", 10)
         self._task_status_publisher = self.create_publisher(TaskStatus, "task_status", LATCHED_QOS)
+        self._description_publisher = self.create_publisher(String, SIMULATOR_DESCRIPTION, LATCHED_QOS)
         self._commands = MessageThread(
             self,
             [
@@ -134,6 +138,8 @@ class MujocoSim(ManagedNode):
             # From the first state on, every command counts.
             self._takes_commands = True
             self._commands.start()
+            noise = asdict(self._arm.environment.config.noise)
+            self._description_publisher.publish(String(data=describe_simulator(noise)))
             self._publish(Tick(self._arm.environment.measurement, None), is_reset=True)
             if self._config.rate == "lockstep":
                 self._repeat_timer = self.create_timer(LOCKSTEP_REPEAT_S, self._repeat, clock=self.steady_clock)
@@ -163,6 +169,7 @@ class MujocoSim(ManagedNode):
             self._joint_state_publisher,
             self._scene_state_publisher,
             self._task_status_publisher,
+            self._description_publisher,
         ):
             self.destroy_publisher(publisher)
         self._commands.close()
@@ -183,6 +190,7 @@ class MujocoSim(ManagedNode):
                 "last refusal": self._last_refusal,
                 **self._state_rate.diagnose(self.now_s()),
                 **self._command_rate.diagnose(self.now_s()),
+                "command age [s]": self.now_s() - self._commanded_s,
             }
             simulated_s = (self._arm.time_ns - self._reported_time_ns) * 1e-9
             self._reported_time_ns = self._arm.time_ns
@@ -228,7 +236,8 @@ class MujocoSim(ManagedNode):
                 self._last_refusal = str(error)
                 self.get_logger().error(f"command refused, the arm holds: {error}", throttle_duration_sec=1.0)
                 return
-            self._command_rate.mark(self.now_s())
+            self._commanded_s = self.now_s()
+            self._command_rate.mark(self._commanded_s)
             if self._config.rate == "lockstep":
                 self._publish(self._arm.advance_control_step())
                 self._repeat_timer.reset()

@@ -54,6 +54,8 @@ class RecorderConfig:
             "skill_status spirl_msgs/msg/SkillStatus latched",
             "safety_status spirl_msgs/msg/SafetyStatus latched",
             "task_status spirl_msgs/msg/TaskStatus latched",
+            "simulator_description std_msgs/msg/String latched",
+            "operator_style std_msgs/msg/String latched",
         ),
         "what is recorded, each as 'NAME TYPE', 'NAME TYPE latched' or, where it says that somebody acts, 'NAME TYPE "
         "action'",
@@ -103,6 +105,7 @@ class Recorder(ManagedNode):
             on_error=self.fail,
         )
         self._has_changed = True
+        self._told_reason = ""
         # Status that is published says that episodes will be recorded: not before the task is heard, if that starts them.
         self._is_ready = config.start == MANUAL
         self._trigger = EpisodeTrigger()
@@ -308,12 +311,12 @@ class Recorder(ManagedNode):
         return path
 
     def _end(self, is_success: bool, note: str, event: str) -> None:
-        """Complete an episode that no service stops; a failure stands in the status."""
+        """Complete an episode that no service stops; why one could not be completed is told with the status."""
         try:
             finished = self._stop(is_success, note, event)
             self.get_logger().info(f"{finished.path.name}: {event}, {finished.messages} messages")
-        except RecordingError as error:
-            self.get_logger().error(str(error))
+        except RecordingError:
+            self._has_changed = True
 
     def _stop(self, is_success: bool, note: str, event: str) -> FinishedEpisode:
         self._end_countdown = 0
@@ -336,7 +339,11 @@ class Recorder(ManagedNode):
         if not self._is_ready:
             return
         self._has_changed = False
-        message = to_recording_status(self._recorder.status(), self.now_s())
+        status = self._recorder.status()
+        if status.reason and status.reason != self._told_reason:
+            self.get_logger().error(f"recording ended: {status.reason}")
+        self._told_reason = status.reason
+        message = to_recording_status(status, self.now_s())
         message.header.stamp = self.get_clock().now().to_msg()
         self._status_publisher.publish(message)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64MultiArray, String
 
 from spirl_msgs.msg import RecordingStatus, SceneState, TaskStatus
 from spirl_msgs.srv import ResetScene
@@ -14,6 +14,8 @@ from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.kitchen_operator import KitchenOperator
+from spirl_ros.demonstrations.operator_style import DEFAULT_STYLE
+from spirl_ros.demonstrations.self_descriptions import OPERATOR_STYLE, describe_style
 from spirl_ros.errors import ObservationError
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_action, to_position_command
@@ -54,7 +56,7 @@ class ScriptedOperator(ManagedNode):
         """Load the scene's kinematics and open topics."""
         self._config = config = read_parameters(self, ScriptedOperatorConfig)
         scene = load_kitchen_scene()
-        self._operator = KitchenOperator(scene)
+        self._operator = KitchenOperator(scene, DEFAULT_STYLE)
         self._assembler = ObservationAssembler(scene.joint_names, scene.scene_names)
         self._action_meaning = VelocityAction(scene.position_lower, scene.position_upper, CONTROL_PERIOD_S)
         self._lines = EpisodeLines()
@@ -63,6 +65,7 @@ class ScriptedOperator(ManagedNode):
             Float64MultiArray, f"{config.position_controller}/commands", COMMAND_QOS
         )
         self._action_publisher = self.create_publisher(Float64MultiArray, "operator_action", COMMAND_QOS)
+        self._style_publisher = self.create_publisher(String, OPERATOR_STYLE, LATCHED_QOS)
         self._subscriptions_of_operator = [
             self.create_subscription(JointState, "joint_states", self._on_joint_state, 10),
             self.create_subscription(SceneState, "scene_state", self._on_scene_state, 10),
@@ -92,6 +95,7 @@ class ScriptedOperator(ManagedNode):
         """Close the topics."""
         self.destroy_publisher(self._command_publisher)
         self.destroy_publisher(self._action_publisher)
+        self.destroy_publisher(self._style_publisher)
         for subscription in self._subscriptions_of_operator:
             self.destroy_subscription(subscription)
         self.destroy_client(self._reset_client)
@@ -170,6 +174,7 @@ class ScriptedOperator(ManagedNode):
         self._followed_s = self.now_s()
         if self._next_action_ns is None:
             self._operator.start(list(status.subtasks), seed=status.seed)
+            self._style_publisher.publish(String(data=describe_style(DEFAULT_STYLE)))
             self._next_action_ns = stamp_ns(status.header.stamp)
         for line in self._lines.completed(list(zip(status.completed, status.completed_at_step, strict=True))):
             self.get_logger().info(line)
