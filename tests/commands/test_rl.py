@@ -13,6 +13,7 @@ from spirl_ros.rl.run import RlRun  # noqa: E402
 from spirl_ros.rl.train import train  # noqa: E402
 from spirl_ros.training_folder import CHECKPOINT_FILE  # noqa: E402
 from tests.commands.test_export import make_run  # noqa: E402
+from tests.training_events import events_of  # noqa: E402
 
 TINY = ("batch_size=8", "critic_hidden=8", "critic_layers=1", "evaluation_episodes=1", "evaluate_every=300")
 TINY += ("warm_up_decisions=2", "offline_updates=5", "prior_steps=5", "environments=1")
@@ -34,8 +35,13 @@ def test_a_policy_is_trained_exported_and_evaluated(skills, tmp_path, capsys):
     run = tmp_path / "rl"
     assert main(arguments(skills, run, "--json")) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["run"] == str(run)
-    parts = [values["part"] for values in RlRun.open(run).metrics()]
-    assert parts[-1] == "evaluation"
+    metrics = RlRun.open(run).metrics()
+    assert metrics[-1]["part"] == "evaluation"
+    events = events_of(run)  # what tensorboard --logdir shows
+    assert events["evaluation/ordered"] == [(metrics[-1]["step"], metrics[-1]["ordered"])]
+    updates = [(line["step"], line["cost"]) for line in metrics if line["part"] == "update"]
+    assert updates and events["update/cost"] == [(step, pytest.approx(cost)) for step, cost in updates]
+    assert "evaluation/is_best" not in events
     bundle = tmp_path / "bundle"
     assert main(["export", str(skills), "--policy", str(run), "--out", str(bundle)]) == 0
     capsys.readouterr()

@@ -10,7 +10,9 @@ if importlib.util.find_spec("torch") is None:
 
 from spirl_ros.commands.main import main
 from spirl_ros.demonstrations.storage import write_dataset
+from spirl_ros.skills.run import SkillRun
 from tests.demonstrations.small_dataset import make_dataset
+from tests.training_events import events_of
 
 SMALL = ("encoder_hidden=8", "decoder_hidden=8", "prior_hidden=8", "batch_size=8", "validation_every=5")
 
@@ -33,6 +35,18 @@ def test_training_prints_its_result_as_json_last(folder, capsys):
     assert {"reconstruction", "kl", "prior", "best_validation_loss"} <= set(figures)
     for name in ("config.yaml", "best.pt", "checkpoint.pt", "metrics.jsonl"):
         assert (folder / "run" / name).is_file()
+
+
+def test_tensorboard_shows_what_the_metrics_say(folder):
+    assert main(train_arguments(folder, "--steps", "50")) == 0
+    metrics = SkillRun.open(folder / "run").metrics()
+    events = events_of(folder / "run")
+    names = ("beta", "reconstruction", "kl", "prior")
+    assert set(events) == {f"{part}/{name}" for part in ("training", "validation") for name in names}
+    validations = [(line["step"], line["kl"]) for line in metrics if line["part"] == "validation"]
+    assert [step for step, _ in validations] == list(range(5, 51, 5))
+    assert events["validation/kl"] == [(step, pytest.approx(value)) for step, value in validations]
+    assert [step for step, _ in events["training/reconstruction"]] == [50]
 
 
 def test_finished_training_can_be_resumed_without_harm(folder, capsys):

@@ -18,6 +18,7 @@ from spirl_ros.rl.learner_process import make_experience_learner, open_run  # no
 from spirl_ros.rl.run import RlRun  # noqa: E402
 from spirl_ros.rl.transition import SkillTransition  # noqa: E402
 from tests.commands.test_export import make_run  # noqa: E402
+from tests.training_events import events_of  # noqa: E402
 
 CHANGES = ["batch_size=8", "critic_hidden=8", "critic_layers=1", "warm_up_decisions=4", "steps=300"]
 CHANGES += ["demos_in_replay=false", "offline_updates=0", "updates_per_decision=2.0"]
@@ -107,6 +108,29 @@ def test_interrupted_learner_goes_on_as_if_nothing_had_happened(skills, tmp_path
     feed(again, range(20, 40))
     assert again.close(PATIENCE_S)
     assert_same_learner(*(checkpoint(tmp_path / name) for name in ("broken", "whole")))
+
+
+def test_tensorboard_shows_a_training_over_ros_and_its_killed_part_only_once(skills, tmp_path) -> None:
+    """Only `spirl rl train` wrote events: tensorboard --logdir showed nothing of what learned on an arm."""
+    link = start(tmp_path / "run", skills)
+    feed(link, range(60))
+    link.ask_for_checkpoint()
+    wait_for(link, lambda: 0.0 <= link.status.figures["checkpoint_age_s"] < 0.5, "the checkpoint")
+    events = events_of(tmp_path / "run")  # while it runs
+    assert events["episode/ordered"] == [(15 * (episode + 1), 1.0) for episode in range(12)]
+    assert events["episode/recent"][-1] == (180, 1.0)
+    # 2 updates for each of the 56 transitions after the warm-up, and a line after 100 of them: at number 54.
+    (update,) = [line for line in RlRun.open(tmp_path / "run").metrics() if line["part"] == "update"]
+    assert events["update/temperature"] == [(3 * 54, pytest.approx(update["temperature"]))]
+
+    feed(link, range(60, 65))
+    link._process.kill()
+    link._process.wait()
+    again = start(tmp_path / "run")
+    feed(again, range(60, 70))
+    assert again.close(PATIENCE_S)
+    steps = [step for step, _ in events_of(tmp_path / "run")["episode/ordered"]]
+    assert steps == [15 * (episode + 1) for episode in range(14)]
 
 
 def test_what_a_killed_trainer_had_sent_is_saved(skills, tmp_path) -> None:

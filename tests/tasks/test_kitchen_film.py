@@ -51,6 +51,20 @@ def test_wrong_names_are_told_before_anything_is_drawn(tmp_path: Path, monkeypat
         check_film_path(tmp_path / "film.mp4")
 
 
+@pytest.mark.parametrize(
+    "egl", ["sys.exit('no display')", "os.kill(os.getpid(), 9)", "time.sleep(600)"], ids=["fails", "dies", "hangs"]
+)
+def test_osmesa_draws_where_egl_does_not(egl: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    probe = f"import os, sys, time; os.environ['MUJOCO_GL'] == 'osmesa' or {egl}"
+    monkeypatch.setattr("spirl_ros.tasks.kitchen.film._PROBE", probe)
+    monkeypatch.setattr("spirl_ros.tasks.kitchen.film._PROBE_PATIENCE_S", 3.0)
+    assert working_backend() == "osmesa"
+    monkeypatch.setenv("MUJOCO_GL", "egl")  # what somebody asks for is not replaced
+    with pytest.raises(PlotError, match="nothing draws here without a screen .egl: "):
+        working_backend()
+
+
 def test_machine_that_cannot_draw_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUJOCO_GL", "nothing")
     with pytest.raises(PlotError, match="libosmesa6"):

@@ -33,6 +33,7 @@ from spirl_ros.rl.run import SKILLS_FOLDER, RlRun, RlRunConfig, SkillsReference,
 from spirl_ros.rl.transition import SkillTransition
 from spirl_ros.skills.run import SkillRun
 from spirl_ros.training_folder import CONFIG_FILE
+from spirl_ros.training_log import TrainingLog
 
 METHOD = "spirl"
 """The one that acts with skills and starts from their prior, which is what may move an arm from the first minute on."""
@@ -51,7 +52,7 @@ class LearnerProcess:
         self._frames, self._run, self._learner = frames, run, learner
         self._checkpoint_every_s = checkpoint_every_s
         run.restore_checkpoint(learner.restore)
-        run.keep_metrics_until(learner.step)
+        self._log = TrainingLog(run, learner.step)
         self._saved_s = time.monotonic()
         self._has_saved = learner.decisions > 0 or learner.learner.updates > 0
         self._told_s = -float("inf")
@@ -60,6 +61,21 @@ class LearnerProcess:
 
     def serve(self) -> None:
         """Learn until the trainer stops it or is gone; everything is saved then. Raises TrainingError."""
+        with self._log:
+            self._serve()
+
+    def save(self) -> None:
+        """Write a checkpoint, and the policy when the last episodes were the best."""
+        learner = self._learner
+        if learner.is_best:
+            learner.best = learner.recent_mean
+            self._run.save_best(learner.learner.policy.state_dict())
+        self._run.save_checkpoint(learner.state())
+        self._log.flush()
+        self._saved_s, self._has_saved = time.monotonic(), True
+        self._tell(STATUS)
+
+    def _serve(self) -> None:
         self._tell(READY)
         while True:
             is_idle = not self._pending and not self._learner.updates_due and not self._policy_is_wanted
@@ -86,16 +102,6 @@ class LearnerProcess:
             if now_s > self._told_s + STATUS_EVERY_S:
                 self._tell(STATUS)
 
-    def save(self) -> None:
-        """Write a checkpoint, and the policy when the last episodes were the best."""
-        learner = self._learner
-        if learner.is_best:
-            learner.best = learner.recent_mean
-            self._run.save_best(learner.learner.policy.state_dict())
-        self._run.save_checkpoint(learner.state())
-        self._saved_s, self._has_saved = time.monotonic(), True
-        self._tell(STATUS)
-
     def _take(self, frame: Frame) -> None:
         values, learner = frame.values, self._learner
         if frame.kind == TRANSITION:
@@ -105,6 +111,7 @@ class LearnerProcess:
         elif frame.kind == EPISODE:
             learner.end_episode(values["completed_in_order"])
             self._record("episode", reward=values["reward"], ordered=values["completed_in_order"])
+            self._log.add_event("episode/recent", learner.recent_mean, learner.step)
             self._policy_is_wanted = True
         elif frame.kind == CHECKPOINT:
             self.save()
@@ -120,7 +127,7 @@ class LearnerProcess:
     def _record(self, part: str, **figures: float) -> None:
         learner = self._learner
         counts = {"step": learner.step, "updates": learner.learner.updates, "decisions": learner.decisions}
-        self._run.append_metrics({**counts, "part": part, **figures})
+        self._log.add(part, counts, **figures)
 
     def _tell(self, kind: str) -> None:
         learner, run = self._learner, self._run

@@ -18,6 +18,7 @@ from spirl_ros.rl.replay import Replay
 from spirl_ros.rl.run import RlRun
 from spirl_ros.rl.training import RlReport, RlTraining
 from spirl_ros.tasks.kitchen.environment import KitchenConfig
+from spirl_ros.training_log import TrainingLog
 
 _METRICS_EVERY = 10
 """Reports between two lines about updates; every finished episode and every evaluation has its own."""
@@ -36,17 +37,14 @@ def train(run: RlRun, on_report: Callable[[RlReport], None] = lambda report: Non
     Returns:
         The best evaluation: target subtasks completed in order, mean of its episodes.
     """
-    from torch.utils.tensorboard import SummaryWriter  # slow to import
-
     torch.set_num_threads(run.config.training.threads)
     with closing(kitchen_training(run)) as training:
         run.restore_checkpoint(training.restore)
-        run.keep_metrics_until(training.step)
-        earlier_s = max((values.get("seconds", 0.0) for values in run.metrics()), default=0.0)
-        began_s = time.monotonic() - earlier_s
-        with SummaryWriter(run.folder, purge_step=training.step + 1) as writer:
+        with TrainingLog(run, training.step) as log:
+            earlier_s = max((values.get("seconds", 0.0) for values in run.metrics()), default=0.0)
+            began_s = time.monotonic() - earlier_s
             for count, report in enumerate(training.run()):
-                _record(run, writer, report, time.monotonic() - began_s, count % _METRICS_EVERY == 0)
+                _record(log, report, time.monotonic() - began_s, count % _METRICS_EVERY == 0)
                 if report.is_best:
                     run.save_best(training.learner.policy.state_dict())
                 if report.is_evaluation:
@@ -92,24 +90,15 @@ def kitchen_training(run: RlRun) -> RlTraining:
     return RlTraining(config, learner, replay, demonstrations, lambda: make(bundle, kitchen))
 
 
-def _record(run: RlRun, writer, report: RlReport, seconds: float, with_update: bool) -> None:
+def _record(log: TrainingLog, report: RlReport, seconds: float, with_update: bool) -> None:
     counts = {"step": report.step, "updates": report.updates, "seconds": round(seconds, 1)}
-    part = "evaluation" if report.is_evaluation else "episode"
     if report.is_evaluation:
-        figures = {
-            "ordered": report.ordered_mean,
-            "completed": sum(episode.completed for episode in report.episodes) / len(report.episodes),
-        }
-        run.append_metrics({**counts, "part": part, **figures, "is_best": report.is_best})
-        for name, value in figures.items():
-            writer.add_scalar(f"{part}/{name}", value, report.step)
-    else:
-        for episode in report.episodes:
-            run.append_metrics({**counts, "part": part, **episode._asdict()})
-            writer.add_scalar("episode/ordered", episode.ordered, report.step)
-        if report.episodes and not math.isnan(report.recent):
-            writer.add_scalar("episode/recent", report.recent, report.step)
-    if with_update and report.info is not None and not report.is_evaluation:
-        run.append_metrics({**counts, "part": "update", **report.info._asdict()})
-        for name, value in report.info._asdict().items():
-            writer.add_scalar(f"update/{name}", value, report.step)
+        completed = sum(episode.completed for episode in report.episodes) / len(report.episodes)
+        log.add("evaluation", counts, ordered=report.ordered_mean, completed=completed, is_best=report.is_best)
+        return
+    for episode in report.episodes:
+        log.add("episode", counts, **episode._asdict())
+    if report.episodes and not math.isnan(report.recent):
+        log.add_event("episode/recent", report.recent, report.step)
+    if with_update and report.info is not None:
+        log.add("update", counts, **report.info._asdict())

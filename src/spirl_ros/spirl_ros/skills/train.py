@@ -12,6 +12,7 @@ from spirl_ros.errors import ConfigError
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
 from spirl_ros.skills.run import DatasetReference, SkillRun
 from spirl_ros.skills.training import SkillTraining, StepReport
+from spirl_ros.training_log import TrainingLog
 
 _METRICS_EVERY = 50
 """Gradient steps between two lines of the metrics."""
@@ -30,17 +31,14 @@ def train(run: SkillRun, dataset: Dataset, on_report: Callable[[StepReport], Non
     Returns:
         The lowest validation loss.
     """
-    from torch.utils.tensorboard import SummaryWriter  # slow to import
-
     torch.set_num_threads(run.config.training.threads)
     training = SkillTraining(dataset.episodes, run.config.model, run.config.training)
     run.restore_checkpoint(training.restore)
-    run.keep_metrics_until(training.step)
-    with SummaryWriter(run.folder, purge_step=training.step + 1) as writer:
+    with TrainingLog(run, training.step) as log:
         try:
             for report in training.run():
                 if report.is_validation or report.step % _METRICS_EVERY == 0:
-                    _record(run, writer, report)
+                    _record(log, report)
                 if report.is_best:
                     run.save_best(training.averaged_model.state_dict())
                 if report.is_validation:
@@ -84,10 +82,12 @@ def check_dataset(dataset: Dataset, model: SkillModelConfig, training: SkillTrai
     split_episodes(dataset.episodes, training.validation_share, np.random.default_rng(training.seed))
 
 
-def _record(run: SkillRun, writer, report: StepReport) -> None:
-    part = "validation" if report.is_validation else "training"
-    values = {name: getattr(report, name) for name in ("reconstruction", "kl", "prior")}
-    run.append_metrics({"step": report.step, "part": part, "beta": report.beta, **values})
-    for name, value in values.items():
-        writer.add_scalar(f"{part}/{name}", value, report.step)
-    writer.add_scalar(f"{part}/beta", report.beta, report.step)
+def _record(log: TrainingLog, report: StepReport) -> None:
+    log.add(
+        "validation" if report.is_validation else "training",
+        {"step": report.step},
+        beta=report.beta,
+        reconstruction=report.reconstruction,
+        kl=report.kl,
+        prior=report.prior,
+    )
