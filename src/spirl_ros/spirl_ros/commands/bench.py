@@ -41,13 +41,13 @@ def add_parser(subparsers) -> None:
         "--workers", type=int, metavar="N", help="threads and processes at most (default: those of this machine)"
     )
     parser.add_argument(
-        "--seconds", type=float, default=60.0, help="recorder: how long to record (default %(default)g)"
+        "--seconds", type=float, default=60.0, help="recorder, monitor: how long to measure (default %(default)g)"
     )
     parser.add_argument(
         "--bundle",
         type=Path,
         metavar="DIR",
-        help="skills: measure this bundle, too; control, policy: with this one (default models/kitchen)",
+        help="skills: measure this bundle, too; control, policy, monitor: with this one (default models/kitchen)",
     )
     parser.add_argument(
         "--skills", type=Path, metavar="DIR", help="trainer: learn with these, a folder of spirl skills train"
@@ -184,6 +184,15 @@ def _policy(parsed: argparse.Namespace) -> Found:
     yield "policy over ROS", measure_policy(parsed.bundle or shipped("models/kitchen"), min(parsed.rounds, 10))
 
 
+def _monitor(parsed: argparse.Namespace) -> Found:
+    """What the web page costs without a viewer and, where Chromium is, with one, and how often its scene is renewed."""
+    from spirl_ros.benchmarks.monitor import measure_monitor
+    from spirl_ros.shipped import shipped
+
+    require_ros()
+    yield "the web page", measure_monitor(parsed.bundle or shipped("models/kitchen"), parsed.seconds)
+
+
 def _trainer(parsed: argparse.Namespace) -> Found:
     """Learning over ROS beside the environment alone, and what kill -9 costs, at most ten times (needs --skills)."""
     if parsed.skills is None:
@@ -215,5 +224,6 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace], Found]] = {
     "recorder": _recorder,
     "control": _control,
     "policy": _policy,
+    "monitor": _monitor,
     "trainer": _trainer,
 }
