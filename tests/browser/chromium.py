@@ -62,6 +62,8 @@ class Browser:
         """Every address that was asked for."""
         self.complaints: list[str] = []
         """Errors and exceptions of the page's console."""
+        self.frames = 0
+        """Messages that came over web sockets."""
         for domain in _DOMAINS:
             self.command(f"{domain}.enable")
         # The page's workers ask for addresses too: each waits until it is listened to.
@@ -109,9 +111,14 @@ class Browser:
             self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def press(self, key: str) -> None:
-        """Press a letter of the keyboard."""
-        code = {"key": key.lower(), "code": f"Key{key.upper()}", "windowsVirtualKeyCode": ord(key.upper())}
-        self.command("Input.dispatchKeyEvent", type="keyDown", text=key.lower(), **code)
+        """Press a letter of the keyboard, Tab or Enter."""
+        if len(key) == 1:
+            code = {"key": key.lower(), "code": f"Key{key.upper()}", "windowsVirtualKeyCode": ord(key.upper())}
+            text = {"text": key.lower()}
+        else:
+            code = {"key": key, "code": key, "windowsVirtualKeyCode": {"Tab": 9, "Enter": 13}[key]}
+            text = {"text": "\r"} if key == "Enter" else {}
+        self.command("Input.dispatchKeyEvent", type="keyDown", **text, **code)
         self.command("Input.dispatchKeyEvent", type="keyUp", **code)
 
     def screenshot(self) -> np.ndarray:
@@ -138,6 +145,8 @@ class Browser:
             self.requests.append(values["request"]["url"])
         elif method == "Network.webSocketCreated":
             self.requests.append(values["url"])
+        elif method == "Network.webSocketFrameReceived":
+            self.frames += 1
         elif method == "Runtime.exceptionThrown":
             self.complaints.append(str(values["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled" and values["type"] in ("error", "assert"):

@@ -66,12 +66,20 @@ def test_latch_and_its_reason_are_shown() -> None:
 def test_silence_is_called_by_its_name() -> None:
     assert "no joint states yet" in status_html(GraphView())
     assert "no joint states for 2.0 s" in status_html(GraphView(skill=SKILL, state_age_s=2.0, skill_age_s=0.0))
-    assert "it was executing" in status_html(GraphView(skill=SKILL, state_age_s=0.0, skill_age_s=3.0))
+    assert "it was executing" in status_html(GraphView(skill=SKILL, state_age_s=0.0), executor_silent_s=3.0)
 
 
 def test_interventions_are_counted_and_named() -> None:
     text = safety_html(SafetyView("limited", "velocity of joint1", ("joint1",), 12, 0.004))
     assert "12 interventions" in text and "velocity of joint1" in text
+
+
+def test_what_was_said_long_ago_does_not_look_as_if_it_held() -> None:
+    """A safety filter that had been silent for two minutes had `passed` on a green badge."""
+    safety, green = SafetyView("passed", "", (), 0, 0.001), "#2b8a3e"
+    assert green in safety_html(safety) and "ago" not in safety_html(safety)
+    assert green not in safety_html(safety, 120.4) and "passed 120 s ago" in safety_html(safety, 120.4)
+    assert "data-old" not in skill_html(SKILL, None) and 'data-old="true"' in skill_html(SKILL, None, 120.4)
 
 
 def test_stale_node_says_since_when() -> None:

@@ -45,3 +45,18 @@ def test_neighbouring_skills_have_different_colours() -> None:
     assert all(((0 <= colour) & (colour <= 1)).all() for colour in colours)
     for distance in (1, 2, 3):
         assert all(np.abs(a - b).max() > 0.3 for a, b in zip(colours, colours[distance:], strict=False))
+
+
+def test_slots_of_ways_shown_at_once_differ_whatever_skills_were_missed() -> None:
+    """They once were skill_id % 6: of skills 1, 7 and 13, all that is seen in lockstep, RViz showed one."""
+    paths = ToolPaths()
+    for index, skill_id in enumerate((1, 7, 13, 14, 20, 26, 32, 33)):
+        add_line(paths, skill_id, 0.1 * index, 3)
+        slots = [path.slot for path in paths.paths()]
+        assert len(set(slots)) == len(slots) == min(index + 1, 6)
+        assert max(slots) < 6
+    before = {path.skill_id: path.slot for path in paths.paths()}
+    add_line(paths, 39, 1.0, 3)
+    after = {path.skill_id: path.slot for path in paths.paths()}
+    assert after.pop(39) == before.pop(13)  # the new one takes the place of the oldest
+    assert after == before

@@ -10,12 +10,15 @@ pytest.importorskip("viser")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import Skill, TrainingStatus
 from spirl_msgs.srv import ResetScene, SetTask
-from spirl_ros.monitoring.orders import PAUSE, RELEASE, RESET, SOURCE, STOP, TASK, Order
+from spirl_ros.monitoring.orders import PAUSE, RELEASE, RESET, RESUME, SOURCE, START, STOP, TASK, Order
+from spirl_ros.nodes.graph_listener import full_name
 from spirl_ros.nodes.graph_orders import GraphOrders
 from spirl_ros.nodes.messages import LATCHED_QOS
 from spirl_ros.nodes.monitor_views import STALE_AFTER_S, to_choice_view, to_health_view, to_training_view
@@ -40,6 +43,15 @@ def test_page_is_there_and_without_a_viewer_no_state_is_listened_to(client, star
     client.wait_for(lambda: training.get_subscription_count() == 1, "the monitor's subscription")
     client.wait_for(lambda: any(message.status[0].message == "nobody looks" for message in diagnostics), "diagnostics")
     assert states.get_subscription_count() == 0
+
+    def figures() -> dict[str, str]:
+        return {value.key: value.value for value in diagnostics[-1].status[0].values}
+
+    # Its own come once a second.
+    client.wait_for(lambda: float(figures().get("diagnostics [Hz]", "0")) > 0.5, "what is heard without a viewer")
+    training.publish(TrainingStatus())
+    client.wait_for(lambda: figures()["statuses of training"] == "1", "a status of training")
+    assert figures()["nodes heard"] == "1"
 
 
 def test_monitor_goes_down_and_up_again_and_ends_cleanly(client, start_node) -> None:
@@ -95,27 +107,73 @@ class Services:
         return response
 
 
+class Policy:
+    """Stands in for the skill policy: notes parameters, transitions and starts."""
+
+    def __init__(self, client) -> None:
+        self.asked: list[str] = []
+        self.refused = ""
+        """Reason not to set parameters."""
+        client.create_service(SetParameters, "skill_policy/set_parameters", self._on_set_parameters)
+        client.create_service(ChangeState, "skill_policy/change_state", self._on_change_state)
+        client.create_service(Trigger, "skill_policy/start", self._on_start)
+
+    def _on_set_parameters(self, request, response):
+        self.asked += [f"{parameter.name} {parameter.value.string_value}" for parameter in request.parameters]
+        result = SetParametersResult(successful=not self.refused, reason=self.refused)
+        response.results = [result for _ in request.parameters]
+        return response
+
+    def _on_change_state(self, request, response):
+        self.asked.append(TRANSITIONS[request.transition.id])
+        response.success = True
+        return response
+
+    def _on_start(self, request, response):
+        self.asked.append("start")
+        response.success, response.message = True, "Endless episodes begin with seed 0."
+        return response
+
+
+TRANSITIONS = {
+    Transition.TRANSITION_CONFIGURE: "configure",
+    Transition.TRANSITION_CLEANUP: "cleanup",
+    Transition.TRANSITION_ACTIVATE: "activate",
+    Transition.TRANSITION_DEACTIVATE: "deactivate",
+}
+SWITCH = ["deactivate", "cleanup", "configure", "activate"]
+
+
 class Orders:
     """GraphOrders in the test's own node, with what it says."""
 
-    def __init__(self, client) -> None:
+    def __init__(self, client, has_own_run: bool = False) -> None:
         client.now_s = lambda: client.get_clock().now().nanoseconds * 1e-9
         self.said: list[tuple[str, bool]] = []
         self._client = client
         self._orders = GraphOrders(
-            client, "skill_executor", "skill_policy", ("scripted_operator",), lambda *told: self.said.append(told)
+            client,
+            "skill_executor",
+            "skill_policy",
+            ("scripted_operator",),
+            lambda *told: self.said.append(told),
+            lambda: has_own_run,
         )
+        self.source, self.is_paused = self._orders.source, self._orders.is_paused
+        self.carry_out = self._orders.carry_out
 
     def answer_to(self, order: Order) -> tuple[str, bool]:
         self.said.clear()
-        self._orders.carry_out(order)
+        self.carry_out(order)
+        return self.answer(f"an answer to {order}")
 
-        def is_answered() -> bool:
-            self._orders.poll()
-            return bool(self.said)
-
-        self._client.wait_for(is_answered, f"an answer to {order}")
+    def answer(self, what: str) -> tuple[str, bool]:
+        self._client.wait_for(lambda: self.has_said(1), what)
         return self.said[-1]
+
+    def has_said(self, sentences: int) -> bool:
+        self._orders.poll()
+        return len(self.said) >= sentences
 
 
 def test_buttons_reach_their_services_and_answers_come_back(client) -> None:
@@ -127,6 +185,75 @@ def test_buttons_reach_their_services_and_answers_come_back(client) -> None:
     assert orders.answer_to(Order(TASK, "kitchen")) == ("Episode 4 has begun, seed 9.", False)
     assert orders.answer_to(Order(TASK, "homework")) == ("known are kitchen, kitchen_all", True)
     assert services.asked == ["stop", "reset", "reset_scene", "set_task kitchen", "reset_scene", "set_task homework"]
+
+
+def test_source_takes_what_the_launch_files_take_of_it(client) -> None:
+    """The page's prior gave its mean, and that of the launch argument `policy:=prior` samples."""
+    policy, orders = Policy(client), Orders(client)
+    client.spin_for(0.5)
+    assert orders.answer_to(Order(SOURCE, "prior")) == ("skill_policy chooses skills by the prior.", False)
+    assert policy.asked == ["source prior", "latent sample", *SWITCH]
+    policy.asked.clear()
+    orders.answer_to(Order(SOURCE, "policy"))
+    assert policy.asked == ["source policy", "latent mean", *SWITCH]
+
+
+def test_source_that_was_ordered_is_shown_until_it_is_answered_or_refused(client) -> None:
+    policy, orders = Policy(client), Orders(client)
+    client.spin_for(0.5)
+    orders.carry_out(Order(SOURCE, "prior"))
+    assert orders.source.shown("policy", client.now_s()) == "prior"
+    orders.carry_out(Order(PAUSE))  # its transition would get into those of the switch
+    assert orders.said.pop() == ("skill_policy is still being switched; ask again when that is done.", True)
+    orders.answer("the switch")
+    assert policy.asked[2:] == SWITCH
+    assert orders.source.shown("policy", client.now_s()) == "prior"
+    assert not orders.is_paused.shown(True, client.now_s())  # it was inactive on its way, as diagnostics may tell
+    policy.refused = "there is no prior"
+    assert orders.answer_to(Order(SOURCE, "policy")) == ("there is no prior", True)
+    assert orders.source.shown("prior", client.now_s()) == "prior"
+
+
+def test_two_presses_of_pause_are_a_pause_and_its_end(client) -> None:
+    """Diagnostics tell of a pause up to a second late: until then a second press was another pause, which failed."""
+    policy, orders = Policy(client), Orders(client)
+    client.spin_for(0.5)
+    orders.carry_out(Order(PAUSE))
+    assert orders.is_paused.shown(False, client.now_s())
+    orders.carry_out(Order(PAUSE))  # of somebody who had not seen the first yet
+    orders.carry_out(Order(RESUME))
+    assert not orders.is_paused.shown(True, client.now_s())
+    client.wait_for(lambda: len(policy.asked) == 2, "both")
+    client.wait_for(lambda: orders.has_said(2), "both answers")
+    assert policy.asked == ["deactivate", "activate"]
+    assert orders.said == [("skill_policy rests, its episode has ended.", False), ("skill_policy goes on.", False)]
+
+
+def test_end_of_a_pause_begins_again_what_start_had_begun(client) -> None:
+    """A policy that waits for a start was active again after Continue, and did nothing."""
+    policy, orders = Policy(client), Orders(client, has_own_run=True)
+    client.spin_for(0.5)
+    orders.answer_to(Order(PAUSE))
+    again = "Endless episodes begin with seed 0."
+    assert orders.answer_to(Order(RESUME)) == (f"skill_policy goes on. {again}", False)
+    assert orders.answer_to(Order(SOURCE, "prior")) == (f"skill_policy chooses skills by the prior. {again}", False)
+    assert policy.asked == ["deactivate", "activate", "start", "source prior", "latent sample", *SWITCH, "start"]
+
+
+def test_run_that_was_just_started_is_known_before_diagnostics_tell_of_it(client) -> None:
+    """A pause within a second after the start ended for good what had been started."""
+    policy, orders = Policy(client), Orders(client, has_own_run=False)
+    client.spin_for(0.5)
+    orders.answer_to(Order(START))
+    orders.answer_to(Order(PAUSE))
+    orders.answer_to(Order(RESUME))
+    assert policy.asked == ["start", "deactivate", "activate", "start"]
+
+
+def test_node_is_known_by_its_full_name() -> None:
+    assert full_name("/", "skill_executor") == "skill_executor"
+    assert full_name("/right", "skill_executor") == "right/skill_executor"
+    assert full_name("/right", "/left/skill_executor") == "left/skill_executor"
 
 
 def test_what_is_not_there_is_said(client) -> None:

@@ -1,6 +1,7 @@
 """The monitor's page as a person sees it: a real browser, real nodes."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sensor_msgs.msg import JointState
 from spirl_msgs.msg import Skill, SkillStatus, TrainingStatus
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
 from tests.browser.chromium import Browser, needs_browser
-from tests.nodes.kitchen_bundle import write_kitchen_bundle
+from tests.nodes.kitchen_bundle import PRIOR_MEAN, write_kitchen_bundle
 
 SCENE = np.s_[150:, :540]
 """Where the page shows the scene: left of the panel, below notes."""
@@ -49,13 +50,17 @@ def is_ticked(browser: Browser, subtask: str) -> bool:
     return browser.evaluate(f"!!document.querySelector('[data-subtask={subtask}][data-done=true]')")
 
 
-def test_page_shows_the_scene_ticks_subtasks_and_asks_nobody_else(browser, client, start_node) -> None:
+def test_page_shows_the_scene_ticks_subtasks_and_asks_nobody_else(browser, client, start_node, record_property) -> None:
     start_node("mujoco_sim")
     url = open_page(browser, client, start_node)
     before = browser.screenshot()[SCENE].astype(int)
     assert not is_ticked(browser, "microwave")
     start_node("scripted_operator")
+    frames, since_s = browser.frames, time.monotonic()
     browser.wait_for(lambda: is_ticked(browser, "microwave"), "a tick")
+    # A figure, not a limit: on a busy machine it says how busy that is.
+    record_property("page: messages received [Hz]", (browser.frames - frames) / (time.monotonic() - since_s))
+    assert browser.frames > frames
     after = browser.screenshot()[SCENE].astype(int)
     changed = (np.abs(after - before).max(axis=-1) > 40).mean()
     assert 0.005 < changed < 0.5  # the arm and a door, not the kitchen
@@ -75,7 +80,7 @@ def own_addresses(url: str) -> tuple[str, ...]:
 
 def test_emergency_stop_stops_the_arm_and_shows_it(browser, client, start_node, tmp_path) -> None:
     start_node("mujoco_sim")
-    start_node("skill_executor", bundle=write_kitchen_bundle(tmp_path / "bundle"))
+    executor = start_node("skill_executor", bundle=write_kitchen_bundle(tmp_path / "bundle"))
     skills = client.create_publisher(Skill, "skill", COMMAND_QOS)
     statuses = client.collect(SkillStatus, "skill_status", LATCHED_QOS)
     states = client.collect(JointState, "joint_states")
@@ -107,8 +112,52 @@ def test_emergency_stop_stops_the_arm_and_shows_it(browser, client, start_node, 
     browser.click("Release the latch")
     client.wait_for(lambda: statuses[-1].state == SkillStatus.IDLE, "the end of the latch")
     client.wait_for(lambda: move() > 0.05, "motion again")
+    # With a dropdown the focus stayed in its text field, and X was a letter.
+    browser.click("kettle")
+    browser.wait_for(lambda: move() and "has begun" in browser.text(), "the task")
     browser.press("x")
     client.wait_for(lambda: statuses[-1].state == SkillStatus.LATCHED, "the latch by the keyboard")
+    executor.kill()
+    browser.wait_for(lambda: "executor silent" in browser.text() and "s ago" in browser.text(), "the silence")
+    shown = browser.evaluate("[...document.querySelectorAll('.gauge')].map(gauge => gauge.innerText).join()")
+    assert "joint state age" not in shown and browser.complaints == []
+
+
+def test_policy_is_switched_paused_and_its_failure_told(browser, client, start_node, tmp_path) -> None:
+    """A control flipped back, Continue began nothing, and a task of no policy was answered with success alone."""
+    bundle = write_kitchen_bundle(tmp_path / "bundle", policy="works")
+    start_node("mujoco_sim")
+    start_node("skill_executor", bundle=bundle, max_age_s=1.0, max_missed=100)
+    policy = start_node("skill_policy", bundle=bundle, patience_s=20.0)
+    skills = client.collect(Skill, "skill", COMMAND_QOS)
+
+    def come_from(source: int) -> bool:
+        client.spin_for(0.1)
+        return bool(skills) and skills[-1].source == source
+
+    open_page(browser, client, start_node)
+    browser.wait_for(lambda: "✔ policy" in browser.text(), "the policy")
+    browser.press("g")
+    browser.wait_for(lambda: come_from(Skill.SOURCE_POLICY), "its skills")
+    browser.wait_for(lambda: "by the policy" in browser.text(), "its skills on the page")
+    browser.click("prior")
+    browser.wait_for(lambda: "✔ prior" in browser.text(), "the mark", deadline_s=10.0)
+    browser.wait_for(lambda: come_from(Skill.SOURCE_PRIOR) or "✔ policy" in browser.text(), "skills of the prior")
+    assert "✔ prior" in browser.text() and "Endless episodes begin" in browser.text()
+    assert np.abs(np.array(skills[-1].latent) - PRIOR_MEAN).max() > 1e-4  # a sample
+    browser.press("p")
+    browser.press("p")
+    browser.wait_for(lambda: "skill_policy goes on. Endless episodes begin" in browser.text(), "pause and its end")
+    browser.click("policy")
+    browser.wait_for(lambda: "chooses skills by the policy" in browser.text(), "the policy again")
+    skills.clear()
+    browser.wait_for(lambda: come_from(Skill.SOURCE_POLICY), "its skills again")
+    browser.click("top_burner")
+    reason = "skill_policy stopped after 0 episodes: the task is top_burner, but the policy was trained for"
+    browser.wait_for(lambda: reason in browser.text(), "the reason")
+    assert browser.text().count("the task is top_burner") > 1  # it stays in the diagnostics, the worst on top
+    code, output = policy.end()
+    assert code == 0 and output.count("ERROR") == 1 and "ended after 0 episodes" in output
     assert browser.complaints == []
 
 

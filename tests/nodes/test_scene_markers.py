@@ -2,7 +2,10 @@
 
 import math
 import os
+import sys
+import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +13,18 @@ import pytest
 pytest.importorskip("spirl_msgs")
 
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.action.client import ActionClient
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 from visualization_msgs.msg import Marker, MarkerArray
 
+from spirl_msgs.action import ExecuteSkill
 from spirl_msgs.msg import Skill, SkillStatus
-from spirl_ros.monitoring.views import SafetyView
+from spirl_msgs.srv import LoadBundle
+from spirl_ros.bringup import TRAIN
+from spirl_ros.deployment.bundle_file import description_digest, read_description
+from spirl_ros.monitoring.views import SafetyView, SkillView, TaskView
 from spirl_ros.nodes.marker_messages import (
     KITCHEN,
     NEXT_SKILL,
@@ -23,9 +33,10 @@ from spirl_ros.nodes.marker_messages import (
     SUBTASKS,
     TOOL_PATH,
     to_safety_markers,
+    to_subtask_marker,
 )
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
-from spirl_ros.nodes.transform_topic import to_transforms
+from spirl_ros.nodes.transform_topic import TransformTopic, to_transforms
 from spirl_ros.shipped import shipped
 from tests.nodes.kitchen_bundle import HORIZON, write_kitchen_bundle
 
@@ -35,6 +46,36 @@ def numbers_of(marker: Marker) -> list[float]:
     values = [place.x, place.y, place.z, turn.w, turn.x, turn.y, turn.z, size.x, size.y, size.z]
     values += [colour.r, colour.g, colour.b, colour.a]
     return values + [value for point in marker.points for value in (point.x, point.y, point.z)]
+
+
+class Scene:
+    """Simulator, executor and markers, and what arrives of them."""
+
+    def __init__(
+        self, client, start_node, bundle: Path, rate: str = "realtime", shown_bundle: Path | None = None
+    ) -> None:
+        self.client = client
+        self.simulator = start_node("mujoco_sim", rate=rate, discovery_s=0.0)
+        self.executor = start_node("skill_executor", bundle=bundle, rate=rate, discovery_s=0.0)
+        self.markers = start_node("scene_markers", bundle=shown_bundle or bundle, prior_samples=3)
+        self.skills = client.create_publisher(Skill, "skill", COMMAND_QOS)
+        self.statuses = client.collect(SkillStatus, "skill_status", LATCHED_QOS)
+        self.arrays = client.collect(MarkerArray, "scene_markers")
+        client.wait_for(lambda: self.statuses and not self.statuses[-1].reason, "an executor that is ready")
+        client.wait_for(lambda: "skill" in self.text_of(SUBTASKS), "markers")
+
+    def last_of(self, namespace: str) -> list[Marker]:
+        return [marker for marker in self.arrays[-1].markers if marker.ns == namespace] if self.arrays else []
+
+    def text_of(self, namespace: str) -> str:
+        return "".join(marker.text for marker in self.last_of(namespace))
+
+    def trigger(self, name: str) -> None:
+        answer = self.client.call(Trigger, f"skill_executor/{name}", Trigger.Request())
+        assert answer.success, answer.message
+
+    def send(self, skill_id: int, latent: list[float]) -> None:
+        self.skills.publish(Skill(skill_id=skill_id, latent=latent, source=Skill.SOURCE_MANUAL))
 
 
 def test_every_marker_is_complete_and_nothing_stays(client, start_node, tmp_path) -> None:
@@ -80,6 +121,148 @@ def test_every_marker_is_complete_and_nothing_stays(client, start_node, tmp_path
     assert drawn == set(range(117))
 
 
+def test_what_has_no_source_any_more_leaves_the_screen(client, start_node, tmp_path) -> None:
+    """A killed executor's ball and state, and a killed simulator's whole scene, once stayed for ever."""
+    scene = Scene(client, start_node, write_kitchen_bundle(tmp_path / "bundle"))
+    scene.trigger("stop")
+    client.wait_for(lambda: "latched: latch: told to brake" in scene.text_of(SAFETY), "the ball of the latch")
+    assert "skill: latched" in scene.text_of(SUBTASKS) and "[ ] kettle" in scene.text_of(SUBTASKS)
+
+    scene.executor.process.kill()
+    client.wait_for(lambda: not scene.last_of(SAFETY), "the ball's end")
+    client.wait_for(lambda: "skill" not in scene.text_of(SUBTASKS), "the end of the executor's state")
+    assert "[ ] kettle" in scene.text_of(SUBTASKS)  # the simulator lives
+
+    scene.simulator.process.kill()
+    scene.arrays.clear()
+    client.wait_for(lambda: "no joint states" in scene.text_of(SUBTASKS), "a word of the end")
+    client.spin_for(1.0)
+    actions = [marker.action for array in scene.arrays for marker in array.markers]
+    assert actions.count(Marker.DELETEALL) == 1
+    after = scene.arrays[[array.markers[0].action for array in scene.arrays].index(Marker.DELETEALL) :]
+    assert len(after) > 5 and {marker.ns for array in after for marker in array.markers[-1:]} == {SUBTASKS}
+    assert all(len(array.markers) == 1 for array in after[1:])
+
+    start_node("mujoco_sim", discovery_s=0.0)
+    client.wait_for(lambda: len(scene.last_of(KITCHEN)) > 50, "the scene of another simulator")
+    assert "[ ] kettle" in scene.text_of(SUBTASKS)
+
+
+def test_skill_that_is_refused_is_not_to_come(client, start_node, tmp_path) -> None:
+    """Its way and the prior's fan stayed on the screen."""
+    scene = Scene(client, start_node, write_kitchen_bundle(tmp_path / "bundle"))
+    scene.trigger("stop")
+    client.wait_for(lambda: scene.statuses[-1].state == SkillStatus.LATCHED, "the latch")
+    scene.send(2, [0.5, 0.4])
+    client.spin_for(1.0)
+    assert not scene.last_of(NEXT_SKILL) and not scene.last_of(PRIOR)
+    scene.trigger("reset")
+    client.spin_for(0.5)
+    assert not scene.last_of(NEXT_SKILL)
+
+
+def test_latch_has_a_ball_until_it_is_released_and_a_limit_has_one_for_a_moment(client, start_node, tmp_path) -> None:
+    bundle = write_kitchen_bundle(tmp_path / "bundle", scale=100.0, share_of_limits=0.3)  # asks for more than it may
+    scene = Scene(client, start_node, bundle)
+    scene.trigger("stop")
+    client.wait_for(lambda: {marker.type for marker in scene.last_of(SAFETY)} == {Marker.SPHERE, 9}, "the ball")
+    assert "latched: latch: told to brake" in scene.text_of(SAFETY)
+    scene.trigger("reset")
+    client.wait_for(lambda: scene.arrays and not scene.last_of(SAFETY), "the ball's end")
+    scene.send(1, [1.0, -1.0])
+    client.wait_for(lambda: "limited: " in scene.text_of(SAFETY), "the limit's ball")
+    text = scene.text_of(SAFETY)
+    assert "panda0_joint" in text.splitlines()[1] and "intervention" in text.splitlines()[-1]
+    client.wait_for(lambda: scene.arrays and not scene.last_of(SAFETY), "the ball's end")
+
+
+def test_skill_of_the_action_has_its_ways(client, start_node, tmp_path) -> None:
+    """Such skills have the number 0, which once was that of the preview before the first."""
+    scene = Scene(client, start_node, write_kitchen_bundle(tmp_path / "bundle"))
+    action = ActionClient(client, ExecuteSkill, "execute_skill")
+    client.wait_for(action.server_is_ready, "the action")
+    begins: list[np.ndarray] = []
+    for _ in range(2):
+        answer: Any = action.send_goal_async(ExecuteSkill.Goal(latent=[0.6, 0.4]))
+        client.wait_for(answer.done, "an answer")
+        client.wait_for(lambda: len(scene.last_of(PRIOR)) == 3, "the skill's ways")
+        begin = next(iter(scene.last_of(NEXT_SKILL)[0].points))
+        begins.append(np.array([begin.x, begin.y, begin.z]))
+        result = answer.result().get_result_async()
+        client.wait_for(lambda result=result: result.done() and not scene.last_of(NEXT_SKILL), "the skill's end")
+    assert np.linalg.norm(begins[1] - begins[0]) > 0.01  # each from where it began
+    action.destroy()
+
+
+def test_ways_wait_for_the_bundle_that_the_executor_has(client, start_node, tmp_path) -> None:
+    """In a training the executor begins with other skills, and the run's own are made later."""
+    first, later = write_kitchen_bundle(tmp_path / "first"), tmp_path / "later"
+    scene = Scene(client, start_node, first, shown_bundle=later)
+    scene.send(1, [0.6, 0.4])
+    client.wait_for(lambda: scene.statuses[-1].state == SkillStatus.EXECUTING, "the skill")
+    client.wait_for(lambda: scene.statuses[-1].state == SkillStatus.IDLE, "the skill's end")
+    assert not any(marker.ns == NEXT_SKILL for array in scene.arrays for marker in array.markers)
+    write_kitchen_bundle(later, name="kitchen_later", scale=0.5)
+    answer = client.call(LoadBundle, "load_bundle", LoadBundle.Request(path=str(later)))
+    assert answer.success, answer.message
+    scene.send(2, [0.6, 0.4])
+    client.wait_for(lambda: scene.last_of(NEXT_SKILL), "the skill's way")
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics", 50)
+
+    def values() -> dict[str, str]:
+        found = [s for array in diagnostics for s in array.status if s.name.startswith("scene_markers")]
+        return {value.key: value.value for value in found[-1].values} if found else {}
+
+    client.wait_for(values, "diagnostics")
+    assert values()["bundle"] == "kitchen_later"
+    assert values()["bundle digest"] == description_digest(read_description(later))[:12]
+
+
+def test_markers_of_a_training_show_the_skills_of_its_run(tmp_path) -> None:
+    given = {"out": str(tmp_path / "run"), "skills": "skills", "rviz": "true"}
+    nodes = {node.name: node for node in TRAIN.nodes(TRAIN.check(given))}
+    assert nodes["scene_markers"].parameters["bundle"] == str(tmp_path / "run" / "skills")
+    pytest.importorskip("torch")
+    from spirl_ros.rl.run import SKILLS_FOLDER
+
+    assert SKILLS_FOLDER == "skills"
+
+
+@pytest.mark.slow
+def test_training_tells_what_it_chose_and_the_markers_show_it(client, start_node, tmp_path) -> None:
+    """It says so beside the action: on the topic `skill` the executor would take it for another skill."""
+    torch = pytest.importorskip("torch", reason="learning needs torch")
+    for name in ("onnxscript", "gymnasium_robotics"):
+        pytest.importorskip(name)
+    from tests.commands.test_export import make_run
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    skills, out = make_run(tmp_path / "skills").folder, tmp_path / "run"
+    choices = client.collect(Skill, "chosen_skill", 10_000)
+    commands = client.collect(Skill, "skill", 100)
+    scene = Scene(
+        client, start_node, write_kitchen_bundle(tmp_path / "first"), rate="lockstep", shown_bundle=out / "skills"
+    )
+    settings = (
+        "steps=100000 batch_size=8 critic_hidden=8 critic_layers=1 offline_updates=0 demos_in_replay=false "
+        "warm_up_decisions=4"
+    )
+    start_node("trainer", out=out, skills=skills, settings=settings)
+
+    def shown() -> set[str]:
+        return {marker.ns for array in scene.arrays for marker in array.markers}
+
+    client.wait_for(lambda: shown() >= {NEXT_SKILL, PRIOR} and len(choices) > 20, "skills", 120.0)
+    assert [choice.skill_id for choice in choices[:20]] == list(range(1, 21))
+    assert all(choice.source == Skill.SOURCE_POLICY for choice in choices)
+    # The policy begins as the prior, so they are apart by what was learned only.
+    assert all(0.0 <= choice.prior_divergence + 1e-4 < 50.0 for choice in choices)
+    executed = {tuple(status.latent) for status in scene.statuses if status.state == SkillStatus.EXECUTING}
+    assert len(executed & {tuple(choice.latent) for choice in choices}) > 5
+    assert commands == []
+
+
 def test_robot_description_waits_for_those_who_come_late(client, start_node) -> None:
     start_node("scene_markers")
     client.wait_for(lambda: client.count_publishers("robot_description") == 1, "the node")
@@ -108,6 +291,63 @@ def test_frames_are_published_where_tf2_msgs_is_installed(client, start_node) ->
     assert {transform.child_frame_id for transform in arrays[-1].transforms} >= {"panda0_link0", "panda0_link7", "tool"}
 
 
+def test_frames_are_published_with_the_message_of_tf2_msgs(monkeypatch) -> None:
+    """A stand-in for the package, which the wheels do not have."""
+
+    class TFMessage:
+        def __init__(self, transforms: list) -> None:
+            self.transforms = transforms
+
+    class Topic:
+        def __init__(self) -> None:
+            self.published, self.is_open = [], True
+
+        def create_publisher(self, message_type: type, name: str, depth: int) -> "Topic":
+            self.opened = message_type, name, depth
+            return self
+
+        def destroy_publisher(self, publisher: "Topic") -> None:
+            self.is_open = False
+
+        def get_subscription_count(self) -> int:
+            return 2
+
+        def publish(self, message: TFMessage) -> None:
+            self.published.append(message)
+
+    module = types.ModuleType("tf2_msgs.msg")
+    module.TFMessage = TFMessage  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setitem(sys.modules, "tf2_msgs", types.ModuleType("tf2_msgs"))
+    monkeypatch.setitem(sys.modules, "tf2_msgs.msg", module)
+    node: Any = Topic()
+    topic = TransformTopic(node)
+    # Relative: `/tf` outside a namespace, and a robot's own in one.
+    assert topic.is_available and node.opened[:2] == (TFMessage, "tf") and topic.listeners == 2
+    transforms = to_transforms(["tool"], ["hand"], np.zeros((1, 3)), np.array([[1.0, 0.0, 0.0, 0.0]]), Time(sec=7))
+    topic.publish(tuple(transforms))
+    (message,) = node.published
+    assert type(message) is TFMessage and message.transforms == transforms
+    topic.close()
+    assert not node.is_open
+
+
+def test_without_tf2_msgs_nothing_is_published(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "tf2_msgs.msg", None)  # importing it fails
+    node: Any = None
+    topic = TransformTopic(node)
+    topic.publish([])
+    topic.close()
+    assert not topic.is_available and topic.listeners == 0
+
+
+def test_subtask_text_tells_task_step_and_skill() -> None:
+    task = TaskView("kitchen", 3, 7, ("bottom_burner", "kettle"), (True, False), {"bottom_burner": 40}, 1, 52, 280, "")
+    skill = SkillView("executing", 6, 2, 10, (0.1,), "kitchen", "")
+    text = to_subtask_marker(task, skill, 0.4).text
+    assert text == "[x] bottom burner\n[ ] kettle\nstep 52 of 280\nskill 6: executing"
+    assert to_subtask_marker(task, None, 0.4).text.splitlines()[-1] == "step 52 of 280"
+
+
 def test_markers_are_taken_off_the_screen_at_the_end(client, start_node) -> None:
     start_node("mujoco_sim")
     markers = start_node("scene_markers")
@@ -121,9 +361,13 @@ def test_markers_are_taken_off_the_screen_at_the_end(client, start_node) -> None
 def test_interventions_are_marked_at_the_tool_and_only_while_they_last() -> None:
     tool = np.array([0.1, 0.2, 1.9])
     assert to_safety_markers(SafetyView("passed", "", (), 3, 0.0), tool, 0.4) == []
-    ball, text = to_safety_markers(SafetyView("limited", "velocity of joint1", (), 4, 0.0), tool, 0.4)
-    assert (ball.pose.position.x, ball.pose.position.z) == (0.1, 1.9)
-    assert text.text == "limited: velocity of joint1" and ball.lifetime.nanosec == 400_000_000
+    limited = SafetyView("limited", "velocity of joint1", ("joint1", "joint4"), 4, 0.0)
+    ball, text = to_safety_markers(limited, tool, 0.4)
+    assert (ball.pose.position.x, ball.pose.position.z) == (0.1, 1.9) and ball.lifetime.nanosec == 400_000_000
+    assert text.text == "limited: velocity of joint1\njoint1, joint4\n4 interventions"
+    # Every joint is braked, which the names would not make clearer.
+    _, text = to_safety_markers(SafetyView("latched", "stopped", ("joint1",), 1, 0.0), tool, 0.4)
+    assert text.text == "latched: stopped\n1 intervention"
 
 
 def test_where_rviz_is_not_installed_the_node_says_so_and_goes_on(client, start_node, domain_environment) -> None:
@@ -154,6 +398,19 @@ def test_rviz_is_started_with_our_configuration_and_ended_with_the_node(
     assert "/tf:=tf" in arguments  # the frames of this namespace
     assert node.end()[0] == 0
     assert (tmp_path / "ended").exists()
+
+
+def test_rviz_that_ends_at_once_is_told_of(client, start_node, domain_environment, tmp_path) -> None:
+    """Without a display it ends at once, and the log went on to say that it shows the scene."""
+    program = tmp_path / "rviz2"
+    program.write_text(f"#!/bin/sh\necho > {tmp_path}/started\necho could not connect to display\nexit 134\n")
+    program.chmod(0o755)
+    domain_environment["PATH"] = f"{tmp_path}{os.pathsep}{domain_environment['PATH']}"
+    node = start_node("scene_markers", rviz=True)
+    client.wait_for((tmp_path / "started").exists, "RViz")
+    client.spin_for(4.0)
+    code, output = node.end()
+    assert code == 0 and "RViz has ended with exit code 134" in output, output
 
 
 def test_rviz_configuration_shows_the_topic_and_every_namespace() -> None:

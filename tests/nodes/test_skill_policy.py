@@ -13,7 +13,9 @@ pytest.importorskip("mujoco")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.action.client import ActionClient
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
@@ -341,3 +343,44 @@ def test_prior_needs_no_policy_and_no_task_of_its_own(client, start_node, tmp_pa
     expected = [PRIOR_MEAN + np.exp(-3.0) * generator.standard_normal(2) for _ in range(2)]
     np.testing.assert_allclose([skill.latent for skill in graph.skills], expected, atol=1e-6)
     assert all(skill.source == Skill.SOURCE_PRIOR and np.isnan(skill.prior_divergence) for skill in graph.skills)
+
+
+def test_reason_why_a_run_failed_stays_in_the_diagnostics_until_the_next_start(client, start_node, bundle) -> None:
+    """The policy gave up when another task was chosen; its terminal alone said why, and diagnostics were OK."""
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    graph = Graph(client, start_node, bundle, "lockstep", limit=5)
+
+    def newest() -> DiagnosticStatus:
+        def told() -> list[DiagnosticStatus]:
+            return [array.status[0] for array in diagnostics if array.status[0].name.startswith("skill_policy")]
+
+        diagnostics.clear()
+        client.wait_for(told, "diagnostics")
+        return told()[-1]
+
+    assert not graph.run(task="kettle").success
+    failed = newest()
+    assert failed.level == DiagnosticStatus.WARN
+    assert "the last run stopped after 0 episodes: the task is kettle, but" in failed.message
+    assert graph.run(task="kitchen").success
+    ended = newest()
+    assert ended.level == DiagnosticStatus.OK and ended.message.startswith("waiting")
+
+
+def test_end_that_was_asked_for_is_no_error(client, start_node, bundle) -> None:
+    """A pause was logged as an error, and what it had cut off was not known any more."""
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    graph = Graph(client, start_node, bundle, "lockstep")
+    assert client.call(Trigger, "skill_policy/start", Trigger.Request()).success
+    graph.wait_for_motion()
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))
+    assert client.call(ChangeState, "skill_policy/change_state", request).success
+
+    def is_told() -> bool:
+        told = [status for array in diagnostics for status in array.status if "skill_policy: inactive" in status.name]
+        return bool(told) and [(value.key, value.value) for value in told[-1].values] == [("run of ~/start", "cut off")]
+
+    client.wait_for(is_told, "what was cut off")
+    code, output = graph.policy.end()
+    assert code == 0 and "ERROR" not in output
+    assert "ended after 0 episodes: the skill policy was deactivated" in output

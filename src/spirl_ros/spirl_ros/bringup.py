@@ -413,13 +413,19 @@ REAL_ARM = Bringup(
 )
 
 
+# The folder of a run's skills. Named here, because rl/run.py needs torch.
+_RUN_SKILLS_FOLDER = "skills"
+
+
 def _train_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
     remappings = (("/clock", "clock"),) if values["namespace"] else ()
     learning = [
         NodeDescription(name, name, given, remappings, Respawn.AFTER_CRASH)
         for name, given in training_parameters(values).items()
     ]
-    return [_simulator_node(values), *learning, *_viewer_nodes(values)]
+    # Of the run, not of `models`, which the executor only begins with. A new run makes it while the graph starts.
+    skills = str(Path(values["out"]).expanduser().absolute() / _RUN_SKILLS_FOLDER)
+    return [_simulator_node(values), *learning, *_viewer_nodes(values, skills)]
 
 
 TRAIN = Bringup(

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from spirl_ros.monitoring.views import GraphView, HealthView
+from spirl_ros.monitoring.page_silence import ASKED_RATE, health_of
+from spirl_ros.monitoring.views import GraphView
 
 LATE_MS = 5.0
 """A control step that begins or answers later than this [ms], in 99 of 100, is called late."""
@@ -26,17 +27,18 @@ class Gauge:
     """`ok` or `warn`."""
 
 
-def gauges(view: GraphView, executor: str) -> tuple[Gauge, ...]:
-    """Control rate, lateness, latency and age of the joint states, as far as they are known.
+def gauges(view: GraphView, executor: str, is_safety_silent: bool = False) -> tuple[Gauge, ...]:
+    """Control rate, lateness, latency and age of the joint states, as far as they are known and not of long ago.
 
     Args:
         view: what is known of the graph.
-        executor: name of the skill executor, without its namespace.
+        executor: full name of the skill executor, without the first slash: another robot's has the same last name.
+        is_safety_silent: is what the safety filter said last of long ago.
     """
-    node = next((node for node in view.health if _is_named(node, executor)), None)
+    node = health_of(view, executor)
     values = {} if node is None or node.level == "stale" else node.values
     shown = []
-    rate_hz, wanted_hz = _number(values, "commands [Hz]"), _number(values, "control rate asked for [Hz]")
+    rate_hz, wanted_hz = _number(values, "commands [Hz]"), _number(values, ASKED_RATE)
     if math.isfinite(rate_hz):
         # In lockstep there is no rate to keep: it goes as fast as it can.
         share = rate_hz / wanted_hz if math.isfinite(wanted_hz) else 1.0
@@ -46,15 +48,11 @@ def gauges(view: GraphView, executor: str) -> tuple[Gauge, ...]:
         if math.isfinite(value_ms):
             level = "ok" if value_ms <= LATE_MS else "warn"
             shown.append(Gauge(name, f"{value_ms:.1f} ms", value_ms / _FULL_MS, level))
-    if view.safety is not None and math.isfinite(view.safety.joint_state_age_s):
+    if view.safety is not None and not is_safety_silent and math.isfinite(view.safety.joint_state_age_s):
         age_s = view.safety.joint_state_age_s
         level = "ok" if age_s <= OLD_STATE_S else "warn"
         shown.append(Gauge("joint state age", f"{age_s * 1e3:.0f} ms", age_s / (4.0 * OLD_STATE_S), level))
     return tuple(shown)
-
-
-def _is_named(node: HealthView, name: str) -> bool:
-    return node.name.partition(":")[0].rpartition("/")[2] == name
 
 
 def _number(values: dict[str, str], key: str) -> float:

@@ -11,6 +11,7 @@ from spirl_ros.monitoring.gauges import gauges
 from spirl_ros.monitoring.kitchen_meshes import KitchenMeshes
 from spirl_ros.monitoring.orders import PAUSE, RELEASE, RESET, RESUME, SOURCE, START, STOP, TASK, Order
 from spirl_ros.monitoring.page_server import PageServer
+from spirl_ros.monitoring.page_silence import executor_silent_s
 from spirl_ros.monitoring.training_history import CHARTS, TrainingHistory
 from spirl_ros.monitoring.views import GraphView
 from spirl_ros.tasks.kitchen.scene import KitchenScene
@@ -22,8 +23,12 @@ _TRAINING_WIDTH_PX = 320
 
 # Keys that viser does not move the camera with: W, A, S, D, Q and E are taken.
 _STOP_KEY, _PAUSE_KEY, _START_KEY, _RESET_KEY = "X", "P", "G", "R"
-_PAUSE, _CONTINUE = f"Pause ({_PAUSE_KEY})", f"Continue ({_PAUSE_KEY})"
+_PAUSE, _CONTINUE = f"Pause/end ({_PAUSE_KEY})", f"Continue ({_PAUSE_KEY})"
 _START, _RESET = f"Start ({_START_KEY})", f"Reset ({_RESET_KEY})"
+_ORDERS = {_PAUSE: Order(PAUSE), _CONTINUE: Order(RESUME), _START: Order(START), _RESET: Order(RESET)}
+_SOURCES = ("policy", "prior")
+_CHOSEN = "✔ "
+"""Before the label of the one who chooses skills."""
 
 
 class MonitorPage:
@@ -46,7 +51,7 @@ class MonitorPage:
             scene: compiled with visuals; None draws nothing.
             on_order: called from threads of the server when a button is pressed.
             on_viewers: called from threads of the server when a viewer comes or goes.
-            executor: name of the node whose diagnostics the gauges show.
+            executor: full name of the node whose diagnostics the gauges show, without the first slash.
 
         Raises:
             ConfigError: there is no such address on this machine.
@@ -81,15 +86,17 @@ class MonitorPage:
         """How many look at it now."""
         return len(self._server.get_clients())
 
-    def show(self, view: GraphView) -> None:
-        """Say what is known; only what changed is sent."""
+    def show(self, view: GraphView, safety_silent_s: float = 0.0) -> None:
+        """Say what is known; only what changed is sent. The safety filter has been silent for so long [s], 0 if not."""
+        silent_s = executor_silent_s(view, self._executor)
+        safety_silent_s = max(safety_silent_s, silent_s)
         texts = {
-            "status": page_html.status_html(view),
+            "status": page_html.status_html(view, silent_s),
             "task": page_html.task_html(view.task),
-            "skill": page_html.skill_html(view.skill, view.choice),
-            "safety": page_html.safety_html(view.safety),
+            "skill": page_html.skill_html(view.skill, view.choice, silent_s),
+            "safety": page_html.safety_html(view.safety, safety_silent_s),
             "problem": page_html.problem_html(view.health),
-            "gauges": page_html.gauges_html(gauges(view, self._executor)),
+            "gauges": page_html.gauges_html(gauges(view, self._executor, safety_silent_s > 0.0)),
             "health": page_html.health_html(view.health, view),
         }
         for name, text in texts.items():
@@ -111,10 +118,11 @@ class MonitorPage:
         """Mark who chooses skills: `policy`, `prior`, or empty for nobody who can be asked."""
         self._has_policy = bool(source)
         self._offer_buttons()
-        if self._source.disabled == self._has_policy:
-            self._source.disabled = not self._has_policy
-        if source and self._source.value != source:
-            self._source.value = source  # pyright: ignore[reportAttributeAccessIssue]
+        if self._source.visible != self._has_policy:
+            self._source.visible = self._has_policy
+        options = tuple(f"{_CHOSEN}{name}" if name == source else name for name in _SOURCES)
+        if source and self._source.options != options:
+            self._source.options = options
 
     def show_training(self, history: TrainingHistory, text: str) -> None:
         """Draw the training curves; they appear with the first one."""
@@ -148,9 +156,9 @@ class MonitorPage:
         gui = self._server.gui
         # On top, where nothing that appears above it can push it away from under the pointer.
         stop = gui.add_button(f"Emergency stop ({_STOP_KEY})", hint="brake and stay at rest", color="red")
-        stop.on_click(lambda _: self._on_order(Order(STOP)))
+        self._on_press(stop.on_click, lambda _: Order(STOP))
         self._release = gui.add_button("Release the latch", hint="let skills move the arm again", visible=False)
-        self._release.on_click(lambda _: self._on_order(Order(RELEASE)))
+        self._on_press(self._release.on_click, lambda _: Order(RELEASE))
         for name in ("status", "answer", "problem"):
             self._html[name] = gui.add_html("")
         with gui.add_folder("Task"):
@@ -159,23 +167,30 @@ class MonitorPage:
             self._buttons = gui.add_button_group(
                 "Episodes",
                 (_PAUSE, _RESET),
-                hint="Pause: whoever chooses what the arm does rests. Start: the policy begins. Reset: a new episode.",
+                hint="Pause: the episode ends, and whoever decides what the arm does rests. Start: the policy begins. "
+                "Reset: a new episode.",
             )
-            self._buttons.on_click(lambda event: self._on_order(self._order_of(event.target.value)))
-            self._task = gui.add_dropdown("Next task", (*TASKS, *SUBTASKS), hint="begins with a reset of the scene")
-            self._task.on_update(lambda event: self._order_by_person(event, Order(TASK, self._task.value)))
-            self._source = gui.add_dropdown("Skills by", ("policy", "prior"), disabled=True, hint="who chooses skills")
-            self._source.on_update(lambda event: self._order_by_person(event, Order(SOURCE, self._source.value)))
+            self._on_press(self._buttons.on_click, _ORDERS.get)
+            # No dropdown: its text field would keep the focus, and the emergency stop's key would be text.
+            hint = "policy: its mean. prior: samples of the skill prior. The episode under way ends."
+            self._source = gui.add_button_group("Skills by", _SOURCES, visible=False, hint=hint)
+            # Who chooses already is not taken down and up again.
+            self._on_press(self._source.on_click, lambda name: Order(SOURCE, name) if name in _SOURCES else None)
         with gui.add_folder("Skill"):
             self._html["skill"] = gui.add_html("")
         with gui.add_folder("Safety and timing"):
             self._html["safety"] = gui.add_html("")
             self._html["gauges"] = gui.add_html("")
+        with gui.add_folder("Next task"):
+            hint = "begins with a reset of the scene; a policy does the task alone that it was trained for"
+            tasks = gui.add_button_group("Reset to", (*TASKS, *SUBTASKS), hint=hint)
+            self._on_press(tasks.on_click, lambda label: Order(TASK, label))
         with gui.add_folder("Nodes"):
             self._html["health"] = gui.add_html("")
         self._add_key("Emergency stop", _STOP_KEY, lambda: Order(STOP))
-        for label in (_PAUSE, _START, _RESET):
-            self._add_key(label.partition(" (")[0], label[-2], lambda label=label: self._order_of(label))
+        self._add_key("Pause or continue", _PAUSE_KEY, self._pause_or_continue)
+        self._add_key("Start", _START_KEY, lambda: Order(START))
+        self._add_key("Reset", _RESET_KEY, lambda: Order(RESET))
         self._training = gui.add_panel(visible=False)
         with self._training.add_tab("Training"):
             self._html["training"] = gui.add_html("")
@@ -183,9 +198,26 @@ class MonitorPage:
         self._training.set_width(_TRAINING_WIDTH_PX)
 
     def _add_key(self, label: str, key: str, order: Callable[[], Order]) -> None:
-        """A key of the keyboard, which works wherever the page's focus is except in a text field."""
+        """A key of the keyboard, which works wherever the focus is but in the fields of viser's own settings."""
         command = self._server.gui.add_command(label, hotkey=key)  # pyright: ignore[reportArgumentType]
-        command.on_trigger(lambda _: self._on_order(order()))
+        self._on_press(command.on_trigger, lambda _: order())
+
+    def _pause_or_continue(self) -> Order:
+        """What its key asks for; a second press is the other one, also before anybody has answered the first."""
+        self._is_paused = not self._is_paused
+        return Order(PAUSE if self._is_paused else RESUME)
+
+    def _on_press(self, subscribe: Callable[[Callable], object], order_of: Callable[[str], Order | None]) -> None:
+        """Have a button or key ask for what `order_of` makes of the label that was pressed, if anything."""
+
+        # A coroutine runs before the next press is taken in; in viser's thread pool presses could change places, and
+        # the value be another one by then.
+        async def press(event: viser.GuiEvent | viser.CommandEvent) -> None:
+            order = order_of(str(getattr(event.target, "value", "")))
+            if order is not None:
+                self._on_order(order)
+
+        subscribe(press)
 
     def _offer_buttons(self) -> None:
         """Offer what can be done now; the pause's button says what it would do."""
@@ -193,16 +225,3 @@ class MonitorPage:
         options = (_CONTINUE if self._is_paused else _PAUSE, *start, _RESET)
         if self._buttons.options != options:
             self._buttons.options = options
-
-    def _order_of(self, label: str) -> Order:
-        """What a button of the group asks for."""
-        if label == _START:
-            return Order(START)
-        if label == _RESET:
-            return Order(RESET)
-        return Order(RESUME if self._is_paused else PAUSE)
-
-    def _order_by_person(self, event: viser.GuiEvent, order: Order) -> None:
-        # The page's own changes of a value come without a client.
-        if event.client is not None:
-            self._on_order(order)

@@ -4,10 +4,9 @@ import math
 from html import escape
 
 from spirl_ros.monitoring.gauges import Gauge
+from spirl_ros.monitoring.page_silence import SILENT_AFTER_S
 from spirl_ros.monitoring.views import ChoiceView, GraphView, HealthView, SafetyView, SkillView, TaskView, TrainingView
 
-SILENT_AFTER_S = 1.0
-"""Joint states older than this [s] are called silent."""
 _WIDEST_LATENT = 3.0
 """A latent of this size fills its bar; larger ones stay full."""
 
@@ -35,8 +34,8 @@ _SEVERITY = ("error", "warn", "stale", "ok")
 """Levels of diagnostics, worst first."""
 
 
-def status_html(view: GraphView) -> str:
-    """One line: is the arm alive, moving, stopped; and why."""
+def status_html(view: GraphView, executor_silent_s: float = 0.0) -> str:
+    """One line: is the arm alive, moving, stopped; and why. The executor has been silent for so long [s], 0 if not."""
     if not math.isfinite(view.state_age_s):
         return _section(_badge("no arm", "quiet") + " no joint states yet")
     if view.state_age_s > SILENT_AFTER_S:
@@ -45,8 +44,8 @@ def status_html(view: GraphView) -> str:
     if skill is None:
         return _section(_badge("live", "good") + " no skill executor")
     text = f" {escape(skill.reason)}" if skill.reason else f" bundle {escape(skill.bundle or 'none')}"
-    if view.skill_age_s > SILENT_AFTER_S:
-        return _section(_badge("executor silent", "bad") + f" for {view.skill_age_s:.1f} s; it was {skill.state}")
+    if executor_silent_s:
+        return _section(_badge("executor silent", "bad") + f" for {executor_silent_s:.1f} s; it was {skill.state}")
     return _section(_badge(skill.state, _KINDS[skill.state]) + text)
 
 
@@ -78,8 +77,8 @@ def task_html(task: TaskView | None) -> str:
     return _section("".join(rows))
 
 
-def skill_html(skill: SkillView | None, choice: ChoiceView | None) -> str:
-    """The skill under way: who chose it, how far it is, and its latent as bars."""
+def skill_html(skill: SkillView | None, choice: ChoiceView | None, executor_silent_s: float = 0.0) -> str:
+    """The skill under way: who chose it, how far it is, and its latent as bars; faded when the executor is silent."""
     if skill is None:
         return _quiet("no skill executor in this graph")
     if skill.skill_id == 0 and not skill.latent:
@@ -98,14 +97,18 @@ def skill_html(skill: SkillView | None, choice: ChoiceView | None) -> str:
     progress = _bar(skill.step / max(1, skill.horizon), _COLOURS[_KINDS[skill.state]])
     columns = "display:grid;grid-auto-flow:column;grid-template-columns:1fr 1fr;column-gap:1em;margin-top:.3em"
     rows = f"grid-template-rows:repeat({math.ceil(len(skill.latent) / 2)},auto)"
-    return _section(f'{head}{progress}<div style="{columns};{rows}">{bars}</div>')
+    fade = 'data-old="true" style="opacity:.45"' if executor_silent_s else ""
+    return _section(f'<div {fade}>{head}{progress}<div style="{columns};{rows}">{bars}</div></div>')
 
 
-def safety_html(safety: SafetyView | None) -> str:
-    """The safety filter's state, its count of interventions, and the first reason."""
+def safety_html(safety: SafetyView | None, silent_s: float = 0.0) -> str:
+    """The safety filter's state, its count of interventions, and the first reason; grey when silent for so long [s]."""
     if safety is None:
         return _quiet("no safety filter in this graph")
-    parts = [_badge(safety.state, _KINDS[safety.state])]
+    if silent_s:
+        parts = [_badge(f"{safety.state} {silent_s:.0f} s ago", "quiet")]
+    else:
+        parts = [_badge(safety.state, _KINDS[safety.state])]
     parts.append(f" {safety.interventions} interventions")
     if safety.reason:
         parts.append(f"<div>{escape(safety.reason)}</div>")

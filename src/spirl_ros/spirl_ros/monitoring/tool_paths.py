@@ -23,6 +23,8 @@ class ToolPath(NamedTuple):
     """(N, 3) [m], at least two."""
     colour: tuple[float, float, float]
     """Red, green and blue, 0 to 1."""
+    slot: int
+    """From 0 on, below the count of skills kept: no two ways that are shown at once have the same."""
 
 
 class ToolPaths:
@@ -31,6 +33,7 @@ class ToolPaths:
     def __init__(self, kept_skills: int = KEPT_SKILLS) -> None:
         """Begin with nothing."""
         self._paths: deque[tuple[int, deque[np.ndarray]]] = deque(maxlen=kept_skills)
+        self._kept_skills, self._begun = kept_skills, 0
 
     def add(self, skill_id: int, position: np.ndarray) -> None:
         """Take in a tool position (3,) [m] during a skill."""
@@ -38,6 +41,7 @@ class ToolPaths:
             # The ways of two skills meet where one ends and the other begins.
             last = [self._paths[-1][1][-1]] if self._paths else []
             self._paths.append((skill_id, deque(last, maxlen=MOST_POINTS)))
+            self._begun += 1
         points = self._paths[-1][1]
         if not points or np.linalg.norm(points[-1] - position) > _LEAST_STEP_M:
             points.append(position.copy())
@@ -48,9 +52,11 @@ class ToolPaths:
 
     def paths(self) -> list[ToolPath]:
         """What can be drawn, oldest first."""
+        # By their order and not by the skills' numbers, of which some are never seen.
+        first = self._begun - len(self._paths)
         return [
-            ToolPath(skill_id, np.array(points), skill_colour(skill_id))
-            for skill_id, points in self._paths
+            ToolPath(skill_id, np.array(points), skill_colour(skill_id), (first + index) % self._kept_skills)
+            for index, (skill_id, points) in enumerate(self._paths)
             if len(points) > 1
         ]
 

@@ -1,6 +1,8 @@
 """What the monitor hears of a graph: the newest of everything, fetched when somebody looks."""
 
 import math
+from collections import deque
+from dataclasses import replace
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -9,9 +11,10 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 
 from spirl_msgs.msg import SafetyStatus, SceneState, Skill, SkillStatus, TaskStatus, TrainingStatus
+from spirl_ros.monitoring.coming_skill import is_of
 from spirl_ros.monitoring.measured_positions import MeasuredPositions
-from spirl_ros.monitoring.views import GraphView
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
+from spirl_ros.monitoring.views import ChoiceView, GraphView, SafetyView, SkillView
+from spirl_ros.nodes.messages import LATCHED_QOS
 from spirl_ros.nodes.monitor_views import (
     to_choice_view,
     to_health_view,
@@ -25,7 +28,14 @@ from spirl_ros.tasks.kitchen.scene import KitchenScene
 
 NEWEST_QOS = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Of measured states only the newest is looked at, whether its publisher repeats lost ones or not."""
+CHOICES_QOS = QoSProfile(depth=10)
+"""Who looks ten times a second must still find the choice of the skill under way, of thirty a second in lockstep."""
+SAFETY_QOS = QoSProfile(depth=100, reliability=LATCHED_QOS.reliability, durability=LATCHED_QOS.durability)
+"""Interventions last one control step; each is to be seen."""
+CHOICES_KEPT = 20
 DIAGNOSTICS_DEPTH = 50
+ENDED_AFTER_S = 3.0
+"""A node whose topic is silent and that has published no diagnostics as an active one for so long [s] has ended or hangs."""
 FORGOTTEN_AFTER_S = 60.0
 """A node without diagnostics for so long [s] is no longer listed."""
 _RATE_OVER_S = 1.0
@@ -47,6 +57,8 @@ class GraphListener:
         self._training_topic = PolledTopic(node, TrainingStatus, "training_status", LATCHED_QOS)
         self._diagnostics = PolledTopic(node, DiagnosticArray, "/diagnostics", DIAGNOSTICS_DEPTH)
         self._health: dict[str, tuple[DiagnosticStatus, float]] = {}
+        self._diagnostics_heard = self._trainings_heard = 0
+        self._told_s = math.nan
         self._topics: dict[str, PolledTopic] = {}
         self._training: TrainingStatus | None = None
         self._forget()
@@ -61,8 +73,10 @@ class GraphListener:
             ("scene_state", SceneState, NEWEST_QOS),
             ("task_status", TaskStatus, LATCHED_QOS),
             ("skill_status", SkillStatus, LATCHED_QOS),
-            ("safety_status", SafetyStatus, LATCHED_QOS),
-            ("skill", Skill, COMMAND_QOS),
+            ("safety_status", SafetyStatus, SAFETY_QOS),
+            ("skill", Skill, CHOICES_QOS),
+            # Of those who have skills executed by the action: nobody executes what is said there.
+            ("chosen_skill", Skill, CHOICES_QOS),
         ):
             topic = self._joint_state_topic if name == "joint_states" else name
             self._topics[name] = PolledTopic(self._node, message_type, topic, qos)
@@ -94,12 +108,14 @@ class GraphListener:
     def look_at_diagnostics(self, now_s: float) -> TrainingStatus | None:
         """Fetch diagnostics and training; returns a new status of training, if there is one."""
         for array in self._diagnostics.take_all():
+            self._diagnostics_heard += 1
             for status in array.status:
                 self._health[status.name.partition(":")[0]] = status, now_s
         for name, (_, heard_s) in list(self._health.items()):
             if now_s - heard_s > FORGOTTEN_AFTER_S:
                 del self._health[name]
         training = self._training_topic.take()
+        self._trainings_heard += training is not None
         self._training = training or self._training
         return training
 
@@ -107,29 +123,72 @@ class GraphListener:
     def skill_id(self) -> int:
         """The skill under way or the last one; 0 without a skill executor.
 
-        Skills that were asked for by the action have no number: they get one here, to be told apart.
+        Skills that were asked for by the action have no number. They have that of their choice, if who asked tells of
+        it, and get one here otherwise, to be told apart.
         """
-        named = self._newest["skill_status"].skill_id if "skill_status" in self._newest else 0
-        return named or self._unnamed_skills
+        skill, _ = self._skill_and_choice()
+        return (0 if skill is None else skill.skill_id) or self._unnamed_skills
+
+    @property
+    def bundle_digest(self) -> str:
+        """Of the bundle that the skill executor has; empty when not known."""
+        return self._newest["skill_status"].bundle_digest if "skill_status" in self._newest else ""
+
+    @property
+    def newest_choice(self) -> ChoiceView | None:
+        """What was chosen last, whether it has begun or not; heard at `choice_s` on the steady clock [s]."""
+        return self._choices[-1] if self._choices else None
 
     def look_at_statuses(self, now_s: float) -> bool:
         """Fetch what task, skill executor and safety filter say; returns whether a new episode has begun."""
         episode = self._episode()
-        for name in ("task_status", "skill_status", "safety_status", "skill"):
+        for name in ("task_status", "skill_status"):
             message = self._topics[name].take()
             if message is not None:
                 if name == "skill_status" and message.skill_id == 0:
                     last = self._newest.get(name)
-                    self._unnamed_skills += last is None or list(message.latent) != list(last.latent)
+                    # The same latent again is another skill when its steps begin anew.
+                    self._unnamed_skills += (
+                        last is None or list(message.latent) != list(last.latent) or message.step < last.step
+                    )
                 self._newest[name] = message
                 if name == "skill_status":
                     self._skill_s = now_s
+        statuses = self._topics["safety_status"].take_all()
+        self.new_safety = tuple(to_safety_view(status) for status in statuses)
+        if statuses:
+            self._newest["safety_status"], self._safety_s = statuses[-1], now_s
+        for choice in self._topics["skill"].take_all() + self._topics["chosen_skill"].take_all():
+            self._choices.append(to_choice_view(choice))
+            self.choice_s = now_s
         self._measure_rate(now_s)
         return self._episode() != episode
 
     def state_age_s(self, now_s: float) -> float:
         """Time since the last joint state [s]; infinite before the first."""
         return now_s - self._state_s
+
+    def safety_silent_s(self, now_s: float) -> float:
+        """How long the safety filter that was heard has been silent [s]; 0 while it lives, or before it was heard."""
+        is_known = math.isfinite(self._safety_s)
+        return now_s - self._safety_s if is_known and not self.has_safety_filter(now_s) else 0.0
+
+    def diagnose(self, now_s: float) -> dict[str, object]:
+        """What is heard whether somebody looks at it or not, for `/diagnostics`."""
+        passed_s, self._told_s = now_s - self._told_s, now_s
+        heard, self._diagnostics_heard = self._diagnostics_heard, 0
+        values: dict[str, object] = {"nodes heard": len(self._health), "statuses of training": self._trainings_heard}
+        if math.isfinite(passed_s) and passed_s > 0.0:
+            values["diagnostics [Hz]"] = heard / passed_s
+        return values
+
+    def has_executor(self, now_s: float) -> bool:
+        """Does the skill executor that was heard still live. Needs `look_at_diagnostics`, as `has_safety_filter` does."""
+        return self._is_alive("skill_status", self._skill_s, now_s)
+
+    def has_safety_filter(self, now_s: float) -> bool:
+        """Does the node still live whose safety filter was heard."""
+        return self._is_alive("safety_status", self._safety_s, now_s)
 
     def lifecycle_state(self, node_name: str) -> str:
         """Lifecycle state of a node in this namespace as its diagnostics say; empty when there are none of late."""
@@ -144,10 +203,11 @@ class GraphListener:
     def view(self, now_s: float, frame_rate_hz: float, viewers: int) -> GraphView:
         """Everything that is known at a moment."""
         newest = self._newest
+        skill, choice = self._skill_and_choice()
         return GraphView(
             task=to_task_view(newest["task_status"]) if "task_status" in newest else None,
-            skill=to_skill_view(newest["skill_status"]) if "skill_status" in newest else None,
-            choice=to_choice_view(newest["skill"]) if "skill" in newest else None,
+            skill=skill,
+            choice=choice,
             safety=to_safety_view(newest["safety_status"]) if "safety_status" in newest else None,
             health=tuple(
                 to_health_view(status, now_s - heard_s) for _, (status, heard_s) in sorted(self._health.items())
@@ -163,11 +223,40 @@ class GraphListener:
     def _forget(self) -> None:
         self.positions = MeasuredPositions(self._scene)
         self._newest: dict[str, Any] = {}
+        self._choices: deque[ChoiceView] = deque(maxlen=CHOICES_KEPT)
+        self.new_safety: tuple[SafetyView, ...] = ()
+        """What the safety filter has said between the last two looks at statuses."""
         self.joint_state: JointState | None = None
-        self._state_s = self._skill_s = -math.inf
+        self._state_s = self._skill_s = self._safety_s = self.choice_s = -math.inf
         self._state_rate_hz = math.nan
         self._counted = (math.nan, 0)
         self._unnamed_skills = 0
+
+    def _skill_and_choice(self) -> tuple[SkillView | None, ChoiceView | None]:
+        """The skill that the executor tells of, and who chose it; the newest choice where that is not known."""
+        if "skill_status" not in self._newest:
+            return None, self.newest_choice
+        skill = to_skill_view(self._newest["skill_status"])
+        for choice in reversed(self._choices):
+            if is_of(skill, choice):
+                return replace(skill, skill_id=choice.skill_id), choice
+        # A choice without number would be taken for that of any skill without number.
+        newest = self.newest_choice
+        return skill, newest if newest is not None and newest.skill_id else None
+
+    def _is_alive(self, name: str, heard_s: float, now_s: float) -> bool:
+        """In lockstep an executor says nothing between skills. That it lives is seen by its diagnostics then."""
+        if now_s - heard_s <= ENDED_AFTER_S:
+            return True
+        if name not in self._newest:
+            return False
+        for publisher in self._node.get_publishers_info_by_topic(name):
+            node_name = f"{publisher.node_namespace}/{publisher.node_name}".strip("/")
+            if node_name in self._health:
+                status, said_s = self._health[node_name]
+                if status.name.endswith(": active") and now_s - said_s <= ENDED_AFTER_S:
+                    return True
+        return False
 
     def _episode(self) -> int | None:
         return self._newest["task_status"].episode if "task_status" in self._newest else None
@@ -183,4 +272,9 @@ class GraphListener:
             self._counted = now_s, published
 
     def _full_name(self, node_name: str) -> str:
-        return f"{self._node.get_namespace()}/{node_name}".strip("/")
+        return full_name(self._node.get_namespace(), node_name)
+
+
+def full_name(namespace: str, node_name: str) -> str:
+    """Name of a node as in its diagnostics; `node_name` may be relative to the namespace or begin with a slash."""
+    return (node_name if node_name.startswith("/") else f"{namespace}/{node_name}").strip("/")

@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.srv import ResetScene, SetTask
 from spirl_ros.monitoring.orders import PAUSE, RELEASE, RESET, RESUME, SOURCE, START, STOP, TASK, Order
+from spirl_ros.monitoring.page_choice import PageChoice
 from spirl_ros.nodes.managed_node import ManagedNode
 from spirl_ros.nodes.messages import CALL_QOS
 from spirl_ros.nodes.service_calls import ServiceCalls
@@ -20,6 +21,11 @@ PATIENCE_S = 5.0
 """How long an answer may take [s]; a bundle may have to be loaded for it."""
 SOURCE_PARAMETER = "source"
 """Parameter of the skill policy: who chooses skills, `policy` or `prior`. It is read when the node is configured."""
+FAILURE, RUNS_BEGUN, OWN_RUN = "why the last run failed", "runs begun", "run of ~/start"
+"""In the skill policy's diagnostics. The last one is empty where activation begins a run anyway."""
+_LATENT_PARAMETER = "latent"
+_LATENT_OF = {"policy": "mean", "prior": "sample"}
+"""What is taken of the Gaussian of each, as when the graph is launched with it."""
 
 _RESTART = (
     Transition.TRANSITION_DEACTIVATE,
@@ -39,6 +45,7 @@ class GraphOrders:
         policy: str,
         deciders: tuple[str, ...],
         tell: Callable[[str, bool], None],
+        has_own_run: Callable[[], bool] = lambda: False,
     ) -> None:
         """Look for the services.
 
@@ -48,8 +55,15 @@ class GraphOrders:
             policy: name of the node that chooses skills.
             deciders: names of the nodes that decide what the arm does; pausing deactivates those that are there.
             tell: called with a sentence and whether it is about a failure.
+            has_own_run: do the policy's diagnostics tell of episodes of `~/start`, under way or ended by a pause, which
+                do not begin again by themselves.
         """
-        self._node, self._tell, self._policy = node, tell, policy
+        self._node, self._tell, self._policy, self._has_own_run = node, tell, policy, has_own_run
+        self.source: PageChoice[str] = PageChoice()
+        """Who was ordered to choose skills."""
+        self.is_paused: PageChoice[bool] = PageChoice()
+        """Was a pause ordered, or its end."""
+        self._own_run: PageChoice[bool] = PageChoice()
         self._calls = ServiceCalls(lambda sentence: tell(sentence, True), PATIENCE_S)
         self._clients: list[Client] = []
         self._stop = self._client(Trigger, f"{executor}/stop")
@@ -65,12 +79,12 @@ class GraphOrders:
         actions: dict[str, Callable[[], object]] = {
             STOP: self._stop_arm,
             RELEASE: lambda: self._call(self._release, Trigger.Request(), self._tell_answer),
-            START: lambda: self._call(self._start, Trigger.Request(), self._tell_answer),
+            START: lambda: self._begin_run(""),
             RESET: self._reset_scene,
             TASK: lambda: self._switch_task(order.value),
             SOURCE: lambda: self._switch_source(order.value),
-            PAUSE: lambda: self._change_deciders(Transition.TRANSITION_DEACTIVATE, "rests"),
-            RESUME: lambda: self._change_deciders(Transition.TRANSITION_ACTIVATE, "goes on"),
+            PAUSE: lambda: self._pause(True),
+            RESUME: lambda: self._pause(False),
         }
         actions[order.what]()
 
@@ -88,8 +102,8 @@ class GraphOrders:
         self._clients.append(self._node.create_client(service_type, name, qos_profile=CALL_QOS))
         return self._clients[-1]
 
-    def _call(self, client: Client, request: Any, on_answer: Callable[[Any], None]) -> None:
-        self._calls.call(client, request, on_answer, self._node.now_s())
+    def _call(self, client: Client, request: Any, on_answer: Callable[[Any], None]) -> bool:
+        return self._calls.call(client, request, on_answer, self._node.now_s())
 
     def _tell_answer(self, answer: Trigger.Response) -> None:
         self._tell(answer.message, not answer.success)
@@ -99,7 +113,7 @@ class GraphOrders:
         if self._stop.service_is_ready():
             self._call(self._stop, Trigger.Request(), self._tell_answer)
         else:
-            self._change_deciders(Transition.TRANSITION_DEACTIVATE, "was stopped, the arm's controller holds")
+            self._let_deciders_rest("was stopped, the arm's controller holds")
 
     def _reset_scene(self) -> None:
         def tell(answer: ResetScene.Response) -> None:
@@ -118,35 +132,112 @@ class GraphOrders:
         self._call(self._set_task, SetTask.Request(task=task), go_on)
 
     def _switch_source(self, source: str) -> None:
-        """Set the parameter, then take the policy's node down and up again: it reads it when it is configured."""
+        """Set the parameters, then take the policy's node down and up again: it reads them when it is configured."""
+        if self._is_being_switched():
+            return
+        has_own_run = self._own_run.shown(self._has_own_run(), self._node.now_s())
 
         def restart(answer: SetParameters.Response) -> None:
-            result = next(iter(answer.results))
-            if result.successful:
-                self._change(self._policy, list(_RESTART), f"chooses skills by the {source}")
+            refusals = [result.reason for result in answer.results if not result.successful]
+            if refusals:
+                self.source.refused()
+                self._tell(refusals[0], True)
             else:
-                self._tell(result.reason, True)
+                on_done = self._going_on(self._policy, f"chooses skills by the {source}", has_own_run)
+                # On its way the node is inactive, which is no pause.
+                ordered = [(self.source, source), (self.is_paused, False)]
+                self._change(self._policy, list(_RESTART), ordered, on_done)
 
-        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=source)
-        request = SetParameters.Request(parameters=[Parameter(name=SOURCE_PARAMETER, value=value)])
-        self._call(self._set_source, request, restart)
+        values = {SOURCE_PARAMETER: source, _LATENT_PARAMETER: _LATENT_OF.get(source, "")}
+        request = SetParameters.Request(parameters=[_string_parameter(*item) for item in values.items()])
+        self.source.order(source, self._node.now_s() + PATIENCE_S)
+        if not self._call(self._set_source, request, restart):
+            self.source.refused()
 
-    def _change_deciders(self, transition: int, what: str) -> None:
+    def _pause(self, is_to_rest: bool) -> None:
+        """Let those who decide rest, or go on. The same again while that is under way is one press too many."""
+        now_s = self._node.now_s()
+        if self._is_being_switched() or (self.is_paused.shown(not is_to_rest, now_s) == is_to_rest):
+            return
+        if is_to_rest:
+            self._let_deciders_rest("rests, its episode has ended")
+            return
+        has_own_run = self._own_run.shown(self._has_own_run(), now_s)
+        for name in self._present_deciders():
+            on_done = self._going_on(name, "goes on", name == self._policy and has_own_run)
+            self._change(name, [Transition.TRANSITION_ACTIVATE], [(self.is_paused, False)], on_done)
+
+    def _let_deciders_rest(self, what: str) -> None:
+        for name in self._present_deciders():
+            on_done = self._going_on(name, what, False)
+            self._change(name, [Transition.TRANSITION_DEACTIVATE], [(self.is_paused, True)], on_done)
+
+    def _present_deciders(self) -> list[str]:
         present = [name for name, client in self._change_state.items() if client.service_is_ready()]
         if not present:
             self._tell(f"none of {', '.join(self._change_state)} is there.", True)
-        for name in present:
-            self._change(name, [transition], what)
+        return present
 
-    def _change(self, name: str, transitions: list[int], what: str) -> None:
-        """Lead a node through lifecycle transitions, one after the other."""
+    def _is_being_switched(self) -> bool:
+        """Would transitions get into those of another order; says so."""
+        is_switched = self.source.awaits_answer(self._node.now_s())
+        if is_switched:
+            self._tell(f"{self._policy} is still being switched; ask again when that is done.", True)
+        return is_switched
 
-        def go_on(answer: ChangeState.Response) -> None:
-            if not answer.success:
-                self._tell(f"{name} cannot do that now; see its log.", True)
-            elif len(transitions) > 1:
-                self._change(name, transitions[1:], what)
+    def _going_on(self, name: str, what: str, has_own_run: bool) -> Callable[[], None]:
+        """What to do when a node has come through its transitions: say so, and begin its episodes again if it had any."""
+
+        def on_done() -> None:
+            if has_own_run:
+                self._begin_run(f"{name} {what}. ")
             else:
                 self._tell(f"{name} {what}.", False)
 
-        self._call(self._change_state[name], ChangeState.Request(transition=Transition(id=transitions[0])), go_on)
+        return on_done
+
+    def _begin_run(self, said_before: str) -> None:
+        """Call `~/start`; diagnostics that do not tell of its run yet are older than it."""
+
+        def tell(answer: Trigger.Response) -> None:
+            if answer.success:
+                now_s = self._node.now_s()
+                self._own_run.order(True, now_s)
+                self._own_run.answered(now_s)
+            self._tell(said_before + answer.message, not answer.success)
+
+        self._call(self._start, Trigger.Request(), tell)
+
+    def _change(
+        self,
+        name: str,
+        transitions: list[int],
+        ordered: list[tuple[PageChoice, object]],
+        on_done: Callable[[], None],
+    ) -> None:
+        """Lead a node through lifecycle transitions, one after the other; the page shows what is ordered meanwhile."""
+
+        def go_on(answer: ChangeState.Response) -> None:
+            if not answer.success:
+                refuse()
+                self._tell(f"{name} cannot do that now; see its log.", True)
+            elif len(transitions) > 1:
+                self._change(name, transitions[1:], ordered, on_done)
+            else:
+                for choice, _ in ordered:
+                    choice.answered(self._node.now_s())
+                on_done()
+
+        def refuse() -> None:
+            for choice, _ in ordered:
+                choice.refused()
+
+        for choice, value in ordered:
+            choice.order(value, self._node.now_s() + PATIENCE_S)
+        request = ChangeState.Request(transition=Transition(id=transitions[0]))
+        if not self._call(self._change_state[name], request, go_on):
+            refuse()
+
+
+def _string_parameter(name: str, value: str) -> Parameter:
+    return Parameter(name=name, value=ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value))

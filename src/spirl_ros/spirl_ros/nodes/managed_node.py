@@ -49,7 +49,7 @@ class ManagedNode(LifecycleNode):
         self._autostart = bool(self.declare_parameter("autostart", True).value)
         declare_parameters(self, config_type)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(1.0, self._publish_diagnostics, clock=self.steady_clock)
+        self.create_timer(1.0, self.publish_diagnostics, clock=self.steady_clock)
 
     def configure(self) -> None:
         """Load and create everything; nothing moves."""
@@ -81,6 +81,20 @@ class ManagedNode(LifecycleNode):
         """A background thread died: say so and end the process."""
         self.get_logger().fatal("".join(traceback.format_exception(error)))
         self.end(EXIT_CRASH)
+
+    def publish_diagnostics(self) -> None:
+        """Tell how the node is; done once a second by itself, and by a node that gives up and still wants to say why."""
+        level, message, values = self.diagnose()
+        status = DiagnosticStatus(
+            level=level,
+            name=f"{self.get_fully_qualified_name().lstrip('/')}: {self._state_machine.current_state[1]}",
+            message=message,
+            hardware_id="",
+            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics_publisher.publish(array)
 
     def now_s(self) -> float:
         """Time on the steady clock [s]."""
@@ -129,19 +143,6 @@ class ManagedNode(LifecycleNode):
             self.get_logger().fatal("".join(traceback.format_exception(error)))
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
-
-    def _publish_diagnostics(self) -> None:
-        level, message, values = self.diagnose()
-        status = DiagnosticStatus(
-            level=level,
-            name=f"{self.get_fully_qualified_name().lstrip('/')}: {self._state_machine.current_state[1]}",
-            message=message,
-            hardware_id="",
-            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
-        )
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics_publisher.publish(array)
 
 
 def _text(value: object) -> str:

@@ -64,11 +64,9 @@ def to_pose(position: np.ndarray, quaternion: np.ndarray) -> Pose:
     return Pose(position=_point(position), orientation=Quaternion(w=w, x=x, y=y, z=z))
 
 
-def to_path_markers(paths: Sequence[ToolPath], kept: int, lifetime_s: float) -> list[Marker]:
-    """The way of the tool during the last skills, each in its colour; a number is used again after `kept` skills."""
-    return [
-        _line(TOOL_PATH, path.skill_id % kept, path.points, _PATH_WIDTH_M, path.colour, lifetime_s) for path in paths
-    ]
+def to_path_markers(paths: Sequence[ToolPath], lifetime_s: float) -> list[Marker]:
+    """The way of the tool during the last skills, each in its colour; a new one takes the number of the oldest."""
+    return [_line(TOOL_PATH, path.slot, path.points, _PATH_WIDTH_M, path.colour, lifetime_s) for path in paths]
 
 
 def to_preview_markers(skill_id: int, way: np.ndarray, samples: np.ndarray, lifetime_s: float) -> list[Marker]:
@@ -87,17 +85,18 @@ def to_subtask_marker(task: TaskView, skill: SkillView | None, lifetime_s: float
     ]
     lines.append(f"step {task.step} of {task.max_steps}")
     if skill is not None:
-        lines.append(f"skill {skill.skill_id}: {skill.state}")
-    message = marker(SUBTASKS, 0, Marker.TEXT_VIEW_FACING, lifetime_s)
-    message.pose.position = _point(np.array(_TEXT_PLACE_M))
-    message.scale.z = _TEXT_HEIGHT_M
-    message.color = _colour((1.0, 1.0, 1.0))
-    message.text = "\n".join(lines)
-    return message
+        # Skills that were asked for by the action have no number, unless who asked tells what it chose.
+        lines.append(f"skill {skill.skill_id}: {skill.state}" if skill.skill_id else f"skill: {skill.state}")
+    return _text_above_arm("\n".join(lines), lifetime_s)
+
+
+def to_silence_marker(silent_s: float, lifetime_s: float) -> Marker:
+    """Why there is nothing else to see: no joint states for so long [s]."""
+    return _text_above_arm(f"no joint states for {silent_s:.0f} s", lifetime_s)
 
 
 def to_safety_markers(safety: SafetyView, tool_position: np.ndarray, lifetime_s: float) -> list[Marker]:
-    """A ball at the tool with the reason, where the safety filter changed or refused the last command; else nothing."""
+    """A ball at the tool with reason, joints and count, where the safety filter changed or refused a command; else nothing."""
     if safety.state not in _SAFETY_COLOURS:
         return []
     ball = marker(SAFETY, 0, Marker.SPHERE, lifetime_s)
@@ -108,8 +107,21 @@ def to_safety_markers(safety: SafetyView, tool_position: np.ndarray, lifetime_s:
     text.pose.position = _point(tool_position + np.array([0.0, 0.0, 2.0 * _SPHERE_M]))
     text.scale.z = 0.6 * _TEXT_HEIGHT_M
     text.color = _colour(_SAFETY_COLOURS[safety.state])
-    text.text = f"{safety.state}: {safety.reason}" if safety.reason else safety.state
+    lines = [f"{safety.state}: {safety.reason}" if safety.reason else safety.state]
+    if safety.state == "limited" and safety.limited_joint_names:
+        lines.append(", ".join(safety.limited_joint_names))
+    lines.append(f"{safety.interventions} intervention{'s' if safety.interventions != 1 else ''}")
+    text.text = "\n".join(lines)
     return [ball, text]
+
+
+def _text_above_arm(text: str, lifetime_s: float) -> Marker:
+    message = marker(SUBTASKS, 0, Marker.TEXT_VIEW_FACING, lifetime_s)
+    message.pose.position = _point(np.array(_TEXT_PLACE_M))
+    message.scale.z = _TEXT_HEIGHT_M
+    message.color = _colour((1.0, 1.0, 1.0))
+    message.text = text
+    return message
 
 
 def _line(

@@ -12,8 +12,8 @@ from spirl_ros.monitoring.page import MonitorPage
 from spirl_ros.monitoring.page_html import training_html
 from spirl_ros.monitoring.tool_paths import ToolPaths
 from spirl_ros.monitoring.training_history import TrainingHistory
-from spirl_ros.nodes.graph_listener import GraphListener
-from spirl_ros.nodes.graph_orders import SOURCE_PARAMETER, GraphOrders
+from spirl_ros.nodes.graph_listener import GraphListener, full_name
+from spirl_ros.nodes.graph_orders import FAILURE, OWN_RUN, RUNS_BEGUN, SOURCE_PARAMETER, GraphOrders
 from spirl_ros.nodes.managed_node import OK, WARN, ManagedNode, run
 from spirl_ros.nodes.monitor_views import to_training_view
 from spirl_ros.nodes.parameters import parameter, read_parameters
@@ -66,10 +66,14 @@ class Monitor(ManagedNode):
         scene = load_kitchen_scene(with_visuals=True) if config.scene == "kitchen" else None
         self._orders: deque[Order] = deque()
         self._wake = self.create_guard_condition(self._on_wake)
-        self._page = MonitorPage(config.host, config.port, scene, self._on_order, self._wake.trigger, config.executor)
+        executor = full_name(self.get_namespace(), config.executor)
+        self._page = MonitorPage(config.host, config.port, scene, self._on_order, self._wake.trigger, executor)
         self._listener = GraphListener(self, scene, config.joint_state_topic)
         self._deciders = tuple(name.strip() for name in config.deciders.split(",") if name.strip())
-        self._graph = GraphOrders(self, config.executor, config.policy, self._deciders, self._page.show_answer)
+        self._graph = GraphOrders(
+            self, config.executor, config.policy, self._deciders, self._page.show_answer, self._has_own_run
+        )
+        self._told_failure = ("", "")
         self._history = TrainingHistory()
         self._paths = ToolPaths()
         # The meshes stay: a full collection would look through all of them again and again.
@@ -105,6 +109,7 @@ class Monitor(ManagedNode):
             "viewers": self._page.viewers,
             "page rate [Hz]": self._frame_rate_hz,
             "orders waiting": len(self._orders),
+            **self._listener.diagnose(self.now_s()),
         }
         thread = self._thread
         if thread is None:
@@ -128,6 +133,7 @@ class Monitor(ManagedNode):
             order = self._orders.popleft()
             self.get_logger().info(f"ordered on the page: {order.what} {order.value}".rstrip())
             self._graph.carry_out(order)
+            self._show_choices()
         if self.is_active:
             self._set_pace()
 
@@ -168,21 +174,40 @@ class Monitor(ManagedNode):
             if listener.look_at_statuses(now_s):
                 self._paths.clear()
             page.show_trail(*self._paths.segments())
-            page.show(listener.view(now_s, self._frame_rate_hz, page.viewers))
+            page.show(listener.view(now_s, self._frame_rate_hz, page.viewers), listener.safety_silent_s(now_s))
 
     def _look_around(self) -> None:
         """What is slow: answers, diagnostics, training."""
-        now_s, listener, config = self.now_s(), self._listener, self._config
         self._graph.poll()
         with self._lock:
-            training = listener.look_at_diagnostics(now_s)
-            names = (config.policy, *self._deciders)
-            self._page.show_paused(any(listener.lifecycle_state(name) == "inactive" for name in names))
-            self._page.show_source(listener.diagnostic(config.policy, SOURCE_PARAMETER))
+            training = self._listener.look_at_diagnostics(self.now_s())
+            self._show_choices()
+            self._show_failure()
             if training is not None:
                 view = to_training_view(training)
                 if self._history.add(view):
                     self._page.show_training(self._history, training_html(view))
+
+    def _show_choices(self) -> None:
+        """Who chooses, and who rests: what was ordered last, or what diagnostics tell."""
+        now_s, listener, config = self.now_s(), self._listener, self._config
+        with self._lock:
+            names = (config.policy, *self._deciders)
+            is_paused = any(listener.lifecycle_state(name) == "inactive" for name in names)
+            self._page.show_paused(self._graph.is_paused.shown(is_paused, now_s))
+            source = listener.diagnostic(config.policy, SOURCE_PARAMETER)
+            self._page.show_source(self._graph.source.shown(source, now_s))
+
+    def _show_failure(self) -> None:
+        """Say once why the policy gave its episodes up: what was ordered before may have been answered with success."""
+        policy = self._config.policy
+        run, reason = (self._listener.diagnostic(policy, key) for key in (RUNS_BEGUN, FAILURE))
+        if reason and (run, reason) != self._told_failure:
+            self._page.show_answer(f"{policy} stopped {reason}", is_failure=True)
+        self._told_failure = run, reason
+
+    def _has_own_run(self) -> bool:
+        return bool(self._listener.diagnostic(self._config.policy, OWN_RUN))
 
 
 def main() -> None:

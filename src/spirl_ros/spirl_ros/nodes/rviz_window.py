@@ -19,7 +19,7 @@ class RvizWindow:
         self._process: subprocess.Popen | None = None
 
     def open(self) -> str:
-        """Start it. Returns a sentence about what came of it."""
+        """Start it. Returns a sentence about what is done."""
         program = shutil.which("rviz2")
         if program is None:
             return (
@@ -27,7 +27,11 @@ class RvizWindow:
                 "(package rviz2), or look with viewer:=web."
             )
         self._process = subprocess.Popen([program, *self._arguments], start_new_session=True)
-        return f"RViz shows {self._arguments[1]}"
+        return f"RViz starts with {self._arguments[1]}"
+
+    def ended_with(self) -> int | None:
+        """Its exit code if it has ended by itself, negative for the signal that ended it; None while it runs."""
+        return None if self._process is None else self._process.poll()
 
     def close(self) -> None:
         """End it if it still runs."""

@@ -2,18 +2,23 @@
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from std_msgs.msg import String
 from visualization_msgs.msg import Marker, MarkerArray
 
 from spirl_ros.control.event_rate import EventRate
-from spirl_ros.deployment.bundle import load_bundle
+from spirl_ros.deployment.bundle import Bundle, load_bundle
+from spirl_ros.deployment.bundle_file import BUNDLE_FILE
+from spirl_ros.errors import SpirlError
 from spirl_ros.monitoring.arm_frames import ArmFrames, arm_urdf
+from spirl_ros.monitoring.coming_skill import ComingSkill
+from spirl_ros.monitoring.recent_interventions import RecentInterventions
 from spirl_ros.monitoring.scene_shapes import SceneShapes
 from spirl_ros.monitoring.skill_preview import SkillPreview
-from spirl_ros.monitoring.tool_paths import KEPT_SKILLS, ToolPaths
-from spirl_ros.monitoring.views import EXECUTING, ChoiceView, SkillView
+from spirl_ros.monitoring.tool_paths import ToolPaths
+from spirl_ros.monitoring.views import EXECUTING, ChoiceView, SafetyView, SkillView
 from spirl_ros.nodes.graph_listener import GraphListener
 from spirl_ros.nodes.managed_node import OK, WARN, ManagedNode, run
 from spirl_ros.nodes.marker_messages import (
@@ -22,6 +27,7 @@ from spirl_ros.nodes.marker_messages import (
     to_preview_markers,
     to_safety_markers,
     to_shape_markers,
+    to_silence_marker,
     to_subtask_marker,
 )
 from spirl_ros.nodes.messages import LATCHED_QOS
@@ -35,6 +41,10 @@ IDLE_PERIOD_S = 0.5
 """How often the node looks whether anybody listens [s]."""
 STILL_PERIOD_S = 1.0
 """How often that is repeated which never moves [s]."""
+ENDED_AFTER_S = 3.0
+"""Without a joint state for so long [s] there is no arm any more; a simulator that waits repeats its own twice a second."""
+RVIZ_LOOK_S = 2.0
+"""How long after its start RViz is looked after [s]: without a display it ends at once."""
 LIFETIME_PERIODS = 4.0
 """A marker lasts so many periods of its repetition: what is no longer published is soon no longer on the screen."""
 
@@ -44,7 +54,11 @@ class SceneMarkersConfig:
     """Parameters of the markers."""
 
     rate_hz: float = parameter(10.0, "how often what moves is published [Hz]", minimum=1.0, maximum=50.0)
-    bundle: str = parameter("", "folder of the bundle that acts, for the ways its skills would take; empty for none")
+    bundle: str = parameter(
+        "",
+        "folder of the bundle that acts, for the ways its skills would take; empty for none. It may come later: it is read "
+        "when the executor has it",
+    )
     prior_samples: int = parameter(8, "ways of skills drawn from the prior", minimum=0, maximum=100)
     frame_id: str = parameter("world", "frame of the scene's positions")
     publish_robot: bool = parameter(
@@ -67,7 +81,13 @@ class SceneMarkers(ManagedNode):
         self._config = config = read_parameters(self, SceneMarkersConfig)
         scene = load_kitchen_scene(with_visuals=True)
         self._shapes = SceneShapes(scene)
-        self._preview = SkillPreview(load_bundle(config.bundle), load_kitchen_scene()) if config.bundle else None
+        self._bundle: Bundle | None = None
+        self._preview: SkillPreview | None = None
+        self._looked_for_digest = ""
+        if config.bundle and (Path(config.bundle) / BUNDLE_FILE).is_file():
+            self._read_bundle()
+        elif config.bundle:
+            self.get_logger().info(f"{config.bundle} holds no bundle yet; the ways of skills appear when it does")
         period_s = 1.0 / config.rate_hz
         self._moving_s, self._still_s = LIFETIME_PERIODS * period_s, LIFETIME_PERIODS * STILL_PERIOD_S
         self._shape_markers = [
@@ -87,15 +107,19 @@ class SceneMarkers(ManagedNode):
 
     def activate(self) -> None:
         """Begin to publish, and open RViz if asked to."""
-        self._paths = ToolPaths()
+        self._paths, self._coming, self._interventions = ToolPaths(), ComingSkill(), RecentInterventions()
+        self._has_ended = False
+        """Have the joint states, and has everything been taken off the screen."""
         self._rate = EventRate("marker arrays")
         self._generator = np.random.default_rng(self._config.seed)
-        self._previewed, self._preview_markers = 0, []
+        self._previewed: tuple[int, tuple[float, ...]] | None = None
+        self._preview_markers: list[Marker] = []
         self._still_due_s = self.now_s()
         self._timer = self.create_timer(IDLE_PERIOD_S, self._publish, clock=self.steady_clock)
         if self._config.rviz:
             self._window = RvizWindow(shipped("rviz/kitchen.rviz"), self.get_namespace())
             self.get_logger().info(self._window.open())
+            self._window_timer = self.create_timer(RVIZ_LOOK_S, self._look_after_window, clock=self.steady_clock)
 
     def deactivate(self) -> None:
         """Take everything off the screen."""
@@ -103,6 +127,7 @@ class SceneMarkers(ManagedNode):
         self._listener.shut()
         self._publisher.publish(MarkerArray(markers=[Marker(action=Marker.DELETEALL)]))
         if self._window is not None:
+            self.destroy_timer(self._window_timer)
             self._window.close()
             self._window = None
 
@@ -121,7 +146,8 @@ class SceneMarkers(ManagedNode):
         listeners = self._listeners()
         values: dict[str, object] = {
             "listeners": listeners,
-            "bundle": self._config.bundle,
+            "bundle": "none" if self._bundle is None else self._bundle.description.name,
+            "bundle digest": "" if self._bundle is None else self._bundle.digest[:12],
             "tf": "published" if self._frames is not None and self._transform_topic.is_available else "not published",
             **self._rate.diagnose(self.now_s()),
         }
@@ -143,11 +169,17 @@ class SceneMarkers(ManagedNode):
         if not is_watched:
             return
         now_s, listener = self.now_s(), self._listener
+        listener.look_at_diagnostics(now_s)
         listener.look_at_states(now_s)
-        if listener.look_at_statuses(now_s):
+        is_new_episode = listener.look_at_statuses(now_s)
+        if is_new_episode:
             self._paths.clear()
         if listener.joint_state is None:
             return
+        if listener.state_age_s(now_s) > ENDED_AFTER_S:
+            self._tell_end(listener.state_age_s(now_s))
+            return
+        self._has_ended = False
         if self._frames is not None and self._transform_topic.listeners:
             frames, stamp = self._frames, listener.joint_state.header.stamp
             transforms = frames.transforms(listener.positions.values)
@@ -157,12 +189,15 @@ class SceneMarkers(ManagedNode):
         markers = self._kitchen(positions, quaternions, now_s)
         tool = self._shapes.tool_position()
         self._paths.add(listener.skill_id, tool)
-        markers += to_path_markers(self._paths.paths(), KEPT_SKILLS, self._moving_s)
-        markers += self._previews(view.choice, view.skill)
+        markers += to_path_markers(self._paths.paths(), self._moving_s)
+        skill = view.skill if listener.has_executor(now_s) else None
+        coming = self._coming.look(listener.newest_choice, listener.choice_s, skill, now_s, is_new_episode)
+        markers += self._previews(coming, skill)
         if view.task is not None:
-            markers.append(to_subtask_marker(view.task, view.skill, self._moving_s))
-        if view.safety is not None:
-            markers += to_safety_markers(view.safety, tool, self._moving_s)
+            markers.append(to_subtask_marker(view.task, skill, self._moving_s))
+        safety = self._safety(now_s)
+        if safety is not None:
+            markers += to_safety_markers(safety, tool, self._moving_s)
         for message in markers:
             message.header.frame_id, message.header.stamp = self._config.frame_id, listener.joint_state.header.stamp
         self._publisher.publish(MarkerArray(markers=markers))
@@ -183,22 +218,81 @@ class SceneMarkers(ManagedNode):
             self._shape_markers[index].pose = to_pose(positions[index], quaternions[index])
         return [self._shape_markers[index] for index in chosen]
 
-    def _previews(self, choice: ChoiceView | None, skill: SkillView | None) -> list[Marker]:
+    def _previews(self, coming: ChoiceView | None, skill: SkillView | None) -> list[Marker]:
         """Where the newest skill and others would lead, computed when it appears; nothing when none is under way."""
-        if self._preview is None:
+        preview = self._preview_of_executor()
+        wanted = None
+        if coming is not None:
+            wanted = coming.skill_id, coming.latent
+        elif skill is not None and skill.state == EXECUTING:
+            # Not the skill's own number, which is 0 for every one that was asked for by the action.
+            wanted = self._listener.skill_id, skill.latent
+        if preview is None or wanted is None or len(wanted[1]) != preview.latent_size:
+            self._previewed = None
             return []
-        is_under_way = skill is not None and skill.state == EXECUTING
-        is_to_come = choice is not None and (skill is None or choice.skill_id > skill.skill_id)
-        newest = choice if is_to_come else skill if is_under_way else None
-        if newest is None:
-            return []
-        if newest.skill_id != self._previewed and len(newest.latent) == self._preview.latent_size:
-            self._previewed, positions = newest.skill_id, self._listener.positions.values
-            way = self._preview.paths(np.array([newest.latent]), positions)[0]
+        if wanted != self._previewed:
+            self._previewed, positions = wanted, self._listener.positions.values
+            number, latent = wanted
+            way = preview.paths(np.array([latent]), positions)[0]
             count = self._config.prior_samples
-            samples = self._preview.prior_paths(count, positions, self._generator) if count else np.empty((0, 0, 3))
-            self._preview_markers = to_preview_markers(newest.skill_id, way, samples, self._moving_s)
+            samples = preview.prior_paths(count, positions, self._generator) if count else np.empty((0, 0, 3))
+            self._preview_markers = to_preview_markers(number, way, samples, self._moving_s)
         return self._preview_markers
+
+    def _preview_of_executor(self) -> SkillPreview | None:
+        """The preview, if its bundle is the one that the executor has: another decoder makes other ways of a latent."""
+        digest = self._listener.bundle_digest
+        is_other = bool(digest) and (self._bundle is None or self._bundle.digest != digest)
+        if is_other and self._config.bundle and digest != self._looked_for_digest:
+            # Once for each, since reading takes a moment. Its folder is whole when the executor has read it.
+            self._looked_for_digest = digest
+            if (Path(self._config.bundle) / BUNDLE_FILE).is_file():
+                try:
+                    self._read_bundle()
+                except SpirlError as error:
+                    self.get_logger().warning(f"the ways of skills are not shown: {error}")
+            is_other = self._bundle is None or self._bundle.digest != digest
+            if is_other:
+                self.get_logger().info(
+                    f"{self._config.bundle} is not what the executor has; no ways of skills are shown"
+                )
+        return None if is_other else self._preview
+
+    def _read_bundle(self) -> None:
+        """Raises SpirlError."""
+        bundle = load_bundle(self._config.bundle, "cpu")
+        self._preview = SkillPreview(bundle, load_kitchen_scene())
+        self._bundle = bundle
+
+    def _safety(self, now_s: float) -> SafetyView | None:
+        """What the safety filter does or did a moment ago."""
+        if not self._listener.has_safety_filter(now_s):
+            self._interventions.forget()
+            return None
+        for status in self._listener.new_safety:
+            self._interventions.add(status, now_s)
+        return self._interventions.shown(now_s)
+
+    def _tell_end(self, silent_s: float) -> None:
+        """Take everything off the screen once, and say why there is nothing."""
+        markers = [to_silence_marker(silent_s, self._moving_s)]
+        markers[0].header.frame_id = self._config.frame_id
+        if not self._has_ended:
+            markers.insert(0, Marker(action=Marker.DELETEALL))
+            self._has_ended = True
+            self._paths.clear()
+            self._still_due_s = self.now_s()
+        self._publisher.publish(MarkerArray(markers=markers))
+
+    def _look_after_window(self) -> None:
+        """Once, a moment after its start."""
+        self._window_timer.cancel()
+        exit_code = None if self._window is None else self._window.ended_with()
+        if exit_code is not None:
+            self.get_logger().warning(
+                f"RViz has ended with exit code {exit_code}; only the markers are published. Its messages above say why: "
+                "without a screen, look with viewer:=web."
+            )
 
 
 def main() -> None:

@@ -58,12 +58,14 @@ class SkillExecutorNode(ManagedNode):
         self._lock = threading.RLock()
         self._is_running = False
         """Active, and the loop is there."""
+        self._has_bundle = False
 
     def configure(self) -> None:
         """Load the bundle and open topics, action and services."""
         self._config = config = read_parameters(self, SkillExecutorConfig)
         self._bundle = bundle = load_first(config)
         self._model = model = to_skill_model(bundle, config.speed)
+        self._has_bundle = True
         period_s = model.control_period_s
         self._readiness = ArmReadiness(
             self,
@@ -171,6 +173,7 @@ class SkillExecutorNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Close topics, action and services."""
+        self._has_bundle = False
         self._messages.close()
         self._action.close()
         self.destroy_guard_condition(self._step_guard)
@@ -183,14 +186,13 @@ class SkillExecutorNode(ManagedNode):
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """State, rates and refusals."""
         if not self._is_running:
-            return OK, "not active", {}
+            return OK, "not active", self._loaded()
         with self._lock:
             loop = self._loop
             values: dict[str, object] = {
-                "bundle": loop.skills.model.name,
-                "bundle digest": loop.skills.model.digest[:12],
-                "provider": self._bundle.provider,
+                **self._loaded(),
                 "state": loop.state.name,
+                "skills waiting": int(loop.skills.waiting is not None),
                 "interventions": loop.interventions,
                 "observation age [s]": loop.age_s(self._pace.time_s()),
                 **self._state_rate.diagnose(self.now_s()),
@@ -215,6 +217,13 @@ class SkillExecutorNode(ManagedNode):
         if pace.get("missed ticks") and not reason:
             reason = f"missed ticks in the last second: {pace['missed ticks']}"
         return (WARN, reason, values) if reason else (OK, state.name.lower(), values)
+
+    def _loaded(self) -> dict[str, object]:
+        """Which skills are loaded; of a node that is not configured none are."""
+        if not self._has_bundle:
+            return {}
+        model = self._loop.skills.model if self._is_running else self._model
+        return {"bundle": model.name, "bundle digest": model.digest[:12], "provider": self._bundle.provider}
 
     def _on_joint_state(self, message: JointState) -> None:
         self._update(message, is_scene=False)

@@ -37,6 +37,9 @@ class SkillPolicyNode(ManagedNode):
         """Declare the parameters."""
         super().__init__("skill_policy", SkillPolicyConfig)
         self._run: EpisodeRun | None = None
+        self._runs_begun = 0
+        self._end_asked_for = self._failure = ""
+        self._is_own_run = self._is_own_run_cut_off = False
 
     def configure(self) -> None:
         """Load the bundle and open topics, action and services."""
@@ -102,6 +105,7 @@ class SkillPolicyNode(ManagedNode):
     def deactivate(self) -> None:
         """End the episodes under way; the arm comes to rest."""
         self._ends_after_run = False
+        self._is_own_run_cut_off = self._run is not None and self._is_own_run and self._config.start != AT_ONCE
         if self._cancel("the skill policy was deactivated"):
             self._advance()
         self.destroy_timer(self._watch_timer)
@@ -121,7 +125,7 @@ class SkillPolicyNode(ManagedNode):
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """What is run, and how well choosing goes."""
         if not self.is_active:
-            return OK, "not active", {}
+            return OK, "not active", {"run of ~/start": "cut off"} if self._is_own_run_cut_off else {}
         run, config = self._run, self._config
         late = self._late_skills + (0 if run is None else run.handover.late_skills)
         new_late, self._told_late = late - self._told_late, late
@@ -134,8 +138,13 @@ class SkillPolicyNode(ManagedNode):
             "divergence from the prior [nats]": self._divergence,
             "skills chosen by the fallback": self._fallbacks,
             "skills that came late": late,
+            "runs begun": self._runs_begun,
+            "why the last run failed": self._failure,
+            "run of ~/start": "under way" if run is not None and self._is_own_run and config.start != AT_ONCE else "",
             **self._skill_rate.diagnose(self.now_s()),
         }
+        if run is None and self._failure:
+            return WARN, f"the last run stopped {self._failure}", values
         if run is None:
             return OK, "waiting for run_episode or ~/start", values
         age_s = self._states.newest.age_s(self.now_s())
@@ -161,6 +170,9 @@ class SkillPolicyNode(ManagedNode):
         if request.task and config.max_steps:
             return "max_steps is set, so episodes have no task. Leave the task empty."
         self._task_to_set, self._seed = request.task, request.seed
+        self._runs_begun += 1
+        self._end_asked_for = self._failure = ""
+        self._is_own_run, self._is_own_run_cut_off = request is self._own_request, False
         self._calls.clear()  # what an executor that died never answered is no fault of this run
         self._states.forget()
         self._lines = EpisodeLines()
@@ -184,9 +196,10 @@ class SkillPolicyNode(ManagedNode):
         return ""
 
     def _cancel(self, reason: str) -> bool:
-        """End the run under way with the next turn; returns whether there is one."""
+        """End the run under way with the next turn, as somebody wished; returns whether there is one."""
         if self._run is not None:
             self._run.fail(reason)
+            self._end_asked_for = reason
         return self._run is not None
 
     def _watch(self) -> None:
@@ -304,7 +317,12 @@ class SkillPolicyNode(ManagedNode):
         self._calls.clear()
         is_stopped = bool(run.failure) and run.has_acted and run.config.episodes == 0
         if run.failure:
-            self.get_logger().error(f"stopped after {len(run.results)} episodes: {run.failure}")
+            told = f"after {len(run.results)} episodes: {run.failure}"
+            if run.failure == self._end_asked_for:
+                self.get_logger().info(f"ended {told}")
+            else:
+                self._failure = told
+                self.get_logger().error(f"stopped {told}")
             if is_stopped:
                 service = self.resolve_service_name("~/start")
                 self.get_logger().info(f"Start on the web page, or the service {service}, begins again")

@@ -1,5 +1,6 @@
 """A stand-in for a real arm's driver and controllers: the same topics, no hardware."""
 
+import math
 import sys
 import threading
 from collections.abc import Callable
@@ -70,6 +71,7 @@ class StandInArmNode(ManagedNode):
         self._refused_commands = 0
         self._last_refusal = ""
         self._command_rate = EventRate("commands")
+        self._commanded_s = -math.inf
 
     def configure(self) -> None:
         """Read what robot it stands in for, and open topics and services."""
@@ -142,6 +144,7 @@ class StandInArmNode(ManagedNode):
             velocity, acceleration = self._arm.peaks()
             fault, hold_reason = self._arm.fault, self._arm.hold_reason
             rates = self._command_rate.diagnose(self.now_s())
+            command_age_s = self.now_s() - self._commanded_s
         values: dict[str, object] = {
             "robot": self._robot.name,
             "controller": self._config.controller,
@@ -149,6 +152,7 @@ class StandInArmNode(ManagedNode):
             "peak acceleration [share of limit]": acceleration,
             "refused commands": self._refused_commands,
             "last refusal": self._last_refusal,
+            "command age [s]": command_age_s,
             **rates,
         }
         missed = 0
@@ -216,7 +220,8 @@ class StandInArmNode(ManagedNode):
             self._arm.advance(self.now_s())
             try:
                 command()
-                self._command_rate.mark(self.now_s())
+                self._commanded_s = self.now_s()
+                self._command_rate.mark(self._commanded_s)
             except CommandError as error:
                 self._refused_commands += 1
                 self._last_refusal = str(error)

@@ -14,13 +14,15 @@ from rclpy.action.client import ActionClient
 from std_srvs.srv import Trigger
 
 from spirl_msgs.action import ExecuteSkill
-from spirl_msgs.msg import TaskStatus, TrainingStatus
+from spirl_msgs.msg import Skill, TaskStatus, TrainingStatus
 from spirl_msgs.srv import LoadBundle, ResetScene
 from spirl_ros.control.event_rate import EventRate
-from spirl_ros.deployment.bundle_file import read_description
+from spirl_ros.control.skill_choice import POLICY, SkillChoice, prior_divergence
+from spirl_ros.deployment.bundle import load_bundle
+from spirl_ros.deployment.onnx_policy import LatentDistribution, OnnxLatentModel
 from spirl_ros.errors import ConfigError
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
-from spirl_ros.nodes.messages import LATCHED_QOS, stamp_ns, to_stamp
+from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_skill, to_stamp
 from spirl_ros.nodes.observed_states import ObservedStates
 from spirl_ros.nodes.parameters import parameter, read_parameters
 from spirl_ros.nodes.polled_topic import PolledTopic
@@ -124,6 +126,7 @@ class TrainerNode(ManagedNode):
         self._phase, self._reason = _Phase.STARTING, ""
         self._since_s = self.now_s()
         self._states: ObservedStates | None = None
+        self._prior: OnnxLatentModel | None = None
         self._task: TaskWord | None = None
         self._subtasks: tuple[str, ...] = ()
         self._collection: SkillCollection | None = None
@@ -138,6 +141,8 @@ class TrainerNode(ManagedNode):
         self._disk = next(folder for folder in (out, *out.parents) if folder.is_dir())
         self._calls = ServiceCalls(self._pause, config.patience_s)
         self._status_publisher = self.create_publisher(TrainingStatus, "training_status", LATCHED_QOS)
+        # Not the topic `skill`, which the executor takes its skills from: it has this one by the action.
+        self._choice_publisher = self.create_publisher(Skill, "chosen_skill", COMMAND_QOS)
         self._task_topic = PolledTopic(self, TaskStatus, "task_status", LATCHED_QOS)
         self._action = ActionClient(self, ExecuteSkill, "execute_skill")
         self._load_client = self.create_client(LoadBundle, "load_bundle")
@@ -168,6 +173,7 @@ class TrainerNode(ManagedNode):
         """Close topics, services and the action's client."""
         self._action.destroy()
         self.destroy_publisher(self._status_publisher)
+        self.destroy_publisher(self._choice_publisher)
         self._task_topic.close()
         if self._states is not None:
             self._states.close()
@@ -197,10 +203,10 @@ class TrainerNode(ManagedNode):
             **self._skill_rate.diagnose(self.now_s()),
             **status.figures,
         }
-        if status.failure:
-            return ERROR, status.failure, values
+        if status.failure or self.exit_code:
+            return ERROR, status.failure or self._reason, values
         if self._reason:
-            return WARN, self._reason, values
+            return OK if self.exit_code == 0 else WARN, self._reason, values
         if free_bytes < LEAST_FREE_BYTES:
             return WARN, f"{free_bytes / 1e6:.0f} MB free for checkpoints in {self._disk}", values
         return OK, self._phase.name.lower(), values
@@ -248,7 +254,9 @@ class TrainerNode(ManagedNode):
     def _start(self, link: LearnerLink) -> None:
         if not link.status.is_ready or link.policy is None or not self._load_client.service_is_ready():
             return
-        about = read_description(Path(link.status.bundle))
+        bundle = load_bundle(link.status.bundle, "cpu")
+        about, self._prior = bundle.description, bundle.prior
+        self._advanced_s = self.now_s()  # reading it is not being held up
         names, joints = about.observation.names, len(about.joints)
         if self._states is not None:
             self._states.close()
@@ -326,6 +334,17 @@ class TrainerNode(ManagedNode):
         )
         goal = self._action.send_goal_async(asked, lambda _: self._touch())
         goal.add_done_callback(lambda future: self._on_goal_answer(collection, future.result()))
+        self._tell_choice(link, observation.values, task.completed_in_order, latent, observation.measured_ns)
+
+    def _tell_choice(
+        self, link: LearnerLink, observation: np.ndarray, completed: int, latent: np.ndarray, measured_ns: int
+    ) -> None:
+        """For those who look on: what was chosen, and how far the policy is from the prior there."""
+        assert link.policy is not None and self._prior is not None
+        policy = LatentDistribution(*link.policy.gaussian(observation, completed), latent)
+        divergence = prior_divergence(policy, self._prior.distribution(np.asarray(observation, np.float32)))
+        choice = SkillChoice(latent, POLICY, divergence)
+        self._choice_publisher.publish(to_skill(choice, link.decisions + 1, max(0, measured_ns)))
 
     def _on_goal_answer(self, collection: SkillCollection, handle: Any) -> None:
         if collection is not self._collection or self._phase is not _Phase.EXECUTING:
@@ -420,6 +439,7 @@ class TrainerNode(ManagedNode):
         self._tell()
         (self.get_logger().info if exit_code == 0 else self.get_logger().error)(message)
         self.end(exit_code)
+        self.publish_diagnostics()  # the process ends before the next second
 
     def _cancel_goal(self) -> None:
         goal, self._goal = self._goal, None

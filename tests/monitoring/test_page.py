@@ -1,0 +1,110 @@
+"""The page in a real browser, without nodes: what its buttons and keys ask for."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("viser")
+
+from spirl_ros.monitoring.orders import PAUSE, RELEASE, RESET, RESUME, SOURCE, START, STOP, TASK, Order
+from spirl_ros.monitoring.page import MonitorPage
+from spirl_ros.monitoring.views import GraphView, SkillView
+from spirl_ros.tasks.kitchen.subtasks import SUBTASKS, TASKS
+from tests.browser.chromium import Browser, needs_browser
+
+LATCHED = GraphView(skill=SkillView("latched", 1, 3, 10, (), "kitchen", "stopped"), state_age_s=0.0)
+
+pytestmark = [needs_browser, pytest.mark.slow]
+
+
+class Shown:
+    """The page of a latched arm with a policy, looked at with a browser."""
+
+    def __init__(self, folder: Path) -> None:
+        self.orders: list[Order] = []
+        self.page = MonitorPage("127.0.0.1", 0, None, self.orders.append, lambda: None)
+        self.page.show(LATCHED)
+        self.page.show_source("policy")
+        self.browser = Browser(folder)
+        self.browser.open(self.page.url)
+        self.browser.wait_for(lambda: "Skills by" in self.browser.text(), "the panel")
+
+    def ordered(self) -> Order:
+        """What was asked for, once."""
+        self.browser.wait_for(lambda: self.orders, "an order")
+        (order,) = self.orders
+        self.orders.clear()
+        return order
+
+    def close(self) -> None:
+        self.browser.close()
+        self.page.close()
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory) -> Iterator[Shown]:
+    shown = Shown(tmp_path_factory.mktemp("browser") / "profile")
+    yield shown
+    shown.close()
+
+
+def test_every_button_is_reached_by_tab_and_pressed_by_enter(shown) -> None:
+    browser, labels = shown.browser, []
+    for _ in range(60):
+        browser.press("Tab")
+        assert browser.evaluate("document.activeElement.tagName") not in ("INPUT", "TEXTAREA", "SELECT")
+        label = browser.evaluate("document.activeElement.innerText?.trim() ?? ''")
+        if label in labels:
+            continue
+        labels.append(label)
+        if label == "Release the latch":
+            browser.press("Enter")
+            assert shown.ordered() == Order(RELEASE)
+        elif label == "kettle":
+            browser.press("Enter")
+            assert shown.ordered() == Order(TASK, "kettle")
+    buttons = ["Emergency stop (X)", "Release the latch", "Pause/end (P)", "Start (G)", "Reset (R)"]
+    wanted = [*buttons, "✔ policy", "prior", *TASKS, *SUBTASKS]
+    assert [label for label in labels if label in wanted] == wanted  # in the order of the page
+    assert browser.complaints == []
+
+
+def test_every_key_asks_for_what_it_stands_for(shown) -> None:
+    for key, order in (("g", START), ("r", RESET), ("p", PAUSE), ("x", STOP)):
+        shown.browser.press(key)
+        assert shown.ordered() == Order(order)
+    shown.browser.press("p")
+    assert shown.ordered() == Order(RESUME)  # before the page has shown that it rests
+    shown.page.show_paused(True)
+    shown.browser.wait_for(lambda: "Continue (P)" in shown.browser.text(), "the other label")
+    shown.browser.press("p")
+    assert shown.ordered() == Order(RESUME)
+    shown.page.show_paused(False)
+
+
+def test_emergency_stop_has_its_key_after_anything_was_chosen(shown) -> None:
+    """The focus stayed in the text field of a dropdown, where X is a letter."""
+    for label, order in (("kettle", Order(TASK, "kettle")), ("prior", Order(SOURCE, "prior"))):
+        shown.browser.click(label)
+        assert shown.ordered() == order
+        shown.browser.press("x")
+        assert shown.ordered() == Order(STOP)
+
+
+def test_click_asks_for_what_was_clicked_whatever_the_page_shows_meanwhile(shown) -> None:
+    """The value was read late: a click on prior asked for the policy once, as diagnostics had just told it."""
+    for clicked, other in (("prior", "policy"), ("policy", "prior"), ("prior", "policy")):
+        shown.page.show_source(other)
+        shown.browser.click(clicked)
+        for _ in range(20):
+            shown.page.show_source(other)
+            time.sleep(0.005)
+        assert shown.ordered() == Order(SOURCE, clicked)
+    shown.page.show_source("prior")
+    shown.browser.wait_for(lambda: "✔ prior" in shown.browser.text(), "the mark")
+    shown.browser.click("✔ prior")  # chooses already
+    shown.browser.press("x")
+    assert shown.ordered() == Order(STOP)
+    shown.page.show_source("policy")
