@@ -126,7 +126,7 @@ def test_emergency_stop_stops_the_arm_and_shows_it(browser, client, start_node, 
 def test_policy_is_switched_paused_and_its_failure_told(browser, client, start_node, tmp_path) -> None:
     """A control flipped back, Continue began nothing, and a task of no policy was answered with success alone."""
     bundle = write_kitchen_bundle(tmp_path / "bundle", policy="works")
-    start_node("mujoco_sim")
+    start_node("mujoco_sim", max_steps=100_000)  # no episode ends by itself, however slow the browser is
     start_node("skill_executor", bundle=bundle, max_age_s=1.0, max_missed=100)
     policy = start_node("skill_policy", bundle=bundle, patience_s=20.0)
     skills = client.collect(Skill, "skill", COMMAND_QOS)

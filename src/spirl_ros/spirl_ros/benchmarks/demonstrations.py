@@ -20,7 +20,7 @@ EPISODES = (10, 100, 1000)
 """Sizes of datasets."""
 BATCH_SIZE, HORIZON = 128, 10
 _STORED_EPISODES = 50
-_CHAINS_PER_WORKER = 4
+_CHAINS_PER_WORKER = 12
 
 
 def compare_reading(rounds: int) -> Comparison:
