@@ -42,6 +42,23 @@ def test_mesh_files_come_to_lie_where_mujoco_has_them() -> None:
     assert checked == 32
 
 
+def test_boxes_in_place_of_meshes_are_close_around_them() -> None:
+    """An RViz on another machine has no files of the meshes."""
+    scene = load_kitchen_scene(with_visuals=True)
+    with_meshes, boxes = SceneShapes(scene), SceneShapes(scene, with_meshes=False)
+    positions = INITIAL_POSITIONS + np.random.default_rng(0).uniform(-0.2, 0.2, 30)
+    (mesh_places, mesh_quaternions), (places, quaternions) = with_meshes.poses(positions), boxes.poses(positions)
+    for index, (mesh, box) in enumerate(zip(with_meshes.shapes, boxes.shapes, strict=True)):
+        assert box.kind != MESH and box.file is None
+        if mesh.kind != MESH:
+            assert box == mesh
+            continue
+        vertices = trimesh.load(mesh.file).vertices * np.array(mesh.extent)
+        in_world = vertices @ rotation(mesh_quaternions[index]).T + mesh_places[index]
+        in_box = (in_world - places[index]) @ rotation(quaternions[index]) / box.extent
+        np.testing.assert_allclose(np.abs(in_box).max(axis=0), 0.5, atol=0.01)
+
+
 def test_only_moving_shapes_move() -> None:
     shapes = SceneShapes(load_kitchen_scene(with_visuals=True))
     before = shapes.poses(INITIAL_POSITIONS)

@@ -81,21 +81,27 @@ class Scene:
 def test_every_marker_is_complete_and_nothing_stays(client, start_node, tmp_path) -> None:
     bundle = write_kitchen_bundle(tmp_path / "bundle")
     start_node("mujoco_sim")
-    start_node("skill_executor", bundle=bundle)
+    start_node("skill_executor", bundle=bundle, max_age_s=1.0, max_missed=100)
     start_node("scene_markers", bundle=bundle, prior_samples=3)
     skills = client.create_publisher(Skill, "skill", COMMAND_QOS)
     statuses = client.collect(SkillStatus, "skill_status", LATCHED_QOS)
     arrays = client.collect(MarkerArray, "scene_markers")
     client.wait_for(lambda: statuses and not statuses[-1].reason, "an executor that is ready")
 
+    def each_of(namespace: str) -> list[list[Marker]]:
+        return [[marker for marker in array.markers if marker.ns == namespace] for array in arrays]
+
     def last_of(namespace: str) -> list[Marker]:
-        return [marker for marker in arrays[-1].markers if marker.ns == namespace] if arrays else []
+        return each_of(namespace)[-1] if arrays else []
 
     client.wait_for(lambda: len(last_of(SUBTASKS)) == 1, "markers")
+    client.wait_for(lambda: skills.get_subscription_count() == 2, "executor and markers to listen")
     assert not last_of(NEXT_SKILL) and not last_of(SAFETY)
     skills.publish(Skill(skill_id=1, latent=[0.6, 0.4], source=Skill.SOURCE_MANUAL))
-    client.wait_for(lambda: len(last_of(PRIOR)) == 3 and last_of(TOOL_PATH), "the skill's ways")
-    assert len(last_of(NEXT_SKILL)[0].points) == HORIZON + 1
+    # The skill is short, and on a busy machine its way may be shown for a moment only.
+    client.wait_for(lambda: any(each_of(PRIOR)) and last_of(TOOL_PATH), "the skill's ways")
+    assert {len(found) for found in each_of(PRIOR)} == {0, 3}
+    assert {len(found[0].points) for found in each_of(NEXT_SKILL) if found} == {HORIZON + 1}
     client.wait_for(lambda: statuses[-1].state == SkillStatus.IDLE and not last_of(NEXT_SKILL), "the skill's end")
     client.spin_for(1.2)
     seen = {marker.ns for array in arrays for marker in array.markers}

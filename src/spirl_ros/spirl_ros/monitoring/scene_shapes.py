@@ -1,6 +1,6 @@
 """The kitchen as shapes and mesh files, for viewers that have no MuJoCo: what RViz draws."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mujoco
@@ -35,13 +35,24 @@ class Shape:
 class SceneShapes:
     """Every shape of the kitchen that is looked at, and where measured positions put it. Not thread-safe."""
 
-    def __init__(self, scene: KitchenScene) -> None:
-        """Read the shapes from a scene compiled with visuals."""
+    def __init__(self, scene: KitchenScene, with_meshes: bool = True) -> None:
+        """Read the shapes from a scene compiled with visuals; without meshes there are boxes around them."""
         self._model, self._data = scene.model, mujoco.MjData(scene.model)
         is_floor = self._model.geom_type == int(mjtGeom.mjGEOM_PLANE)
         self._geoms = np.flatnonzero(np.isin(self._model.geom_group, _LOOKED_AT_GROUPS) & ~is_floor)
-        self.shapes = tuple(_shape(self._model, int(geom)) for geom in self._geoms)
-        self._meshes = np.array([shape.kind == MESH for shape in self.shapes])
+        shapes = tuple(_shape(self._model, int(geom)) for geom in self._geoms)
+        is_mesh = np.array([shape.kind == MESH for shape in shapes])
+        around = self._model.geom_aabb[self._geoms]  # middle and half the size, along the geometry's axes
+        self._centres = np.zeros((len(shapes), 3))
+        if not with_meshes:
+            shapes = tuple(
+                _box_around(shape, 2.0 * size) if shape.kind == MESH else shape
+                for shape, size in zip(shapes, around[:, 3:], strict=True)
+            )
+            self._centres[is_mesh] = around[is_mesh, :3]
+            is_mesh[:] = False
+        self.shapes = shapes
+        self._meshes = is_mesh
         self._tool = ToolSite(self._model, self._data)
         self.poses(INITIAL_POSITIONS)
 
@@ -56,6 +67,7 @@ class SceneShapes:
         mujoco.mj_kinematics(self._model, self._data)
         places = self._data.geom_xpos[self._geoms].copy()
         rotations = self._data.geom_xmat[self._geoms].reshape(-1, 3, 3).copy()
+        places += np.einsum("nij,nj->ni", rotations, self._centres)
         for index in np.flatnonzero(self._meshes):
             # MuJoCo moved the file's coordinates to the mesh's middle and turned them to its principal axes.
             mesh = int(self._model.geom_dataid[self._geoms[index]])
@@ -83,6 +95,11 @@ class SceneShapes:
     def tool_position(self) -> np.ndarray:
         """Where the tool point (3,) [m] is at the positions last given."""
         return self._tool.pose().position
+
+
+def _box_around(shape: Shape, extent: np.ndarray) -> Shape:
+    x, y, z = (float(value) for value in extent)
+    return replace(shape, kind=BOX, extent=(x, y, z), file=None)
 
 
 def _shape(model: mujoco.MjModel, geom: int) -> Shape:

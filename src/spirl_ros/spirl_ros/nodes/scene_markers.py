@@ -61,6 +61,9 @@ class SceneMarkersConfig:
     )
     prior_samples: int = parameter(8, "ways of skills drawn from the prior", minimum=0, maximum=100)
     frame_id: str = parameter("world", "frame of the scene's positions")
+    mesh_files: bool = parameter(
+        True, "draw meshes from the files of gymnasium-robotics; false: boxes, for an RViz that does not have them"
+    )
     publish_robot: bool = parameter(
         True, "publish robot_description and tf of the simulated arm; false where a driver publishes its own"
     )
@@ -80,7 +83,7 @@ class SceneMarkers(ManagedNode):
         """Read scene and bundle."""
         self._config = config = read_parameters(self, SceneMarkersConfig)
         scene = load_kitchen_scene(with_visuals=True)
-        self._shapes = SceneShapes(scene)
+        self._shapes = SceneShapes(scene, config.mesh_files)
         self._bundle: Bundle | None = None
         self._preview: SkillPreview | None = None
         self._looked_for_digest = ""

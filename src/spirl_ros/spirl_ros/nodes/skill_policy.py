@@ -144,7 +144,7 @@ class SkillPolicyNode(ManagedNode):
             **self._skill_rate.diagnose(self.now_s()),
         }
         if run is None and self._failure:
-            return WARN, f"the last run stopped {self._failure}", values
+            return WARN, f"waiting for run_episode or ~/start: the last run stopped {self._failure}", values
         if run is None:
             return OK, "waiting for run_episode or ~/start", values
         age_s = self._states.newest.age_s(self.now_s())
