@@ -47,6 +47,7 @@ METHODS = (
 """The paper's comparison, section 4.2, and ours first."""
 
 ABLATIONS = (
+    Variant("unchanged", "our recipe for as many steps", _changed()),
     Variant("divergence-10", "target divergence 10", _changed("target_divergence=10")),
     Variant("divergence-20", "target divergence 20", _changed("target_divergence=20")),
     Variant("random-start", "policy does not start from the prior", _changed(method="random-start")),
@@ -61,7 +62,7 @@ ABLATIONS = (
     Variant("tau-0.005", "target critics follow half as fast", _changed("tau=0.005")),
     Variant("float32", "critics in float32", _changed("critic_precision=float32")),
 )
-"""Our recipe with one thing changed."""
+"""Our recipe with one thing changed, and for comparison without."""
 
 TASKS = (
     Variant(
