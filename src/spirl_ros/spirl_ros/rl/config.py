@@ -60,7 +60,7 @@ class LearnerConfig:
     """Of Adam on log alpha."""
     target_divergence: float = 5.0
     """KL(policy || prior) in nats that alpha holds (delta of the official kitchen configuration); methods without a prior
-    hold an entropy of -Dz instead. With 10 and 20 the mean action fell from 3.9 to 2.9 and 2.4 subtasks and came back."""
+    hold an entropy of -Dz instead. With 10 and 20 it took twice the steps to 3.5 subtasks and more (docs/results.md)."""
     divergence_samples: int = 0
     """0: KL in closed form; otherwise its mean over so many samples, as in the official code."""
     max_divergence: float = 100.0
