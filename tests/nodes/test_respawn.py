@@ -91,11 +91,18 @@ def start(client, domain_environment, tmp_path) -> Iterator[Callable[..., Graph]
     }
     (tmp_path / "params.yaml").write_text(PARAMS)
 
+    begun: list[Graph] = []
+
     def begin(launcher: list[str], graph: str, *arguments: str) -> Graph:
         given = ("viewer:=none", "rate:=lockstep", f"params_file:={tmp_path / 'params.yaml'}", *arguments)
-        return Graph(client, environment, [*(part.format(graph) for part in launcher), *given], tmp_path / "output.txt")
+        command = [*(part.format(graph) for part in launcher), *given]
+        begun.append(Graph(client, environment, command, tmp_path / "output.txt"))
+        return begun[-1]
 
     yield begin
+    for graph in begun:  # first, or it starts its nodes again
+        graph.launcher.kill()
+        graph.launcher.wait()
     for number in processes_of(environment):
         os.kill(number, signal.SIGKILL)
 
