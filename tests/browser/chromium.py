@@ -17,27 +17,15 @@ import pytest
 from PIL import Image
 from websockets.sync.client import connect
 
+from spirl_ros.benchmarks.monitor import BROWSER_OPTIONS, BROWSERS
+
 DEADLINE_S = 120.0
 """How long anything may take on a busy machine, where a program draws in place of a graphics card."""
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+BROWSER = next((found for name in BROWSERS if (found := shutil.which(name))), None)
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed here")
 
-_OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-default-apps",
-    "--disable-extensions",
-    "--remote-debugging-port=0",
-    "--remote-allow-origins=*",
-)
+_OPTIONS = (*BROWSER_OPTIONS, "--disable-quic", "--remote-allow-origins=*")
 
 _DOMAINS = ("Page", "Runtime", "Network", "Log")
 

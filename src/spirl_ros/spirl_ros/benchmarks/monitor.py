@@ -32,7 +32,7 @@ _SETTLE_S = 5.0
 """After a viewer came, or the graph started, before anything counts [s]: meshes are sent then."""
 _PATIENCE_S = 120.0
 _RATE, _VIEWERS, _PAGE = "page rate [Hz]", "viewers", "page"
-_BROWSER_OPTIONS = (
+BROWSER_OPTIONS = (
     "--headless=new",
     "--no-sandbox",
     "--use-angle=swiftshader",
@@ -44,9 +44,10 @@ _BROWSER_OPTIONS = (
     "--disable-default-apps",
     "--disable-extensions",
     "--remote-debugging-port=0",
-    "--window-size=960,600",
 )
-"""Few pixels, because a program draws them in place of a graphics card and takes the cores that are measured on."""
+"""Of a Chromium without a screen, in which a program draws in place of a graphics card."""
+_WINDOW = "--window-size=960,600"
+"""Few pixels, because drawing them takes the cores that are measured on."""
 
 
 class Cost(NamedTuple):
@@ -192,6 +193,6 @@ def _graph(bundle: Path) -> Iterator[_Page]:
 def _viewer(browser: str, address: str) -> Iterator[None]:
     """A browser with an empty profile that looks at a page; it ends with the block."""
     with tempfile.TemporaryDirectory(prefix="spirl_bench_", ignore_cleanup_errors=True) as folder:
-        command = [browser, *_BROWSER_OPTIONS, f"--user-data-dir={folder}", address]
+        command = [browser, *BROWSER_OPTIONS, _WINDOW, f"--user-data-dir={folder}", address]
         with running(command, end=subprocess.Popen.terminate):
             yield
