@@ -307,13 +307,15 @@ def test_bag(tmp_path: Path) -> None:
     fuzz("bag", read)
 
 
-def test_parameters_of_a_node() -> None:
+def test_parameters_of_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
     rclpy = pytest.importorskip("rclpy")
     from rclpy.parameter import Parameter
 
     from spirl_ros.nodes.parameters import declare_parameters, read_parameters
     from spirl_ros.nodes.skill_executor_parameters import SkillExecutorConfig
+    from tests.local_ros import stay_on_this_machine
 
+    stay_on_this_machine(monkeypatch, domain_id="19")
     context = rclpy.Context()
     rclpy.init(context=context, args=[])
     names = [*vars(SkillExecutorConfig())]

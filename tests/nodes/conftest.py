@@ -22,6 +22,8 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.qos import QoSProfile  # noqa: E402
 from rclpy.utilities import try_shutdown  # noqa: E402
 
+from tests.local_ros import stay_on_this_machine  # noqa: E402
+
 REPOSITORY = Path(__file__).parents[2]
 
 _REACTION = "reaction: "
@@ -141,8 +143,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
 
 @pytest.fixture
 def client(domain_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    for name in ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE"):
-        monkeypatch.setenv(name, domain_environment[name])
+    stay_on_this_machine(monkeypatch, domain_environment["ROS_DOMAIN_ID"])
     context = Context()
     rclpy.init(context=context)
     node = Client(context)
