@@ -10,7 +10,7 @@ from spirl_ros.errors import ConfigError
 from spirl_ros.rl.config import METHODS, LearnerConfig, RlTrainingConfig
 from spirl_ros.rl.high_level_policy import HighLevelPolicy, folded_copy, standard_normal_network
 from spirl_ros.rl.prior_sac import PriorSac
-from spirl_ros.skills.action_prior import train_action_prior
+from spirl_ros.skills.action_prior import SpreadFloor, train_action_prior
 from spirl_ros.skills.skill_model import SkillModel
 
 
@@ -54,6 +54,8 @@ def skill_foundation(model: SkillModel, training: RlTrainingConfig, episodes: Se
     elif needs_prior:
         actions = train_action_prior(episodes, training.prior_steps, seed=training.seed)
         network, standardise = folded_copy(actions.network), actions.standardise
+        if method.is_regularised:
+            network.append(SpreadFloor())
     latent_size = config.latent_size if method.uses_skills else model.action_size
     return Foundation(standardise, network, model.observation_size, latent_size, config.skill_horizon)
 
