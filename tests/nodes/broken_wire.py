@@ -55,8 +55,8 @@ def to_the_policy(graph: Graph, folder: Path) -> None:
     """The policy sends one more skill, which only arrives when the wire is mended: it must not move the arm then."""
     hosts, client, statuses = graph.hosts, graph.client, graph.statuses
     bundle = write_kitchen_bundle(folder / "bundle", policy="works")
-    graph.start(hosts.a, "mujoco_sim", discovery_s=0.0)
-    graph.start(hosts.a, "skill_executor", bundle=bundle, discovery_s=0.0, max_age_s=0.5, max_missed=12)
+    graph.start(hosts.a, "mujoco_sim")
+    graph.start(hosts.a, "skill_executor", bundle=bundle, max_age_s=0.5, max_missed=12)
     policy = graph.start(hosts.b, "skill_policy", bundle=bundle, start="at_once", patience_s=PATIENCE_S)
     client.wait_for(lambda: statuses and statuses[-1].skill_id >= 2 and statuses[-1].step == 2, "skills", START_S)
     hosts.cut()
@@ -87,7 +87,6 @@ def to_the_arm(graph: Graph, folder: Path) -> None:
         command_interface="joint_trajectory",
         trajectory_controller=robot.trajectory_controller,
         max_age_s=0.3,
-        discovery_s=0.0,
     )
     action = ActionClient(client, ExecuteSkill, "execute_skill")
     client.wait_for(action.server_is_ready, "an executor", START_S)

@@ -28,6 +28,9 @@ REPOSITORY = Path(__file__).parents[2]
 
 _REACTION = "reaction: "
 
+LOOKING_AROUND = ("mujoco_sim", "skill_executor", "teleop")
+"""These look for another of their kind before they begin; in tests only where it is about that."""
+
 DEADLINE_S = 20.0
 """How long anything may take on a busy machine."""
 
@@ -73,6 +76,8 @@ class NodeProcess:
     """A node of ours, or a module of the tests with its arguments, as a process with its output."""
 
     def __init__(self, executable: str, environment: dict[str, str], *arguments: str, **parameters) -> None:
+        if executable in LOOKING_AROUND:
+            parameters = {"discovery_s": 0.0} | parameters
         module = executable.split() if "." in executable else [f"spirl_ros.nodes.{executable}"]
         command = [sys.executable, "-m", *module, "--ros-args", *arguments]
         for name, value in parameters.items():

@@ -39,9 +39,9 @@ class SkillGraph:
         self.skills = client.collect(SkillStatus, "skill_status", EVERY_STATUS_QOS)
         self.safety = client.collect(SafetyStatus, "safety_status", EVERY_STATUS_QOS)
         self.feedback: list[ExecuteSkill.Feedback] = []
-        self.simulator = start_node(simulator, rate=rate, discovery_s=0.0, state_rate_hz=100.0)
+        self.simulator = start_node(simulator, rate=rate, state_rate_hz=100.0)
         # A busy machine is not what these tests are about: only some of them want states to be fresh.
-        parameters = {"discovery_s": 0.0, "max_age_s": 0.5, "max_missed": 12} | parameters
+        parameters = {"max_age_s": 0.5, "max_missed": 12} | parameters
         self.executor = start_node(executor, rate=rate, bundle=bundle, **parameters)
         self.action = ActionClient(client, ExecuteSkill, "execute_skill")
         client.wait_for(self.action.server_is_ready, "the action")

@@ -48,7 +48,6 @@ class Executor:
             "bundle": bundle,
             "speed": 0.4,
             "max_age_s": 0.25,
-            "discovery_s": 0.0,
             "max_missed": 12,
         } | parameters
         self.process = start_node("skill_executor", **parameters)

@@ -65,7 +65,7 @@ def test_simulator_that_dies_or_hangs_is_replaced_without_a_new_executor(
     assert "the latch stays" in graph.trigger("reset").message
     graph.simulator.kill()
     states = len(graph.joint_states)
-    start_node("mujoco_sim", discovery_s=0.0)
+    start_node("mujoco_sim")
     client.wait_for(lambda: len(graph.joint_states) > states + 10, "the new simulator")
     commands = len(graph.commands)
     client.spin_for(0.3)
@@ -98,7 +98,7 @@ def test_executor_that_hangs_loses_its_lease_and_is_replaced_without_a_new_simul
     graph.executor.kill()
     commands = len(graph.commands)
     graph.skills.clear()
-    start_node("skill_executor", bundle=bundle, discovery_s=0.0, max_age_s=0.5)
+    start_node("skill_executor", bundle=bundle, max_age_s=0.5)
     client.wait_for(lambda: graph.skills and not graph.skills[-1].reason, "a new executor that is ready")
     assert len(graph.commands) <= commands + 1
     client.wait_for(

@@ -55,8 +55,8 @@ class Scene:
         self, client, start_node, bundle: Path, rate: str = "realtime", shown_bundle: Path | None = None
     ) -> None:
         self.client = client
-        self.simulator = start_node("mujoco_sim", rate=rate, discovery_s=0.0)
-        self.executor = start_node("skill_executor", bundle=bundle, rate=rate, discovery_s=0.0)
+        self.simulator = start_node("mujoco_sim", rate=rate)
+        self.executor = start_node("skill_executor", bundle=bundle, rate=rate)
         self.markers = start_node("scene_markers", bundle=shown_bundle or bundle, prior_samples=3)
         self.skills = client.create_publisher(Skill, "skill", COMMAND_QOS)
         self.statuses = client.collect(SkillStatus, "skill_status", LATCHED_QOS)
@@ -149,7 +149,7 @@ def test_what_has_no_source_any_more_leaves_the_screen(client, start_node, tmp_p
     assert len(after) > 5 and {marker.ns for array in after for marker in array.markers[-1:]} == {SUBTASKS}
     assert all(len(array.markers) == 1 for array in after[1:])
 
-    start_node("mujoco_sim", discovery_s=0.0)
+    start_node("mujoco_sim")
     client.wait_for(lambda: len(scene.last_of(KITCHEN)) > 50, "the scene of another simulator")
     assert "[ ] kettle" in scene.text_of(SUBTASKS)
 

@@ -196,7 +196,7 @@ def test_killed_executor_leaves_the_position_controlled_arm_at_its_last_set_poin
     assert np.abs(np.array(graph.joint_states[-1].position) - at_rest).max() < 0.02
     # A new executor takes over where the arm stands, and does nothing by itself.
     graph.skills.clear()
-    start_node("skill_executor", bundle=bundle, discovery_s=0.0)
+    start_node("skill_executor", bundle=bundle)
     client.wait_for(lambda: graph.skills and not graph.skills[-1].reason, "a new executor that is ready")
     client.spin_for(0.4)
     assert len(graph.commands) <= sent + 1

@@ -57,7 +57,7 @@ class Graph:
         self.task = client.collect(TaskStatus, "task_status", LATCHED_QOS)
         self.executed = client.collect(SkillStatus, "skill_status", LATCHED_QOS)
         self.feedback: list[RunEpisode.Feedback] = []
-        self.simulator = start_node("mujoco_sim", rate=rate, discovery_s=0.0, max_steps=limit)
+        self.simulator = start_node("mujoco_sim", rate=rate, max_steps=limit)
         # On a busy machine the simulator's states are late.
         self.executor = start_node("skill_executor", rate=rate, bundle=bundle, max_age_s=1.0)
         self.policy = start_node(policy_node, rate=rate, bundle=bundle, patience_s=PATIENCE_S, **policy)
@@ -234,7 +234,7 @@ def test_lost_simulator_ends_the_goal_in_time(client, start_node, bundle) -> Non
 
 
 def test_graph_without_an_executor_is_not_waited_for_for_ever(client, start_node, bundle) -> None:
-    start_node("mujoco_sim", rate="lockstep", discovery_s=0.0)
+    start_node("mujoco_sim", rate="lockstep")
     policy = start_node("skill_policy", bundle=bundle, rate="lockstep", start="at_once", episodes=1, start_s=2.0)
     code, output = policy.wait()
     assert code == 3 and "waited 2 s for a skill executor" in output
@@ -306,7 +306,7 @@ def test_task_and_goal_that_do_not_fit_are_refused_with_the_reason(client, start
 
 def test_executor_with_another_bundle_is_refused(client, start_node, bundle, tmp_path) -> None:
     other = write_kitchen_bundle(tmp_path / "other", name="other", policy="works")
-    start_node("mujoco_sim", rate="lockstep", discovery_s=0.0)
+    start_node("mujoco_sim", rate="lockstep")
     start_node("skill_executor", rate="lockstep", bundle=other)
     policy = start_node("skill_policy", rate="lockstep", bundle=bundle, start="at_once")
     code, output = policy.wait()

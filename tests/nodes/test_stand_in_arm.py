@@ -75,7 +75,6 @@ class Executor:
             joint_state_topic=arm.robot.joint_state_topic,
             ready_topic=arm.robot.ready_topic or "stand_in_arm/ready",
             robot=arm.robot.name,
-            discovery_s=0.0,
             max_age_s=0.5,  # tests share their machine
             **parameters,
         )

@@ -39,7 +39,7 @@ class Graph:
         self.actions = client.collect(Float64MultiArray, "operator_action")
         self.commands = client.collect(Float64MultiArray, COMMANDS)
         self.safety = client.collect(SafetyStatus, "safety_status", LATCHED_QOS)
-        self.simulator = start_node("mujoco_sim", state_rate_hz=25.0, discovery_s=0.0, max_steps=max_steps)
+        self.simulator = start_node("mujoco_sim", state_rate_hz=25.0, max_steps=max_steps)
         # States come late on a busy machine; what becomes of an arm that is not heard is a test of its own.
         self.teleop = start_node("teleop", max_age_s=2.0, **parameters)
         client.wait_for(lambda: self.joint_states and self.safety and len(self.commands) > 10, "the graph")

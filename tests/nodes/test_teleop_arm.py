@@ -47,9 +47,7 @@ class Graph:
 
     def start_teleop(self) -> None:
         self.safety.clear()
-        self.teleop = self.start_node(
-            "teleop", robot="ur5e", is_stand_in=True, max_age_s=1.0, discovery_s=0.0, **self.parameters
-        )
+        self.teleop = self.start_node("teleop", robot="ur5e", is_stand_in=True, max_age_s=1.0, **self.parameters)
         self.client.wait_for(lambda: self.states and len(self.safety) > 5, "the teleop node to take the arm over")
 
     @property
@@ -110,7 +108,7 @@ def test_killed_or_stopped_teleop_leaves_the_arm_at_rest_and_another_takes_it_ov
     graph.teleop.process.send_signal(signal.SIGCONT)
     client.spin_for(1.0)
     np.testing.assert_allclose(graph.positions, at_rest, atol=5e-3)
-    other = start_node("teleop", robot="ur5e", is_stand_in=True, discovery_s=0.0, keyboard="none")
+    other = start_node("teleop", robot="ur5e", is_stand_in=True, keyboard="none")
     code, output = other.wait()
     assert code == 2 and "a commander already runs" in output
     graph.move_back(graph.twist, distance_m=0.03)

@@ -95,9 +95,9 @@ def skills(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def kitchen(client, start_node, skills, tmp_path) -> Training:
-    start_node("mujoco_sim", rate="lockstep", discovery_s=0.0)
+    start_node("mujoco_sim", rate="lockstep")
     bundle = write_kitchen_bundle(tmp_path / "first")
-    executor = start_node("skill_executor", rate="lockstep", bundle=bundle, discovery_s=0.0)
+    executor = start_node("skill_executor", rate="lockstep", bundle=bundle)
     settings = f"steps=100000 {SETTINGS}"
     training = Training(client, start_node, tmp_path / "run", skills=skills, settings=settings)
     training.executor = executor
@@ -180,7 +180,7 @@ def test_hung_and_killed_trainer_loses_nothing_and_pauses_last_until_resumed(kit
     killed_at = kitchen.last.skill_transitions
     kitchen.executor.process.wait()
     # Another executor, with other skills, which the trainer replaces by those of the run.
-    start_node("skill_executor", rate="lockstep", bundle=tmp_path / "first", discovery_s=0.0)
+    start_node("skill_executor", rate="lockstep", bundle=tmp_path / "first")
     client.wait_for(lambda: kitchen.skills[-1].bundle == "kitchen_test", "another executor", PATIENCE_S)
     assert kitchen.trigger("resume").success
     kitchen.wait_for(lambda status: status.skill_transitions > killed_at + 5, "skills of another executor")
@@ -215,7 +215,6 @@ def test_operator_resets_and_judges_on_an_arm_without_a_task(client, start_node,
         command_interface="joint_trajectory",
         trajectory_controller=robot.trajectory_controller,
         max_age_s=0.5,
-        discovery_s=0.0,
     )
     for episode, succeeds in enumerate((False, True)):
         training.wait_for(lambda status: status.state == TrainingStatus.WAITING_FOR_RESET, "the wait for an operator")

@@ -38,7 +38,7 @@ def test_nodes_have_no_shared_memory_that_a_stopped_process_could_hold(domain_en
     What is looked at is the cause, because its effect came in one of ten cases.
     """
     environment = domain_environment | {"ROS_AUTOMATIC_DISCOVERY_RANGE": discovery_range}
-    node = NodeProcess("mujoco_sim", environment, discovery_s=0.0)
+    node = NodeProcess("mujoco_sim", environment)
     try:
         # A process with all transports, among them shared memory, hears it.
         subprocess.run([sys.executable, "-c", LISTENER], env=environment, timeout=DEADLINE_S, check=True)

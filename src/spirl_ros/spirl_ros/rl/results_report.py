@@ -33,7 +33,10 @@ _PAPER_ROWS = (
 _SET_UP = """In the paper the demonstrations are a person's (D4RL's kitchen-mixed) and the observation has the constant goal, too. Ours are
 a scripted operator's; like D4RL's, none completes the four target subtasks together. *In order* is what is rewarded: a subtask
 counts once all before it are done. *Any order* counts every target subtask. An evaluation takes the mean action, training episodes
-sample. Figures are means ± standard deviations over seeds; minutes are wall-clock time with the seeds of a row side by side."""
+sample. All methods but our recipe do one update per 10 control steps, whether they use skills or not. Figures are means ± standard
+deviations over seeds; minutes are wall-clock time with the seeds of a row side by side."""
+_OFFICIAL = """The official code (clvrai/spirl e74ad23) on demonstrations of our operator, one seed, its skills trained for 6,000 of its 500,000
+steps: 0.05 in order at 0.2 M environment steps, 1.0 at 0.3 M, never above 2."""
 
 
 def write_report(reproduction: Reproduction, path: Path) -> list[Path]:
@@ -59,7 +62,7 @@ def write_report(reproduction: Reproduction, path: Path) -> list[Path]:
         lines += [f"## {title}", "", *_table(shown), ""]
         if variants is METHODS:
             figures[CURVES] = lambda shown=shown: draw_learning_curves(shown)
-            lines += [f"![learning curves]({CURVES}.png)", "", *_paper_table(), ""]
+            lines += [f"![learning curves]({CURVES}.png)", "", *_paper_table(), "", _OFFICIAL, ""]
     lines += ["## What was run", "", *_origins(reproduction, entries), ""]
     pictures = write_figures(figures, path.parent)
     temporary = path.with_suffix(".writing")
