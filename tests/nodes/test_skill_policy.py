@@ -16,7 +16,9 @@ pytest.importorskip("onnx")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
 from rclpy.action.client import ActionClient
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
@@ -343,6 +345,11 @@ def test_prior_needs_no_policy_and_no_task_of_its_own(client, start_node, tmp_pa
     expected = [PRIOR_MEAN + np.exp(-3.0) * generator.standard_normal(2) for _ in range(2)]
     np.testing.assert_allclose([skill.latent for skill in graph.skills], expected, atol=1e-6)
     assert all(skill.source == Skill.SOURCE_PRIOR and np.isnan(skill.prior_divergence) for skill in graph.skills)
+    # Switched to the policy that is not there, on the page for example, the node was left without a configuration.
+    to_policy = Parameter("source", value="policy").to_parameter_msg()
+    answer = client.call(SetParameters, "skill_policy/set_parameters", SetParameters.Request(parameters=[to_policy]))
+    assert not answer.results[0].successful and "the bundle holds skills alone" in answer.results[0].reason
+    assert graph.run(seed=4).success
 
 
 def test_reason_why_a_run_failed_stays_in_the_diagnostics_until_the_next_start(client, start_node, bundle) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from spirl_ros.errors import ConfigError, ObservationError, SkillError
 
 POLICY, PRIOR = "policy", "prior"
+NO_POLICY = "source is policy, but the bundle holds skills alone. Set source to prior, or export a policy: spirl export --policy."
 STOP = "stop"
 
 
@@ -90,10 +91,7 @@ class SkillChooser:
             ConfigError: the policy is to choose, and there is none.
         """
         if config.source == POLICY and policy is None:
-            raise ConfigError(
-                "source is policy, but the bundle holds skills alone. Set source to prior, or export a policy: "
-                "spirl export --policy."
-            )
+            raise ConfigError(NO_POLICY)
         self._policy, self._prior, self._config = policy, prior, config
 
     def choose(self, observation: np.ndarray, completed: int, generator: np.random.Generator) -> SkillChoice:

@@ -4,13 +4,15 @@ import gc
 import sys
 
 import numpy as np
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import RecordingStatus, Skill, SkillStatus, TaskStatus
 from spirl_msgs.srv import ResetScene, SetTask
 from spirl_ros.control.episode_run import EpisodeRun, EpisodeRunConfig, Wish
 from spirl_ros.control.event_rate import EventRate
-from spirl_ros.control.skill_choice import POLICY, SkillChoiceConfig, SkillChooser
+from spirl_ros.control.skill_choice import NO_POLICY, POLICY, SkillChoiceConfig, SkillChooser
 from spirl_ros.deployment.bundle import load_bundle
 from spirl_ros.errors import BundleError, ConfigError, SpirlError
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
@@ -84,6 +86,7 @@ class SkillPolicyNode(ManagedNode):
         self._fallbacks = self._late_skills = self._told_late = 0
         self._skill_rate = EventRate("skills")
         self._fallback_reason = ""
+        self.add_on_set_parameters_callback(self._refuse_lacking_policy)
         # What is there now stays: a full collection would look through it between two skills.
         gc.collect()
         gc.freeze()
@@ -113,6 +116,7 @@ class SkillPolicyNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Close topics, action and services."""
+        self.remove_on_set_parameters_callback(self._refuse_lacking_policy)
         self._action.close()
         self._states.close()
         self.destroy_publisher(self._skill_publisher)
@@ -161,6 +165,13 @@ class SkillPolicyNode(ManagedNode):
                 values,
             )
         return OK, "acting" if run.is_acting else "waiting", values
+
+    def _refuse_lacking_policy(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Refuse a source that the next configuration would fail with: then nobody would choose."""
+        values = {parameter.name: parameter.value for parameter in parameters}
+        is_same_bundle = values.get("bundle", self.get_parameter("bundle").value) == self._config.bundle
+        is_lacking = values.get("source") == POLICY and self._bundle.policy is None and is_same_bundle
+        return SetParametersResult(successful=not is_lacking, reason=NO_POLICY if is_lacking else "")
 
     def _begin(self, request: EpisodeRequest) -> str:
         """Begin a run; returns why not, or nothing."""
