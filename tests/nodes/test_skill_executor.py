@@ -59,6 +59,18 @@ def test_lockstep_sends_the_commands_of_the_skill_environment(client, start_node
     assert [feedback.step for feedback in graph.feedback] == [*range(1, HORIZON + 1)] * 2
 
 
+def test_executor_that_is_ended_answers_the_goal_under_way(client, start_node, bundle) -> None:
+    """Its client waited for ever, and the terminal had a warning of rclpy's instead of an answer."""
+    graph = SkillGraph(client, start_node, bundle, "realtime")
+    future = graph.begin([0.5, 0.4]).get_result_async()
+    graph.feedback.clear()
+    client.wait_for(lambda: graph.feedback, "another step")
+    code, output = graph.executor.end(signal.SIGINT)
+    assert code == 0 and "Warning" not in output
+    client.wait_for(future.done, "the goal's result")
+    assert "the skill executor was deactivated" in future.result().result.message
+
+
 def test_bad_and_second_goals_are_refused_with_the_reason(client, start_node, bundle) -> None:
     graph = SkillGraph(client, start_node, bundle, "realtime")
     assert "finite numbers" in graph.execute((float("nan"), 0.0)).message

@@ -24,6 +24,8 @@ from spirl_ros.restarts import EXIT_BAD_INPUT, EXIT_CRASH
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
+_LAST_TURNS = 10
+"""What the executor still does when a node is ended: answers to goals that this has ended are sent."""
 _SIGNAL_CHECK_S = 0.1
 """A signal is noticed within this time: Python cannot act on one inside the executor's wait."""
 
@@ -174,6 +176,8 @@ def run(make_node: Callable[[], ManagedNode]) -> int:
             executor.spin_once(timeout_sec=_SIGNAL_CHECK_S)
         if node.is_active:
             node.trigger_deactivate()
+            for _ in range(_LAST_TURNS):
+                executor.spin_once(timeout_sec=0.0)
         executor.shutdown()
         node.destroy_node()
         return node.exit_code or 0
