@@ -132,6 +132,10 @@ def test_lockstep_episode_is_that_of_the_rollout_in_process(client, start_node) 
     assert (list(result.completed_in_order), list(result.steps)) == ([in_order], [steps])
     client.wait_for(lambda: len(graph.commands) >= steps, "all commands")
     np.testing.assert_allclose([command.data for command in graph.commands], environment.commands, rtol=0.0, atol=1e-5)
+    client.wait_for(lambda: graph.task[-1].terminated, "the last status")
+    end_ns = stamp_ns(graph.task[-1].header.stamp)
+    for states in graph.joint_states, graph.scene_states:
+        client.wait_for(lambda states=states: stamp_ns(states[-1].header.stamp) == end_ns, "the last state")
     # The state before the reset comes first; repeated states have the same stamp.
     joints = {stamp_ns(state.header.stamp): state.position for state in graph.joint_states}
     scenes = {stamp_ns(state.header.stamp): state.position for state in graph.scene_states}
