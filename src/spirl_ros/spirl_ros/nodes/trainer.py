@@ -267,7 +267,7 @@ class TrainerNode(ManagedNode):
         self._control_period_ns = round(1e9 / about.control_rate_hz)
         self._enter(_Phase.LOADING)
         request = LoadBundle.Request(path=link.status.bundle)
-        self._calls.call(self._load_client, request, self._on_loaded, self.now_s())
+        self._calls.call(self._load_client, request, self._on_loaded, self.now_s(), may_repeat=True)
 
     def _on_loaded(self, response: LoadBundle.Response) -> None:
         assert self._link is not None
