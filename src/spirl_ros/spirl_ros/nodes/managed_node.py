@@ -178,6 +178,8 @@ def run(make_node: Callable[[], ManagedNode]) -> int:
             node.trigger_deactivate()
             for _ in range(_LAST_TURNS):
                 executor.spin_once(timeout_sec=0.0)
+        if node.is_active:  # somebody asked for it in these turns
+            node.trigger_deactivate()
         executor.shutdown()
         node.destroy_node()
         return node.exit_code or 0
