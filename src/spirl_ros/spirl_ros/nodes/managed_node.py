@@ -24,8 +24,6 @@ from spirl_ros.restarts import EXIT_BAD_INPUT, EXIT_CRASH
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
-_LAST_TURNS = 10
-"""What the executor still does when a node is ended: answers to goals that this has ended are sent."""
 _SIGNAL_CHECK_S = 0.1
 """A signal is noticed within this time: Python cannot act on one inside the executor's wait."""
 
@@ -38,6 +36,9 @@ class ManagedNode(LifecycleNode):
     Children override `configure`, `activate`, `deactivate`, `cleanup` and `diagnose`. They raise a
     SpirlError for what is the user's to mend: it is logged as one line and the transition fails.
     """
+
+    last_turns = 0
+    """What rclpy's executor still does when the node is ended and inactive, so that answers to goals are sent."""
 
     def __init__(self, name: str, config_type: type) -> None:
         """Declare the parameters: `autostart` and the fields of a configuration dataclass.
@@ -176,7 +177,7 @@ def run(make_node: Callable[[], ManagedNode]) -> int:
             executor.spin_once(timeout_sec=_SIGNAL_CHECK_S)
         if node.is_active:
             node.trigger_deactivate()
-            for _ in range(_LAST_TURNS):
+            for _ in range(node.last_turns):
                 executor.spin_once(timeout_sec=0.0)
         if node.is_active:  # somebody asked for it in these turns
             node.trigger_deactivate()

@@ -52,6 +52,8 @@ class SkillExecutorNode(ManagedNode):
     waits.
     """
 
+    last_turns = 10
+
     def __init__(self) -> None:
         """Declare the parameters."""
         super().__init__("skill_executor", SkillExecutorConfig)
