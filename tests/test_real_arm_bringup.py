@@ -8,6 +8,7 @@ pytest.importorskip("onnx")
 
 from spirl_ros.arms.robot_configuration import RATES, read_robot
 from spirl_ros.bringup import REAL_ARM
+from spirl_ros.control.velocity_action import COMMANDED
 from spirl_ros.deployment.bundle_description import ActionMeaning, Joint, ObservationLayout
 from spirl_ros.errors import SpirlError
 from spirl_ros.shipped import shipped
@@ -77,7 +78,8 @@ def test_whatever_does_not_fit_is_refused_before_anything_starts(tmp_path: Path)
     names = ur5e.limits.joint_names
     changed = {
         "trained at 12.5 Hz": {"control_rate_hz": 12.5},
-        "times 2, but here": {"action": ActionMeaning("joint_velocity", 2.0)},
+        "times 2 from the commanded position, but here": {"action": ActionMeaning("joint_velocity", 2.0, COMMANDED)},
+        "times 1 from the measured position, but here": {"action": ActionMeaning("joint_velocity", 1.0)},
         "shoulder_lift_joint a velocity of 3.5, but ur5e has 3.14": {
             "joints": (joints[0], replace(joints[1], velocity=3.5), *joints[2:])
         },

@@ -6,6 +6,7 @@ from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import FilteredCommand
 from spirl_ros.control.skill_model import SkillModel
 from spirl_ros.control.skill_sequence import Outcome, SkillRequest
+from spirl_ros.control.velocity_action import COMMANDED, MEASURED
 from spirl_ros.errors import BundleError, CommandError, ObservationError, SkillError
 
 PERIOD_S = 0.1
@@ -43,27 +44,39 @@ def make_model(name: str = "first", **changes) -> SkillModel:
 
 
 class Arm:
-    """A loop and an arm that goes where it is sent, on a clock of its own."""
+    """A loop and an arm that is where it was sent when the next period begins, on a clock of its own."""
 
     def __init__(self, **settings) -> None:
         self.decoder = LatentAsAction()
-        self.loop = ControlLoop(make_model(decoder=self.decoder), MAX_AGE_S, np.random.default_rng(0), **settings)
+        model = settings.pop("model", None) or make_model(decoder=self.decoder)
+        self.loop = ControlLoop(model, settings.pop("max_age_s", MAX_AGE_S), np.random.default_rng(0), **settings)
         self.now_s, self.positions, self.sent = 10.0, np.array([0.1, -0.2]), []
+        self.goal = self.positions
+        self.error = np.zeros(2)
+        """Of the measurement."""
         self.reports = []
+
+    def drift(self, way: np.ndarray) -> None:
+        """Somebody else moves the arm, as slowly as it takes for no joint to leap."""
+        for _ in range(10):
+            self.goal = self.goal + way / 10.0
+            self.tick()
 
     def measure(self) -> None:
         stamp_ns = round(self.now_s * 1e9)
-        self.loop.update_joint_state(("b", "a"), list(self.positions[::-1]), stamp_ns, self.now_s)
+        measured = (self.positions + self.error)[::-1]
+        self.loop.update_joint_state(("b", "a"), list(measured), stamp_ns, self.now_s)
         self.loop.update_scene_state(("door",), (0.0,), stamp_ns, self.now_s)
 
     def tick(self, measures: bool = True):
         self.now_s += PERIOD_S
+        self.positions = self.goal
         if measures:
             self.measure()
         tick = self.loop.step(self.now_s)
         if tick.command is not None:
-            self.positions = tick.command.joint_positions
-            self.sent.append(self.positions)
+            self.goal = tick.command.joint_positions
+            self.sent.append(self.goal)
         self.reports += tick.reports
         return tick
 
@@ -81,6 +94,8 @@ class Arm:
 def begun(**settings) -> Arm:
     arm = Arm(**settings)
     arm.tick()
+    while arm.loop.is_taking_over:
+        arm.tick()
     return arm
 
 
@@ -259,6 +274,8 @@ def test_arm_that_braked_by_itself_is_not_asked_to_catch_up():
     arm.execute(0.5, 0.0)
     for _ in range(2):
         before = arm.command()
+    arm.positions = arm.goal
+    arm.now_s += 2.0 * PERIOD_S
     arm.measure()
     after = arm.loop.step(arm.now_s, missed=1).command
     assert after is not None
@@ -311,11 +328,11 @@ def test_end_of_the_episode_ends_the_skill():
     assert report.outcome is Outcome.COMPLETED and "episode ended after 1 steps" in report.message
 
 
-def test_new_episode_begins_at_the_measured_positions():
-    arm = begun()
+def test_new_episode_of_a_simulated_arm_begins_at_the_measured_positions():
+    arm = begun(tracking_tolerance=None)
     arm.execute(0.5, 0.0)
     arm.tick()
-    arm.positions = np.array([-0.7, 0.7])
+    arm.goal = np.array([-0.7, 0.7])
     arm.loop.begin_episode("the scene was reset")
     np.testing.assert_array_equal(arm.command().joint_positions, [-0.7, 0.7])
     assert (arm.reports[0].outcome, arm.reports[0].message) == (Outcome.STOPPED, "the scene was reset")
@@ -348,7 +365,7 @@ def test_states_from_the_past_are_refused_while_a_skill_is_under_way():
 def test_restarted_clock_is_taken_when_idle():
     arm = begun()
     arm.now_s = 1.0
-    arm.positions = np.array([0.5, 0.5])
+    arm.goal = np.array([0.5, 0.5])
     np.testing.assert_array_equal(arm.command().joint_positions, [0.5, 0.5])
 
 
@@ -417,3 +434,112 @@ def test_random_skills_and_faults_never_leave_the_limits():
     velocities = np.diff(positions, axis=0) / PERIOD_S
     assert np.abs(positions).max() <= 1.0 and np.abs(velocities).max() <= 4.0 * (1.0 + 1e-6)
     assert len(positions) > 2000 and arm.loop.interventions > 100
+
+
+def test_episode_that_changes_in_motion_brakes_before_the_arm_is_taken_over_anew():
+    """The set-point became the measured position at rest while the arm moved: 43 to 143 rad/s² of 4 allowed."""
+    arm = begun()
+    arm.execute(0.9, 0.0)
+    arm.tick()
+    arm.tick()
+    arm.loop.begin_episode("the episode changed")
+    velocities = [1.8]
+    while not arm.reports:
+        velocities.append(arm.command().joint_velocities[0])
+    # 20 rad/s² over 0.1 s is at most 2 rad/s less each time; the jerk makes it 0.2, 0.3 … of it.
+    assert velocities == sorted(velocities, reverse=True) and velocities[-1] == 0.0
+    assert (arm.reports[0].outcome, arm.reports[0].message) == (Outcome.STOPPED, "the episode changed")
+    assert arm.loop.state is LoopState.IDLE
+    np.testing.assert_array_equal(arm.command().joint_positions, arm.positions)
+
+
+@pytest.mark.parametrize("error", [0.05, -0.2, 1.0])
+@pytest.mark.parametrize("reference", [MEASURED, COMMANDED])
+def test_measured_joint_that_is_off_stops_an_arm_at_rest(error: float, reference: str):
+    """States off by 0.05 rad moved an arm whose skill asked for no motion at 0.53 rad/s to the end of its range."""
+    arm = begun(model=make_model(action_reference=reference, skill_horizon=100))
+    arm.execute(0.0, 0.0)
+    arm.tick()
+    arm.error = np.array([error, 0.0])
+    for _ in range(10):
+        arm.tick()
+    assert arm.loop.state is LoopState.LATCHED
+    assert (
+        f"a is measured {abs(error):.3f} from where it was sent" in arm.reports[0].message
+        or "leapt" in arm.reports[0].message
+    )
+    np.testing.assert_allclose(arm.goal, [0.1, -0.2], atol=1e-9)
+
+
+def test_arm_that_somebody_moves_latches_with_the_joint_and_reset_begins_where_it_is():
+    """From 0.5 rad the next skill brought the arm back in one period, at 14.6 rad/s of 3.14 allowed."""
+    arm = begun(has_braking_tail=True)
+    arm.drift(np.array([0.0, 0.5]))
+    tick = arm.tick()
+    assert tick.state is LoopState.LATCHED and "b is measured" in tick.reason and tick.command is None
+    with pytest.raises(SkillError, match="latched: b is measured"):
+        arm.execute(0.1, 0.1)
+    arm.loop.reset(arm.now_s)
+    first = arm.command()
+    np.testing.assert_allclose(first.joint_positions, [0.1, 0.3], atol=1e-9)
+    # A controller that holds another place, up to the tolerance away, gets there with 6 d / t² of 20 rad/s².
+    assert first.arrives_s == pytest.approx(np.sqrt(6.0 * 0.04 / 20.0))
+
+
+def test_arm_that_was_moved_a_little_begins_where_it_is_measured():
+    arm = begun(has_braking_tail=True)
+    arm.drift(np.array([0.03, 0.0]))
+    arm.tick()
+    arm.execute(0.5, 0.0)
+    first = arm.command()
+    np.testing.assert_allclose(first.joint_positions, [0.13, -0.2], atol=1e-9)
+    assert first.arrives_s is not None and first.arrives_s > PERIOD_S
+    second, third = arm.command(), arm.command()
+    assert not second.joint_velocities.any() and third.joint_velocities[0] == pytest.approx(1.0)
+
+
+def test_arm_that_lags_is_no_fault():
+    """0.25 s and a period behind at 1 rad/s: a quarter of a radian from the command is where it has to be."""
+    arm = begun(model=make_model(action_reference=COMMANDED, skill_horizon=8), max_age_s=0.05)
+    places = [np.array([0.1, -0.2])] * 3
+    for _ in range(16):
+        if arm.loop.skills.current is None:
+            arm.execute(0.2, -0.2)
+        places.append(arm.tick().command.joint_positions)
+        arm.goal = places[-4]
+    assert arm.loop.state is LoopState.EXECUTING and arm.loop.interventions == 0
+
+
+def test_leap_of_a_whole_turn_says_what_to_do():
+    arm = begun()
+    arm.error = np.array([2.0 * np.pi, 0.0])
+    tick = arm.tick()
+    assert tick.state is LoopState.LATCHED and "a leapt by 6.28 rad, a whole turn" in tick.reason
+
+
+def test_commanded_reference_moves_at_the_velocity_asked_for_whatever_the_arm_does():
+    """Relative to the measured position an arm that follows 0.1 s later moved at 0.27 of what was asked."""
+    arm = begun(model=make_model(action_reference=COMMANDED, skill_horizon=5))
+    places = [np.array([0.1, -0.2])] * 2
+    arm.execute(0.25, 0.0)
+    for step in range(1, 6):
+        places.append(arm.tick().command.joint_positions)
+        arm.goal = places[-2]
+        assert places[-1][0] == pytest.approx(0.1 + 0.05 * step)  # 0.25 x 2 rad/s x 0.1 s
+
+
+@pytest.mark.parametrize("reference", [MEASURED, COMMANDED])
+def test_slow_skill_sends_the_same_way_in_more_commands(reference: str):
+    """At a tenth of the speed the next command, and so every reaction of the arm, was ten periods away."""
+    model = make_model(action_reference=reference, velocity_scale=0.5, commands_per_step=4)
+    arm = begun(model=model)
+    arm.execute(0.5, 0.0)
+    steps = []
+    for _ in range(12):
+        arm.tick()
+        steps.append(arm.loop.skills.steps_done)
+    # 0.5 x 0.5 rad/s x 0.1 s in each command, four to a control step: 0.1 rad for each of 3, as at full speed in 3 commands.
+    np.testing.assert_allclose(np.diff(np.array(arm.sent)[:, 0]), 0.025, atol=1e-9)
+    assert steps == [1] * 4 + [2] * 4 + [3] * 4 and arm.goal[0] == pytest.approx(0.4)
+    arm.tick()
+    assert [(report.outcome, report.steps) for report in arm.reports] == [(Outcome.COMPLETED, 3)]

@@ -135,7 +135,10 @@ def test_probe_of_another_size_is_refused(probe):
         ({"joint_names": ("joint_b", "joint_a")}, "in this order"),
         ({"observation_names": ("joint_a", "joint_b")}, "it observes door, which nothing here measures"),
         ({"control_rate_hz": 20.0}, "was trained at 12.5 Hz, but the control rate here is 20 Hz"),
-        ({"action": replace(DESCRIPTION.action, scale=1.0)}, "times 2, but here a joint_velocity times 1"),
+        (
+            {"action": replace(DESCRIPTION.action, scale=1.0)},
+            "times 2 from the measured position, but here a joint_velocity times 1",
+        ),
         ({"task": "kettle"}, "was trained for the task kettle,microwave, but the task here is kettle"),
     ],
 )

@@ -108,6 +108,7 @@ def test_skills_learned_on_an_arm_move_it_about_within_its_limits(tmp_path: Path
         limits=description.joint_limits(),
         velocity_scale=description.action.scale,
         control_period_s=1.0 / description.control_rate_hz,
+        action_reference=description.action.reference,
     )
     loop, commanded = ControlLoop(model, 1.0, np.random.default_rng(0)), CommandedArm(robot)
     arm, ends = commanded.arm, []

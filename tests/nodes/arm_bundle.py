@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from spirl_ros.arms.robot_configuration import RATES, RobotConfiguration
+from spirl_ros.control.velocity_action import COMMANDED
 from spirl_ros.deployment.bundle_description import ActionMeaning, BundleDescription, Joint, ObservationLayout, Probe
 from spirl_ros.deployment.bundle_file import BUNDLE_FILE, format_description
 from tests.deployment.small_bundle import DESCRIPTION, make_model
@@ -55,7 +56,7 @@ def write_arm_bundle(
         latent_size=LATENT_SIZE,
         control_rate_hz=robot.control_rate_hz,
         observation=ObservationLayout(names, ("rad",) * size),
-        action=ActionMeaning("joint_velocity", robot.velocity_scale),
+        action=ActionMeaning("joint_velocity", robot.velocity_scale, COMMANDED),
         joints=tuple(Joint(name, "rad", *(float(rate[row]) for rate in rates)) for row, name in enumerate(names)),
         probe=Probe(tuple(float(value) for value in home), (0.0,) * LATENT_SIZE, (0.0,) * size),
         files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},

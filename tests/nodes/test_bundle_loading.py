@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("spirl_msgs")
@@ -22,8 +23,18 @@ def config(tmp_path_factory) -> SkillExecutorConfig:
 
 def test_slow_motion_asks_for_the_same_way_in_more_time(config: SkillExecutorConfig) -> None:
     model = to_skill_model(load_first(config), speed=0.5)
-    # The kitchen's period is 0.08 s and its scale 2 rad/s: 0.16 rad in a step, at any speed.
-    assert (model.control_period_s, model.velocity_scale) == pytest.approx((0.16, 1.0))
+    # The kitchen's period is 0.08 s and its scale 2 rad/s: 0.16 rad in a step at any speed, here in two commands.
+    assert (model.control_period_s, model.commands_per_step, model.velocity_scale) == pytest.approx((0.08, 2, 1.0))
+    full = to_skill_model(load_first(config), speed=1.0)
+    np.testing.assert_array_equal(model.limits.velocity, 0.5 * full.limits.velocity)
+
+
+@pytest.mark.parametrize("speed", [1.0, 0.99, 0.7, 0.5, 0.3, 0.1, 0.02])
+def test_commands_come_at_least_as_often_as_at_full_speed(config: SkillExecutorConfig, speed: float) -> None:
+    """At a tenth of the speed a stop or a fault had to wait for a command that was ten periods away."""
+    model = to_skill_model(load_first(config), speed)
+    assert model.control_period_s * model.commands_per_step == pytest.approx(0.08 / speed)
+    assert 0.04 < model.control_period_s <= 0.08 + 1e-12
 
 
 @pytest.mark.parametrize(

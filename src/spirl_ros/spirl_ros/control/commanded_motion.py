@@ -3,7 +3,7 @@
 import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
-from spirl_ros.control.safety_filter import FilteredCommand, SafetyFilter, SafetyState
+from spirl_ros.control.safety_filter import FilteredCommand, SafetyFilter
 from spirl_ros.control.skill_sequence import Outcome
 
 
@@ -27,14 +27,22 @@ class CommandedMotion:
         return self._last
 
     @property
+    def joint_positions(self) -> np.ndarray:
+        """Where the arm was sent last (Da,) [rad, m], or where it has braked by itself since. Only after `begin`."""
+        return self._filter.joint_positions
+
+    @property
     def is_moving(self) -> bool:
         """Did the last command ask for motion."""
         return self._last is not None and self._filter.is_moving
 
     @property
     def is_at_rest_for_good(self) -> bool:
-        """Has braking ended, and only `reset` allows motion again."""
-        return self.has_to_latch and (self._last is None or self._last.state is SafetyState.LATCHED)
+        """Has braking ended, and only `reset` allows motion again.
+
+        An arm that was at rest is sent nothing: somebody else may have moved it away from the last command.
+        """
+        return self.has_to_latch and not self.is_moving
 
     @property
     def has_to_latch(self) -> bool:
@@ -63,7 +71,7 @@ class CommandedMotion:
         assert self._last is not None
         return self.send(self._last.joint_positions, age_s=0.0)
 
-    def miss(self, periods: int) -> None:
+    def miss(self, periods: float) -> None:
         """No command was sent for so many periods, and the arm braked by itself, see SafetyFilter.miss."""
         if self._last is not None:
             self._filter.miss(periods)

@@ -11,7 +11,8 @@ from spirl_ros.control.latest_observation import LatestObservation
 from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
 from spirl_ros.control.skill_model import SkillModel
 from spirl_ros.control.skill_sequence import Outcome, SkillReport, SkillRequest, SkillSequence
-from spirl_ros.control.velocity_action import VelocityAction
+from spirl_ros.control.tracking import MOVED_TOLERANCE, TRACKING_TOLERANCE, Tracking
+from spirl_ros.control.velocity_action import COMMANDED, VelocityAction
 from spirl_ros.errors import CommandError, ObservationError, SkillError
 
 
@@ -54,6 +55,7 @@ class ControlLoop:
         has_braking_tail: bool = False,
         max_missed: int = 2,
         max_choice_age_s: float = 1.0,
+        tracking_tolerance: float | None = TRACKING_TOLERANCE,
     ) -> None:
         """Begin without measurements; the first fresh one begins motion control, at the measured positions.
 
@@ -68,6 +70,8 @@ class ControlLoop:
             max_missed: a skill goes on after at most so many control periods in a row without a command.
             max_choice_age_s: a skill chosen on an observation that is so much older than the newest one is refused [s]:
                 it was held up on its way, and whoever chose it may have given up long ago.
+            tracking_tolerance: a joint measured further than this from where it was sent stops the arm, see Tracking
+                [rad, m]. None is for simulated arms only: when their scene is put back they stand elsewhere at once.
 
         Raises:
             BundleError: the observation does not begin with the joints.
@@ -79,10 +83,19 @@ class ControlLoop:
         self._observation = LatestObservation(model.limits.joint_names, model.scene_names)
         self._skills = SkillSequence(model)
         self._motion = CommandedMotion(model.limits, model.control_period_s, max_age_s)
-        limits = model.limits
-        self._action = VelocityAction(
-            limits.position_lower, limits.position_upper, model.control_period_s, model.velocity_scale
-        )
+        limits, period_s = model.limits, model.control_period_s
+        self._tracking: Tracking | None = None
+        self._takeover_s = 0.0
+        if tracking_tolerance is not None and not time_waits:
+            self._tracking = Tracking(limits, period_s, tracking_tolerance, has_braking_tail=has_braking_tail)
+            # An arm's controller may hold a set-point that is off by the tolerance. A cubic from there to rest reaches 6 d/t².
+            self._takeover_s = float(np.sqrt(6.0 * tracking_tolerance / limits.acceleration.min()))
+        self._now_s = self._taken_over_s = -np.inf
+        self._begins_anew = False
+        self._commands_per_step, self._commands_left = model.commands_per_step, 0
+        self._goal = self._way = np.empty(0)
+        step_s = period_s * model.commands_per_step
+        self._action = VelocityAction(limits.position_lower, limits.position_upper, step_s, model.velocity_scale)
 
     @property
     def skills(self) -> SkillSequence:
@@ -104,6 +117,11 @@ class ControlLoop:
         is_moving = self.is_moving and not self._time_waits
         has_skill = self._skills.current is not None or self._skills.waiting is not None
         return has_skill or is_moving or self.state is LoopState.BRAKING
+
+    @property
+    def is_taking_over(self) -> bool:
+        """Is the arm on its way to where it was measured when it was taken over: a skill waits for that."""
+        return self._now_s < self._taken_over_s
 
     @property
     def is_ahead(self) -> bool:
@@ -146,6 +164,8 @@ class ControlLoop:
         may_go_back = not self.is_busy
         if self._observation.update_joint_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
             self.begin_episode("the arm's time went back")
+        if self._tracking is not None:
+            self._check_tracking(self._tracking, received_s, stamp_ns)
 
     def update_scene_state(
         self, names: Sequence[str], positions: Sequence[float], stamp_ns: int, received_s: float
@@ -230,7 +250,10 @@ class ControlLoop:
         self._motion.reset(self._observation.joint_positions)
 
     def begin_episode(self, reason: str, begins_ns: int | None = None) -> None:
-        """The scene was put back: the arm stands elsewhere now. Ends what is under way; a latch stays.
+        """The scene was put back. Ends what is under way; a latch stays.
+
+        A simulated arm, see `tracking_tolerance`, stands elsewhere now, at rest. Any other one is brought to rest before it
+        is taken over anew: it still moves as it was sent.
 
         Args:
             reason: why that ends.
@@ -240,8 +263,13 @@ class ControlLoop:
         waiting = self._skills.waiting
         if waiting is None or begins_ns is None or waiting.observed_ns < begins_ns:
             self._skills.drop_waiting(Outcome.STOPPED, reason)
-        self._skills.end(Outcome.STOPPED, reason)
-        if not self._motion.has_to_latch:
+        if self._motion.has_to_latch:
+            self._skills.end(Outcome.STOPPED, reason)
+        elif self._tracking is not None and self.is_moving:
+            self._motion.brake_for(reason, Outcome.STOPPED, with_release=True)
+            self._begins_anew = True
+        else:
+            self._skills.end(Outcome.STOPPED, reason)
             self._motion.forget()
 
     def add_step_result(self, reward: float, terminated: bool, truncated: bool) -> None:
@@ -257,19 +285,21 @@ class ControlLoop:
         model.check_may_follow(self._skills.model)
         return self._skills.swap(model)
 
-    def step(self, now_s: float, missed: int = 0) -> Tick:
+    def step(self, now_s: float, missed: float = 0.0) -> Tick:
         """One control period.
 
         Args:
             now_s: time on the steady clock that measurements are received by [s].
-            missed: periods left out since the last call. More than `max_missed` stop a skill for good.
+            missed: periods, and parts of one, that this call comes late. More than `max_missed` whole ones stop a skill for
+                good.
         """
+        self._now_s = now_s
         skills, motion = self._skills, self._motion
         if missed and self._has_braking_tail:
             motion.miss(missed)
-        if missed > self._max_missed and skills.current is not None:
-            self.stop(f"{missed} control periods were missed")
-        if not motion.brake_reason:
+        if int(missed) > self._max_missed and skills.current is not None:
+            self.stop(f"{int(missed)} control periods were missed")
+        if not motion.brake_reason and not self._commands_left:
             skills.end_if_done()  # Its last command has been carried out by now.
         if motion.last is None and not motion.brake_reason:
             reason = self._begin(now_s)
@@ -277,12 +307,18 @@ class ControlLoop:
                 return self._tick(None if reason else motion.last, reason)
         if motion.brake_reason:
             return self._brake()
+        if self.is_taking_over:
+            return self._tick(motion.last)  # On its way; the next skill waits.
         if skills.current is None and skills.waiting is not None:
-            if self._is_fresh(now_s):
-                skills.begin(self._observation.values, self._generator)
-            else:
+            if not self._is_fresh(now_s):
                 # It must not begin by itself when the states come back.
                 skills.drop_waiting(Outcome.STOPPED, f"the observation is {self.age_s(now_s):.3f} s old")
+            elif self._was_moved(now_s):
+                reason = self._begin(now_s)
+                return self._tick(None if reason else motion.last, reason)
+            else:
+                skills.begin(self._observation.values, self._generator)
+                self._commands_left = 0
         if skills.current is not None:
             return self._execute(now_s)
         if motion.is_moving and not self._time_waits:
@@ -291,7 +327,7 @@ class ControlLoop:
 
     def rehearse(self) -> None:
         """Do the costly part of a step that executes a skill, without effect."""
-        if self._skills.current is not None:
+        if self._skills.current is not None and not self._commands_left:
             self._skills.rehearse(self._observation.values)
 
     def _begin(self, now_s: float) -> str:
@@ -302,16 +338,33 @@ class ControlLoop:
             self._motion.begin(self._observation.joint_positions)
         except CommandError as error:
             return str(error)
+        if self._tracking is not None:
+            self._tracking.begin(self._motion.joint_positions, now_s)
+            self._taken_over_s = now_s + self._takeover_s if self._has_braking_tail else -np.inf
         return ""
 
+    def _check_tracking(self, tracking: Tracking, now_s: float, stamp_ns: int) -> None:
+        """Stop an arm that is not where it can be."""
+        positions = self._observation.newest_joint_positions
+        leap = tracking.leap(positions, now_s, stamp_ns)
+        if self._motion.last is None or self._motion.has_to_latch or stamp_ns < self.measured_ns:
+            return  # Not taken over, on its way to rest for good, or about to begin anew: its time went back.
+        if reason := leap or tracking.fault(positions, now_s):
+            self.stop(reason)
+
+    def _was_moved(self, now_s: float) -> bool:
+        """Is an arm at rest elsewhere than it was sent."""
+        if self._tracking is None or self._motion.is_moving:
+            return False
+        deviations = self._tracking.deviations(self._observation.joint_positions, now_s)
+        return bool(deviations.max() > MOVED_TOLERANCE)
+
     def _execute(self, now_s: float) -> Tick:
-        assert self._motion.last is not None
         age_s, fault = self.age_s(now_s), ""
-        wanted: np.ndarray | None = self._motion.last.joint_positions
+        wanted: np.ndarray | None = self._motion.joint_positions
         if age_s <= self._max_age_s:
             try:
-                action = self._skills.decode(self._observation.values)
-                wanted = self._action.joint_command(action, self._observation.joint_positions)
+                wanted = self._next_set_point()
             except (SkillError, ObservationError) as error:
                 wanted, fault = None, str(error)
         filtered = self._motion.send(wanted, age_s)
@@ -323,9 +376,23 @@ class ControlLoop:
             self._end_at_rest(filtered)
         return self._tick(filtered, fault or (filtered.reason if filtered.state >= SafetyState.HOLDING else ""))
 
+    def _next_set_point(self) -> np.ndarray:
+        """Positions (Da,) to send next: the whole way of an action, or its next part. Errors as SkillSequence.decode."""
+        commanded, measured = self._motion.joint_positions, self._observation.joint_positions
+        if not self._commands_left:
+            action = self._skills.decode(self._observation.values)
+            is_commanded = self._skills.model.action_reference == COMMANDED
+            self._goal = self._action.joint_command(action, commanded if is_commanded else measured)
+            self._way = (self._goal - commanded) / self._commands_per_step
+            self._commands_left = self._commands_per_step
+        self._commands_left -= 1
+        return self._goal if self._commands_per_step == 1 else commanded + self._way
+
     def _brake(self) -> Tick:
+        self._commands_left = 0
         reason = self._motion.brake_reason
         if self._motion.is_at_rest_for_good:
+            self._skills.end(self._motion.brake_outcome, reason)
             return self._tick(None, reason)
         filtered = self._motion.brake()
         self._end_at_rest(filtered)
@@ -335,9 +402,17 @@ class ControlLoop:
         if filtered.state is SafetyState.LATCHED:
             self._skills.end(self._motion.brake_outcome, self._motion.brake_reason)
             self._motion.release()
+            if self._begins_anew and not self._motion.brake_reason:
+                self._motion.forget()
+            self._begins_anew = False
 
     def _is_fresh(self, now_s: float) -> bool:
         return self.age_s(now_s) <= self._max_age_s
 
     def _tick(self, command: FilteredCommand | None, reason: str = "") -> Tick:
+        if command is not None and self._tracking is not None:
+            self._tracking.sent(command.joint_positions, command.joint_velocities, self._now_s)
+            if self.is_taking_over:
+                period_s = self._skills.model.control_period_s
+                command = command._replace(arrives_s=max(period_s, self._taken_over_s - self._now_s))
         return Tick(command, self.state, reason, self._skills.take_reports())

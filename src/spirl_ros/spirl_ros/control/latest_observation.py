@@ -30,6 +30,11 @@ class LatestObservation:
         return self.values[: self._joint_count]
 
     @property
+    def newest_joint_positions(self) -> np.ndarray:
+        """Joint positions (Da,) of the last joint state [rad, m], also before the scene state of that moment has come."""
+        return self._assembler.joint_positions()
+
+    @property
     def measured_ns(self) -> int:
         """Its stamp [ns]; -1 before the first."""
         return self._measured_ns

@@ -71,6 +71,10 @@ class PeriodicThread:
         if threading.current_thread() is not self._thread and self._thread.is_alive():
             self._thread.join()
 
+    def delay(self, late_s: float) -> None:
+        """For `work`: let the next calls come so much later [s], because what this one does begins now and lasts a period."""
+        self.due_s += late_s
+
     def timing(self) -> Timing:
         """How well the rate was kept since this was last asked."""
         with self._lock:

@@ -46,6 +46,8 @@ class FilteredCommand(NamedTuple):
     """Which joints' commands were changed, (Da,) of bool; None when the command passed or was refused as a whole."""
     cause: tuple = ()
     """What `reason` is made from, because few readers ask for the text: values and names, see there."""
+    arrives_s: float | None = None
+    """When an arm that is taken over has to be there [s]; None is one control period, as for every other command."""
 
     @property
     def reason(self) -> str:
@@ -199,8 +201,8 @@ class SafetyFilter:
         self._refused_in_a_row = self._hold_periods
         return self._refuse(LATCH, "told to brake")
 
-    def miss(self, periods: int) -> None:
-        """Take in that no command was sent for so many periods, to an arm that meanwhile braked by itself.
+    def miss(self, periods: float) -> None:
+        """Take in that no command was sent for so many periods, or a part of one, to an arm that meanwhile braked by itself.
 
         That is what the tail of trajectory_knots does: each joint with its own acceleration limit, from where the last
         command brought it. The next command goes on from there, instead of asking the arm to make up for it.

@@ -7,6 +7,7 @@ import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.skill_executor import Decoder
+from spirl_ros.control.velocity_action import MEASURED
 from spirl_ros.errors import BundleError
 
 
@@ -33,9 +34,13 @@ class SkillModel:
     """(Do), the joints first."""
     limits: JointLimits
     velocity_scale: float
-    """Joint velocity of an action of 1 [rad/s, m/s]."""
+    """Joint velocity of an action of 1 [rad/s, m/s], at the speed it is carried out at."""
     control_period_s: float
     """Time between two commands [s]."""
+    action_reference: str = MEASURED
+    """What an action is relative to, one of velocity_action.REFERENCES."""
+    commands_per_step: int = 1
+    """Commands that one control step of a skill is divided into: more than one below the speed it was learned at."""
     digest: str = ""
     """SHA-256 that identifies the bundle; empty when not known."""
 
@@ -56,7 +61,13 @@ class SkillModel:
     def check_may_follow(self, running: "SkillModel") -> None:
         """Raise BundleError when this is for another arm than the model that is running, or for another period."""
         self.check_layout()
-        for name in ("observation_names", "control_period_s", "velocity_scale"):
+        for name in (
+            "observation_names",
+            "control_period_s",
+            "velocity_scale",
+            "action_reference",
+            "commands_per_step",
+        ):
             if getattr(running, name) != getattr(self, name):
                 raise BundleError(
                     f"bundle '{self.name}' has {name} {getattr(self, name)}, but '{running.name}', which is running, "

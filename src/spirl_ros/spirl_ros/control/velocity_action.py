@@ -1,16 +1,25 @@
-"""What an action of the kitchen means: joint velocities that become a position set-point."""
+"""What an action means: joint velocities that become a position set-point."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+MEASURED, COMMANDED = "measured", "commanded"
+REFERENCES = (MEASURED, COMMANDED)
+"""Which position an action leads by one period at the wanted velocity.
+
+`measured`: as D4RL's kitchen does (franka_env.py in gymnasium-robotics). The servo's lag is part of what an action does, so
+the same action moves another arm at another speed, and an error of the measurement becomes motion.
+`commanded`: the set-point itself moves at the wanted velocity. An arm follows at that velocity whatever its lag; it is what an
+action means that was computed from an arm's measured velocity.
+"""
+
 
 @dataclass(frozen=True)
 class VelocityAction:
-    """Turns an action in [-1, 1] into the joint command that the position servos hold for one control period.
+    """Turns an action in [-1, 1] into the joint command that leads a position by one control period.
 
-    The command leads the *measured* position by one period at the wanted velocity, as D4RL's kitchen does
-    (franka_env.py in gymnasium-robotics), so training, evaluation and robot share one meaning.
+    Training, evaluation and robot share this one meaning; which position that is, is one of REFERENCES.
     """
 
     position_lower: np.ndarray
@@ -23,7 +32,7 @@ class VelocityAction:
     """Joint velocity of an action of 1 [rad/s, m/s]."""
 
     def joint_command(self, action: np.ndarray, joint_positions: np.ndarray) -> np.ndarray:
-        """Position set-point (Da,) for an action (Da,) chosen at the measured joint positions (Da,).
+        """Position set-point (Da,) for an action (Da,) from the measured or commanded joint positions (Da,).
 
         Out-of-range actions are clipped. The caller has checked that both are finite.
         """
@@ -32,7 +41,7 @@ class VelocityAction:
         return np.minimum(np.maximum(target, self.position_lower), self.position_upper)
 
     def action(self, joint_command: np.ndarray, joint_positions: np.ndarray) -> np.ndarray:
-        """The action (Da,) that a joint command (Da,) amounts to at the measured joint positions (Da,).
+        """The action (Da,) that a joint command (Da,) amounts to at the measured or commanded joint positions (Da,).
 
         Undoes `joint_command`, except where that clipped: then it is the smaller action with the same effect.
         """

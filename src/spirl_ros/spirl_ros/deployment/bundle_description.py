@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.velocity_action import MEASURED, REFERENCES
 from spirl_ros.errors import BundleError, ConfigError
 
 CLOSED_LOOP, OPEN_LOOP = "closed_loop", "open_loop"
@@ -53,13 +54,21 @@ class ActionMeaning:
     """One of ACTION_MEANINGS."""
     scale: float
     """Joint velocity of an action of 1 [rad/s, m/s]."""
+    reference: str = MEASURED
+    """Which position it leads, one of REFERENCES in control/velocity_action.py. Bundles that do not say it are `measured`."""
 
     def __post_init__(self) -> None:
         """Check meaning and range."""
+        if self.reference not in REFERENCES:
+            raise BundleError(f"action.reference is '{self.reference}', expected one of {', '.join(REFERENCES)}.")
         if self.meaning not in ACTION_MEANINGS:
             raise BundleError(f"action.meaning is '{self.meaning}', expected one of {', '.join(ACTION_MEANINGS)}.")
         if not self.scale > 0.0:
             raise BundleError(f"action.scale is {self.scale}, expected more than 0.")
+
+    def __str__(self) -> str:
+        """For messages."""
+        return f"a {self.meaning} times {self.scale:g} from the {self.reference} position"
 
 
 @dataclass(frozen=True)
@@ -245,8 +254,8 @@ class BundleDescription:
             )
         if self.action != action:
             raise BundleError(
-                f"an action of bundle '{self.name}' is a {self.action.meaning} times {self.action.scale:g}, but here a "
-                f"{action.meaning} times {action.scale:g}. Load another bundle or change the action's meaning."
+                f"an action of bundle '{self.name}' is {self.action}, but here {action}. Load another bundle, or export it "
+                "again with the robot that it runs on."
             )
         if task is not None and task not in (self.task, ",".join(self.target_subtasks)):
             raise BundleError(

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from spirl_ros.configuration import from_plain
+from spirl_ros.control.velocity_action import MEASURED
 from spirl_ros.deployment.bundle_description import BundleDescription
 from spirl_ros.errors import BundleError, ConfigError
 
@@ -126,4 +127,7 @@ def plain_description(description: BundleDescription) -> dict[str, Any]:
             return {key: lists(entry) for key, entry in value.items()}
         return [lists(entry) for entry in value] if isinstance(value, (tuple, list)) else value
 
-    return lists(asdict(description))
+    plain = lists(asdict(description))
+    if plain["action"]["reference"] == MEASURED:
+        del plain["action"]["reference"]  # Bundles from before it could be said have the same digest.
+    return plain

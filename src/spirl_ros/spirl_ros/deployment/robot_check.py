@@ -3,6 +3,7 @@
 import numpy as np
 
 from spirl_ros.arms.robot_configuration import RATES, RobotConfiguration
+from spirl_ros.control.velocity_action import COMMANDED
 from spirl_ros.deployment.bundle_description import ActionMeaning, BundleDescription
 from spirl_ros.errors import BundleError
 
@@ -25,7 +26,8 @@ def check_fits_robot(
         joint_names=names,
         observation_names=description.observation.names if scene_names is None else (*names, *scene_names),
         control_rate_hz=robot.control_rate_hz,
-        action=ActionMeaning("joint_velocity", robot.velocity_scale),
+        # Relative to the measured position an error of the sensor becomes motion, and how fast depends on the arm's lag.
+        action=ActionMeaning("joint_velocity", robot.velocity_scale, COMMANDED),
     )
     limits = description.joint_limits()
     for rate in RATES:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from spirl_ros.arms.robot_configuration import RobotConfiguration, find_robot
 from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.velocity_action import COMMANDED, MEASURED
 from spirl_ros.deployment.bundle_description import Joint
 from spirl_ros.errors import BundleError, ConfigError
 
@@ -17,6 +18,8 @@ class RobotFacts:
     limits: JointLimits
     units: Mapping[str, str]
     """Unit of every value that can be observed, by name: `rad`, `m`, or `1`."""
+    action_reference: str
+    """Which position an action of its demonstrations leads, one of velocity_action.REFERENCES."""
 
     def joints(self, names: Sequence[str]) -> tuple[Joint, ...]:
         """The named joints in that order.
@@ -77,12 +80,12 @@ def _kitchen() -> RobotFacts:
     }
     units = [unit for kind in scene.model.jnt_type for unit in by_type[int(kind)]]
     names = (*scene.joint_names, *scene.scene_names)
-    return RobotFacts("kitchen", kitchen_joint_limits(scene), dict(zip(names, units, strict=True)))
+    return RobotFacts("kitchen", kitchen_joint_limits(scene), dict(zip(names, units, strict=True)), MEASURED)
 
 
 def _real(robot: RobotConfiguration) -> RobotFacts:
-    """A real arm alone; its joints all turn."""
-    return RobotFacts(robot.name, robot.limits, dict.fromkeys(robot.limits.joint_names, "rad"))
+    """A real arm alone; its joints all turn. Actions of its recordings are the velocities that it had."""
+    return RobotFacts(robot.name, robot.limits, dict.fromkeys(robot.limits.joint_names, "rad"), COMMANDED)
 
 
 _ROBOTS: dict[str, Callable[[], RobotFacts]] = {

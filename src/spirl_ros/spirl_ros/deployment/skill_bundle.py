@@ -43,7 +43,7 @@ def skill_bundle_contents(
         latent_size=run.config.model.latent_size,
         control_rate_hz=dataset.control_rate_hz,
         observation=ObservationLayout(dataset.observation_names, robot.observation_units(dataset.observation_names)),
-        action=ActionMeaning("joint_velocity", dataset.action_scale),
+        action=ActionMeaning("joint_velocity", dataset.action_scale, robot.action_reference),
         joints=robot.joints(dataset.joint_names),
         decoder_description=description,
         decoder=decoder,

@@ -1,12 +1,13 @@
 """Loads bundles for the skill executor, the next one beside the one that runs."""
 
+import math
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from spirl_ros.arms.robot_configuration import read_robot
 from spirl_ros.control.skill_model import SkillModel
 from spirl_ros.deployment.bundle import Bundle, load_bundle
-from spirl_ros.deployment.bundle_description import ActionMeaning
 from spirl_ros.deployment.robot_check import check_fits_robot
 from spirl_ros.errors import BundleError, ConfigError, SpirlError
 from spirl_ros.nodes.skill_executor_parameters import LOCKSTEP, SkillExecutorConfig, names_in
@@ -54,8 +55,12 @@ async def load_beside(folder: str, config: SkillExecutorConfig) -> Bundle:
 
 
 def to_skill_model(bundle: Bundle, speed: float) -> SkillModel:
-    """What the control loop needs of a bundle, slowed down: the same commands, further apart in time."""
+    """What the control loop needs of a bundle, slowed down: the same way in more commands, and slower limits.
+
+    Commands come at least as often as at full speed: the arm has to react as soon.
+    """
     description = bundle.description
+    limits, commands = description.joint_limits(), math.ceil(1.0 / speed - 1e-9)
     return SkillModel(
         name=description.name,
         decoder=bundle.decoder,
@@ -63,9 +68,11 @@ def to_skill_model(bundle: Bundle, speed: float) -> SkillModel:
         skill_horizon=description.skill_horizon,
         latent_size=description.latent_size,
         observation_names=description.observation.names,
-        limits=description.joint_limits(),
+        limits=replace(limits, velocity=limits.velocity * speed),
         velocity_scale=description.action.scale * speed,
-        control_period_s=1.0 / (description.control_rate_hz * speed),
+        control_period_s=1.0 / (description.control_rate_hz * speed * commands),
+        action_reference=description.action.reference,
+        commands_per_step=commands,
         digest=bundle.digest,
     )
 
@@ -80,7 +87,7 @@ def _checked(bundle: Bundle, config: SkillExecutorConfig) -> Bundle:
         # What is measured shows when the first states arrive; a missing name is said then.
         observation_names=description.observation.names,
         control_rate_hz=description.control_rate_hz,
-        action=ActionMeaning("joint_velocity", description.action.scale),
+        action=description.action,
     )
     return bundle
 
