@@ -10,6 +10,7 @@ import yaml
 
 from spirl_ros.configuration import from_plain
 from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.tracking import TRACKING_TOLERANCE
 from spirl_ros.errors import ConfigError
 from spirl_ros.shipped import shipped
 
@@ -45,6 +46,8 @@ class RobotConfiguration:
     """Joint states older than this stop the arm [s]."""
     path_tolerance: float = 0.2
     """Distance from the set-point at which the controller gives a trajectory up [rad, m]; 0 for never."""
+    tracking_tolerance: float = TRACKING_TOLERANCE
+    """A joint measured further than this from where it can be after its last commands stops the arm [rad, m]."""
     ready_topic: str = ""
     """std_msgs/Bool, latched: true while the arm takes commands; empty where there is none."""
     fault_topic: str = ""
@@ -58,7 +61,7 @@ class RobotConfiguration:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        for name in ("control_rate_hz", "velocity_scale", "max_age_s"):
+        for name in ("control_rate_hz", "velocity_scale", "max_age_s", "tracking_tolerance"):
             if not 0.0 < getattr(self, name) < np.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a finite number above 0.")
         if not 0.0 <= self.path_tolerance < np.inf:

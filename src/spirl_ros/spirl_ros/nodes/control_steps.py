@@ -52,7 +52,7 @@ class ControlSteps:
         self,
         now_s: float,
         *,
-        missed: int = 0,
+        missed: float = 0.0,
         due_s: float | None = None,
         start_ns: Callable[[float], int] | None = None,
     ) -> bool:
@@ -60,7 +60,7 @@ class ControlSteps:
 
         Args:
             now_s: the loop's time [s].
-            missed: periods left out before this one.
+            missed: periods, and parts of one, left out before this one.
             due_s: when this step was due, on the steady clock [s]; None for now.
             start_ns: tells when a trajectory begins on the arm's clock [ns], given its lateness [s]; 0 for on receipt.
 

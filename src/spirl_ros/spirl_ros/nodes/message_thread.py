@@ -1,6 +1,7 @@
 """A thread that waits for the messages of a few topics and for nothing else."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +24,11 @@ class Topic:
 
     message_type: type
     name: str
-    on_message: Callable[[Any], None]
-    """Called from the thread."""
+    on_message: Callable[..., None]
+    """Called from the thread with the message."""
     qos: QoSProfile | int
+    is_counted: bool = False
+    """Whether it is also called with the publisher's own count of the message, None where the middleware has none."""
 
 
 class MessageThread:
@@ -44,7 +47,7 @@ class MessageThread:
             on_error: called once from the thread when a callback raises; the thread then ends.
         """
         self._node, self._on_error = node, on_error
-        self._topics = [(self._subscribe(topic), topic.on_message) for topic in topics]
+        self._topics = [(self._subscribe(topic), topic) for topic in topics]
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -62,6 +65,13 @@ class MessageThread:
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="messages", daemon=True)
         self._thread.start()
+
+    def listen(self, duration_s: float, wait_s: float = 0.01) -> None:
+        """Before `start`: call for what arrives within a time [s], from the caller's thread."""
+        end_s = time.monotonic() + duration_s
+        while time.monotonic() < end_s:
+            self._call()
+            time.sleep(wait_s)
 
     def stop(self) -> None:
         """End after the call under way and wait for it."""
@@ -103,12 +113,15 @@ class MessageThread:
             self._on_error(error)
 
     def _call(self) -> None:
-        for subscription, on_message in self._topics:
-            while not self._stop.is_set() and (message := self._take(subscription)) is not None:
-                on_message(message)
+        for subscription, topic in self._topics:
+            while not self._stop.is_set() and (taken := self._take(subscription)) is not None:
+                message, about = taken
+                if topic.is_counted:
+                    topic.on_message(message, about.get("publication_sequence_number"))
+                else:
+                    topic.on_message(message)
 
     @staticmethod
     def _take(subscription: Subscription) -> Any | None:
         with subscription.handle:
-            taken = subscription.handle.take_message(subscription.msg_type, False)
-        return None if taken is None else taken[0]
+            return subscription.handle.take_message(subscription.msg_type, False)

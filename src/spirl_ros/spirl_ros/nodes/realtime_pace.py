@@ -12,6 +12,9 @@ from spirl_ros.control.realtime_priority import ask_for_process, ask_for_realtim
 from spirl_ros.nodes.control_steps import RECENT, ControlSteps
 from spirl_ros.nodes.skill_executor_parameters import SkillExecutorConfig
 
+_LATE_S = 0.001
+"""A step that is late by more [s] finds an arm that has begun to brake by itself."""
+
 
 class RealtimePace:
     """The loop's time is the steady clock, and what happens in between waits for the next step."""
@@ -101,10 +104,14 @@ class RealtimePace:
             self._scheduling = ask_for_realtime_priority(priority) if priority else "not asked for"
         thread = self._thread
         start_ns = self._start_ns if self._may_stamp else None
-        begin_s = time.monotonic()
+        late_s, missed = time.monotonic() - thread.due_s, float(thread.missed)
         with self._steps.lock:
-            self._latenesses_s.append(begin_s - thread.due_s)
-            self._steps.step(time.monotonic(), missed=thread.missed, due_s=thread.due_s, start_ns=start_ns)
+            self._latenesses_s.append(late_s)
+            if late_s > _LATE_S and not self._steps.command_topic.takes_positions:
+                # The arm is on its braking tail: it goes on from there, and this command has its whole period.
+                missed += late_s / self._period_s
+                thread.delay(late_s)
+            self._steps.step(time.monotonic(), missed=missed, due_s=thread.due_s, start_ns=start_ns)
         self._on_step()
 
     def _start_ns(self, late_s: float) -> int:

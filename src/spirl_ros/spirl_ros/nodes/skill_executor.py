@@ -4,6 +4,7 @@ import gc
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 from rclpy.qos import qos_profile_sensor_data
@@ -12,6 +13,7 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import SceneState, Skill, SkillStatus, TaskStatus
 from spirl_msgs.srv import LoadBundle
+from spirl_ros.arms.robot_configuration import read_robot
 from spirl_ros.control.control_loop import ControlLoop, LoopState
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_sequence import Outcome, SkillRequest
@@ -37,9 +39,12 @@ from spirl_ros.nodes.skill_executor_parameters import (
     REPLACE,
     SkillExecutorConfig,
 )
+from spirl_ros.nodes.state_publishers import StatePublishers
 
 GIL_SWITCH_S = 0.0005
 """How long one thread of the node may keep another from running [s]; Python's default is 5 ms."""
+LISTEN_S = 0.3
+"""How long joint states are listened to before activation, where several nodes publish them [s]."""
 WATCH_PERIOD_S = 0.1
 """How often the node looks after itself [s]."""
 
@@ -60,6 +65,8 @@ class SkillExecutorNode(ManagedNode):
         self._lock = threading.RLock()
         self._is_running = False
         """Active, and the loop is there."""
+        self._has_second_state = False
+        """More than one publisher tells the arm's joints."""
         self._has_bundle = False
 
     def configure(self) -> None:
@@ -67,7 +74,12 @@ class SkillExecutorNode(ManagedNode):
         self._config = config = read_parameters(self, SkillExecutorConfig)
         self._bundle = bundle = load_first(config)
         self._model = model = to_skill_model(bundle, config.speed)
+        self._arm_joints = frozenset(model.limits.joint_names)
         self._has_bundle = True
+        self._tracking_tolerance: float | None = None
+        if config.robot:
+            robot = read_robot(config.robot, Path(config.robot_file) if config.robot_file else None)
+            self._tracking_tolerance = config.tracking_tolerance or robot.tracking_tolerance
         period_s = model.control_period_s
         self._readiness = ArmReadiness(
             self,
@@ -91,7 +103,7 @@ class SkillExecutorNode(ManagedNode):
         self._messages = MessageThread(
             self,
             [
-                Topic(JointState, config.joint_state_topic, self._on_joint_state, state_qos),
+                Topic(JointState, config.joint_state_topic, self._on_joint_state, state_qos, is_counted=True),
                 Topic(SceneState, config.scene_state_topic, self._on_scene_state, state_qos),
                 Topic(TaskStatus, "task_status", self._on_task_status, LATCHED_QOS),
                 Topic(Skill, "skill", self._on_skill, COMMAND_QOS),
@@ -118,8 +130,10 @@ class SkillExecutorNode(ManagedNode):
         """Take over the arm where it stands; it moves with the first skill."""
         config = self._config
         self._arm_lock = GraphLock(self, "commander", self._command_topic.name)
+        self._state_publishers = StatePublishers(self, self._messages.topic_names[0])
         try:
             refuse_second_publisher(self, SkillStatus, self._status.topic_name, "skill executor", config.discovery_s)
+            self._refuse_second_state()
         except SpirlError:
             self._arm_lock.release()
             raise
@@ -132,6 +146,7 @@ class SkillExecutorNode(ManagedNode):
                 has_braking_tail=config.command_interface == JOINT_TRAJECTORY,
                 max_missed=config.max_missed,
                 max_choice_age_s=config.max_choice_age_s,
+                tracking_tolerance=self._tracking_tolerance,
             )
             self._command_topic.forget()
             self._steps = ControlSteps(self._loop, self._command_topic, self._lock, self.now_s, self._not_ready)
@@ -227,8 +242,24 @@ class SkillExecutorNode(ManagedNode):
         model = self._loop.skills.model if self._is_running else self._model
         return {"bundle": model.name, "bundle digest": model.digest[:12], "provider": self._bundle.provider}
 
-    def _on_joint_state(self, message: JointState) -> None:
+    def _refuse_second_state(self) -> None:
+        """On a real arm: raise CommandError where two publishers tell its joints."""
+        if self._tracking_tolerance is None or self.count_publishers(self._messages.topic_names[0]) < 2:
+            return
+        self._messages.listen(LISTEN_S)
+        if self._has_second_state:
+            raise CommandError(self._state_publishers.fault())
+
+    def _on_joint_state(self, message: JointState, number: int | None) -> None:
+        if self._arm_joints.issubset(message.name):
+            self._has_second_state = self._state_publishers.heard(number, self.now_s())
+        if not self._is_running:
+            return
         self._update(message, is_scene=False)
+        if self._has_second_state and self._tracking_tolerance is not None:
+            with self._lock:
+                if self._loop.state < LoopState.BRAKING:
+                    self._loop.stop(self._state_publishers.fault())
 
     def _on_scene_state(self, message: SceneState) -> None:
         self._update(message, is_scene=True)

@@ -66,6 +66,12 @@ class SkillExecutorConfig:
     max_age_s: float = parameter(
         0.06, "observations older than this hold, then brake, then latch [s]", minimum=0.005, maximum=1.0
     )
+    tracking_tolerance: float = parameter(
+        0.0,
+        "a joint measured further than this from where it can be after its last commands stops the arm [rad, m]; 0 is what "
+        "the robot's file says; a simulated arm without `robot` is not checked",
+        minimum=0.0,
+    )
     max_missed: int = parameter(
         2, "more control periods in a row without a command than this stop a skill, then latch", minimum=0
     )
