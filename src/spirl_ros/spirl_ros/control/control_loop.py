@@ -1,6 +1,6 @@
 """The control loop: measurements in, safe joint commands out, one call of `step` per control period."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
 from spirl_ros.control.skill_model import SkillModel
 from spirl_ros.control.skill_sequence import Outcome, SkillReport, SkillRequest, SkillSequence
 from spirl_ros.control.tracking import MOVED_TOLERANCE, TRACKING_TOLERANCE, Tracking
+from spirl_ros.control.turns import Turns
 from spirl_ros.control.velocity_action import COMMANDED, VelocityAction
 from spirl_ros.errors import CommandError, ObservationError, SkillError
 
@@ -56,6 +57,7 @@ class ControlLoop:
         max_missed: int = 2,
         max_choice_age_s: float = 1.0,
         tracking_tolerance: float | None = TRACKING_TOLERANCE,
+        continuous: Collection[str] = (),
     ) -> None:
         """Begin without measurements; the first fresh one begins motion control, at the measured positions.
 
@@ -72,6 +74,7 @@ class ControlLoop:
                 it was held up on its way, and whoever chose it may have given up long ago.
             tracking_tolerance: a joint measured further than this from where it was sent stops the arm, see Tracking
                 [rad, m]. None is for simulated arms only: when their scene is put back they stand elsewhere at once.
+            continuous: names of joints that turn without end, whatever turn their driver reports them in.
 
         Raises:
             BundleError: the observation does not begin with the joints.
@@ -81,6 +84,7 @@ class ControlLoop:
         self._has_braking_tail, self._max_missed = has_braking_tail, max_missed
         self._max_choice_age_s = max_choice_age_s
         self._observation = LatestObservation(model.limits.joint_names, model.scene_names)
+        self._turns = Turns(continuous)
         self._skills = SkillSequence(model)
         self._motion = CommandedMotion(model.limits, model.control_period_s, max_age_s)
         limits, period_s = model.limits, model.control_period_s
@@ -161,7 +165,7 @@ class ControlLoop:
         Raises:
             ObservationError: it cannot be used, or it was measured before the last one while the arm is busy.
         """
-        may_go_back = not self.is_busy
+        may_go_back, positions = not self.is_busy, self._turns.unwrap(names, positions)
         if self._observation.update_joint_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
             self.begin_episode("the arm's time went back")
         if self._tracking is not None:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 REHEARSAL_S = 0.0005
 """How long before a call is due its rehearsal begins [s]."""
 
+SIMULATOR_POLL_S = 0.0005
+"""How often a simulator's time is looked at [s]."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -33,6 +36,7 @@ class PeriodicThread:
         work: Callable[[], None],
         on_error: Callable[[Exception], None],
         rehearse: Callable[[], None] | None = None,
+        simulated_s: Callable[[], float] | None = None,
     ) -> None:
         """Prepare the thread; `start` runs it.
 
@@ -44,7 +48,10 @@ class PeriodicThread:
             rehearse: called shortly before `work`, to fetch what that needs from memory. Between two calls other
                 processes take the caches: without this a step of the control loop takes three times as long as when it
                 is repeated at once.
+            simulated_s: a simulator's time [s], to keep periods of in place of the steady clock's.
         """
+        self._simulated_s = simulated_s
+        self._clock_s = time.monotonic if simulated_s is None else simulated_s
         self._rehearse = rehearse
         self._period_s = period_s
         self._work = work
@@ -55,8 +62,8 @@ class PeriodicThread:
         self._ticks = self._missed = 0
         self._worst_lateness_s = 0.0
         self._reported_s = time.monotonic()
-        self.due_s = self._reported_s
-        """When the call under way was due, on the steady clock [s]; for `work`."""
+        self.due_s = self._clock_s()
+        """When the call under way was due, on the clock of the periods [s]; for `work`."""
         self.missed = 0
         """Calls left out right before the call under way; for `work`."""
 
@@ -87,12 +94,12 @@ class PeriodicThread:
 
     def _run(self) -> None:
         try:
-            self.due_s = time.monotonic()
+            self.due_s = self._clock_s()
             while not self._stop.is_set():
                 self._work()
                 self.due_s += self._period_s
                 self._wait()
-                lateness_s = time.monotonic() - self.due_s
+                lateness_s = self._clock_s() - self.due_s
                 self.missed = max(0, int(lateness_s / self._period_s))
                 self.due_s += self.missed * self._period_s
                 with self._lock:
@@ -104,6 +111,9 @@ class PeriodicThread:
 
     def _wait(self) -> None:
         """Until the next call is due."""
+        if self._simulated_s is not None:
+            self._wait_for_simulator(self._simulated_s)
+            return
         remaining_s = self.due_s - time.monotonic()
         if self._rehearse is not None and remaining_s > REHEARSAL_S:
             time.sleep(remaining_s - REHEARSAL_S)
@@ -112,3 +122,9 @@ class PeriodicThread:
                 time.sleep(0)  # Lets other threads run. A real sleep would give the caches away again.
         elif remaining_s > 0:
             time.sleep(remaining_s)
+
+    def _wait_for_simulator(self, simulated_s: Callable[[], float]) -> None:
+        while not self._stop.is_set() and (remaining_s := self.due_s - simulated_s()) > 0.0:
+            if remaining_s > self._period_s:
+                self.due_s -= remaining_s - self._period_s  # The simulator began anew.
+            time.sleep(SIMULATOR_POLL_S)

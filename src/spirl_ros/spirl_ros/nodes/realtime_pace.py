@@ -17,7 +17,10 @@ _LATE_S = 0.001
 
 
 class RealtimePace:
-    """The loop's time is the steady clock, and what happens in between waits for the next step."""
+    """The loop's time is the steady clock, and what happens in between waits for the next step.
+
+    With `use_sim_time` it is the simulator's: periods, and ages of measurements, last as long there as the motion does.
+    """
 
     def __init__(
         self,
@@ -40,11 +43,14 @@ class RealtimePace:
         """
         self._node, self._steps, self._config, self._on_step = node, steps, config, on_step
         # A clock that is told by messages is too coarse to begin a trajectory by.
-        self._may_stamp = config.stamp_commands == "auto" and not node.get_parameter("use_sim_time").value
+        self._is_simulated = bool(node.get_parameter("use_sim_time").value)
+        self._may_stamp = config.stamp_commands == "auto" and not self._is_simulated
+        self._told_s = self._told_simulated_s = 0.0
         self._scheduling = ""
         self._period_s = period_s
         self._latenesses_s: deque[float] = deque(maxlen=RECENT)
-        self._thread = PeriodicThread("control", period_s, self._on_period, on_error, self._rehearse)
+        simulated_s = self._simulated_s if self._is_simulated else None
+        self._thread = PeriodicThread("control", period_s, self._on_period, on_error, self._rehearse, simulated_s)
 
     def start(self) -> None:
         """Begin to step."""
@@ -60,11 +66,11 @@ class RealtimePace:
 
     def time_s(self) -> float:
         """The loop's time now [s]."""
-        return time.monotonic()
+        return self._simulated_s() if self._is_simulated else time.monotonic()
 
     def received_s(self, measured_ns: int) -> float:
         """When a measurement that arrives now was received, in the loop's time [s]."""
-        return time.monotonic()
+        return self.time_s()
 
     def task_told(self, stamp_ns: int) -> None:
         """The task has said how a control step went."""
@@ -92,7 +98,20 @@ class RealtimePace:
             "lateness p99 [ms]": float(np.percentile(latenesses_s, 99.0)) * 1e3,
             "worst lateness [ms]": timing.worst_lateness_s * 1e3,
             "missed ticks": timing.missed,
+            **self._simulator_speed(),
         }
+
+    def _simulated_s(self) -> float:
+        return self._node.get_clock().now().nanoseconds * 1e-9
+
+    def _simulator_speed(self) -> dict[str, object]:
+        """How fast the simulator's time passed since this was last asked."""
+        if not self._is_simulated:
+            return {}
+        now_s, simulated_s = time.monotonic(), self._simulated_s()
+        speed = (simulated_s - self._told_simulated_s) / (now_s - self._told_s)
+        self._told_s, self._told_simulated_s = now_s, simulated_s
+        return {"simulated time per second": speed}
 
     def _rehearse(self) -> None:
         with self._steps.lock:
@@ -104,14 +123,15 @@ class RealtimePace:
             self._scheduling = ask_for_realtime_priority(priority) if priority else "not asked for"
         thread = self._thread
         start_ns = self._start_ns if self._may_stamp else None
-        late_s, missed = time.monotonic() - thread.due_s, float(thread.missed)
+        late_s, missed = self.time_s() - thread.due_s, float(thread.missed)
         with self._steps.lock:
             self._latenesses_s.append(late_s)
             if late_s > _LATE_S and not self._steps.command_topic.takes_positions:
                 # The arm is on its braking tail: it goes on from there, and this command has its whole period.
                 missed += late_s / self._period_s
                 thread.delay(late_s)
-            self._steps.step(time.monotonic(), missed=missed, due_s=thread.due_s, start_ns=start_ns)
+            due_s = None if self._is_simulated else thread.due_s
+            self._steps.step(self.time_s(), missed=missed, due_s=due_s, start_ns=start_ns)
         self._on_step()
 
     def _start_ns(self, late_s: float) -> int:
