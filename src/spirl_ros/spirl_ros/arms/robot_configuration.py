@@ -58,9 +58,13 @@ class RobotConfiguration:
     """controller_manager_msgs/ControllerManagerActivity; empty where there is none."""
     recovery: tuple[str, ...] = ()
     """What a person does after the arm has stopped, step by step."""
+    continuous: tuple[str, ...] = ()
+    """Joints that turn without end, which drivers may report within ±π. Their limits count whole turns."""
+    slides: tuple[str, ...] = ()
+    """Joints that slide, in m; every other turns, in rad."""
 
     def __post_init__(self) -> None:
-        """Check ranges."""
+        """Check ranges and names."""
         for name in ("control_rate_hz", "velocity_scale", "max_age_s", "tracking_tolerance"):
             if not 0.0 < getattr(self, name) < np.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a finite number above 0.")
@@ -72,6 +76,16 @@ class RobotConfiguration:
             raise ConfigError(
                 f"home of {self.limits.joint_names[worst]} is {self.home[worst]}, expected a place within its limits."
             )
+        for name in ("continuous", "slides"):
+            if unknown := [joint for joint in getattr(self, name) if joint not in self.limits.joint_names]:
+                raise ConfigError(f"{name} names {unknown[0]}, expected some of {', '.join(self.limits.joint_names)}.")
+        if both := [joint for joint in self.continuous if joint in self.slides]:
+            raise ConfigError(f"{both[0]} slides and turns without end, expected one of the two.")
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Unit of each joint's position, `rad` or `m` (Da)."""
+        return tuple("m" if name in self.slides else "rad" for name in self.limits.joint_names)
 
 
 def read_robot(robot: str, file: Path | None = None) -> RobotConfiguration:
@@ -117,16 +131,35 @@ def _parse(values: Any) -> RobotConfiguration:
     joints = values.get("joints")
     if not isinstance(joints, list) or not joints or not all(isinstance(joint, dict) for joint in joints):
         raise ConfigError(f"joints are {joints!r}, expected a list with name, home and {', '.join(RATES)} of each.")
-    known = {field.name: field for field in fields(RobotConfiguration) if field.name not in ("limits", "home")}
+    of_joints = ("limits", "home", "continuous", "slides")
+    known = {field.name: field for field in fields(RobotConfiguration) if field.name not in of_joints}
     _check_names("", values, (*known, "joints", "sources"), [n for n, f in known.items() if f.default is MISSING])
     for joint in joints:
-        _check_names(f"joint {joint.get('name')}: ", joint, ("name", "home", *RATES), ("name", "home", *RATES))
+        needed = ("name", "home", *RATES)
+        _check_names(f"joint {joint.get('name')}: ", joint, (*needed, "unit", "continuous"), needed)
     limits = JointLimits(
         joint_names=tuple(str(joint["name"]) for joint in joints),
         **{rate: np.array([_number(joint, rate) for joint in joints]) for rate in RATES},
     )
     given = {name: from_plain(values[name], field.type, name) for name, field in known.items() if name in values}
-    return RobotConfiguration(limits=limits, home=np.array([_number(joint, "home") for joint in joints]), **given)
+    return RobotConfiguration(
+        limits=limits,
+        home=np.array([_number(joint, "home") for joint in joints]),
+        continuous=tuple(str(joint["name"]) for joint in joints if _is_continuous(joint)),
+        slides=tuple(str(joint["name"]) for joint in joints if _unit(joint) == "m"),
+        **given,
+    )
+
+
+def _unit(joint: Mapping) -> str:
+    unit = joint.get("unit", "rad")
+    if unit not in ("rad", "m"):
+        raise ConfigError(f"unit of joint {joint['name']} is {unit!r:.80}, expected rad, or m for one that slides.")
+    return unit
+
+
+def _is_continuous(joint: Mapping) -> bool:
+    return from_plain(joint.get("continuous", False), bool, f"continuous of joint {joint['name']}")
 
 
 def _check_names(where: str, values: Mapping, known: tuple[str, ...], required: list[str] | tuple[str, ...]) -> None:
