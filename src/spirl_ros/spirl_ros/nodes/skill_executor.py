@@ -77,9 +77,11 @@ class SkillExecutorNode(ManagedNode):
         self._arm_joints = frozenset(model.limits.joint_names)
         self._has_bundle = True
         self._tracking_tolerance: float | None = None
+        self._continuous: tuple[str, ...] = ()
         if config.robot:
             robot = read_robot(config.robot, Path(config.robot_file) if config.robot_file else None)
             self._tracking_tolerance = config.tracking_tolerance or robot.tracking_tolerance
+            self._continuous = robot.continuous
         period_s = model.control_period_s
         self._readiness = ArmReadiness(
             self,
@@ -147,6 +149,7 @@ class SkillExecutorNode(ManagedNode):
                 max_missed=config.max_missed,
                 max_choice_age_s=config.max_choice_age_s,
                 tracking_tolerance=self._tracking_tolerance,
+                continuous=self._continuous,
             )
             self._command_topic.forget()
             self._steps = ControlSteps(self._loop, self._command_topic, self._lock, self.now_s, self._not_ready)
