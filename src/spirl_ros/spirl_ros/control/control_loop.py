@@ -366,7 +366,7 @@ class ControlLoop:
     def _execute(self, now_s: float) -> Tick:
         age_s, fault = self.age_s(now_s), ""
         wanted: np.ndarray | None = self._motion.joint_positions
-        if age_s <= self._max_age_s:
+        if self._is_fresh(now_s):
             try:
                 wanted = self._next_set_point()
             except (SkillError, ObservationError) as error:
@@ -411,7 +411,7 @@ class ControlLoop:
             self._begins_anew = False
 
     def _is_fresh(self, now_s: float) -> bool:
-        return self.age_s(now_s) <= self._max_age_s
+        return abs(self.age_s(now_s)) <= self._max_age_s  # from the future is not fresh: a simulator began anew
 
     def _tick(self, command: FilteredCommand | None, reason: str = "") -> Tick:
         if command is not None and self._tracking is not None:

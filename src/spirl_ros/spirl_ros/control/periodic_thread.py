@@ -11,6 +11,9 @@ REHEARSAL_S = 0.0005
 SIMULATOR_POLL_S = 0.0005
 """How often a simulator's time is looked at [s]."""
 
+SIMULATOR_LEAP = 10
+"""So many periods at once were not simulated: the simulator's clock was set."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -100,6 +103,8 @@ class PeriodicThread:
                 self.due_s += self._period_s
                 self._wait()
                 lateness_s = self._clock_s() - self.due_s
+                if self._simulated_s is not None and lateness_s > SIMULATOR_LEAP * self._period_s:
+                    self.due_s, lateness_s = self.due_s + lateness_s, 0.0
                 self.missed = max(0, int(lateness_s / self._period_s))
                 self.due_s += self.missed * self._period_s
                 with self._lock:
