@@ -28,6 +28,11 @@ class HandMadeArm:
         """What becomes of a joint state; None for nothing."""
         self.offset_ns = 0
         """What the arm's clock is off by."""
+        self.clock_speed = 1.0
+        """How fast it goes."""
+        self.commanded_ns: list[int] = []
+        """When each command came, on that clock."""
+        self._begin_ns = client.get_clock().now().nanoseconds
         self._client = client
         self._joint_states = client.create_publisher(JointState, "joint_states", 10)
         self._scene_states = client.create_publisher(SceneState, "scene_state", 10)
@@ -40,9 +45,15 @@ class HandMadeArm:
     def _on_command(self, command: Float64MultiArray) -> None:
         self.positions = np.array(command.data)
         self.commands.append(self.positions)
+        self.commanded_ns.append(self.now_ns())
+
+    def now_ns(self) -> int:
+        """Time of the arm's clock [ns]."""
+        passed_ns = self._client.get_clock().now().nanoseconds - self._begin_ns
+        return self._begin_ns + round(self.clock_speed * passed_ns) + self.offset_ns
 
     def _publish(self) -> None:
-        now_ns = self._client.get_clock().now().nanoseconds + self.offset_ns
+        now_ns = self.now_ns()
         self._clock.publish(Clock(clock=to_stamp(now_ns)))
         scene = SceneState(name=self.scene_names, position=[0.1] * len(self.scene_names))
         state = JointState(name=self.joint_names, position=self.positions.tolist())

@@ -127,6 +127,19 @@ def test_jumps_of_the_simulated_clock_change_nothing(client, start_node, bundle)
     client.wait_for(lambda: executor.execute().outcome == COMPLETED, "a skill")
 
 
+def test_commands_beside_a_slow_simulator_last_as_long_in_its_time(client, start_node, bundle) -> None:
+    """At half speed they came twice as often as they lasted, and a skill went two thirds of its way."""
+    arm_period_s = 0.08  # the kitchen's
+    executor = Executor(client, start_node, bundle, use_sim_time=True, speed=1.0)
+    executor.arm.clock_speed = 0.5
+    executor.wait_until_ready()
+    executor.arm.commanded_ns.clear()
+    assert executor.execute().outcome == COMPLETED
+    # The clock comes every 0.01 s of its time, so one command may come that much late.
+    periods_s = np.diff(executor.arm.commanded_ns) * 1e-9
+    assert len(periods_s) >= HORIZON - 1 and np.median(periods_s) == pytest.approx(arm_period_s, abs=0.011)
+
+
 def test_arm_that_is_not_ready_is_not_moved_and_nothing_resumes(client, start_node, bundle) -> None:
     running = client.create_publisher(Bool, "robot_program_running", LATCHED_QOS)
     protective_stop = client.create_publisher(Bool, "protective_stop", 1)
