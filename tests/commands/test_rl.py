@@ -1,6 +1,8 @@
 """`spirl rl` and `spirl export --policy` from tiny skills to an evaluated bundle, in the real simulator."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,8 +92,44 @@ def test_resume_goes_on_where_an_interrupted_run_stopped(skills, tmp_path):
         for key, value in expected["learner"][part].items():
             assert torch.equal(value, found["learner"][part][key])
     np.testing.assert_array_equal(found["replay"]["columns"]["latent"], expected["replay"]["columns"]["latent"])
-    last = [{**RlRun.open(run).metrics()[-1], "seconds": 0.0} for run in (broken, whole)]
-    assert last[0] == last[1]
+    assert figures_of(broken) == figures_of(whole)
+
+
+def figures_of(folder: Path) -> list[dict]:
+    """Lines of the metrics without what the machine decides."""
+    return [{**line, "seconds": 0.0} for line in RlRun.open(folder).metrics()]
+
+
+def test_metrics_of_a_killed_and_resumed_run_are_those_of_one_that_was_not(skills, tmp_path):
+    """Lines of the offline phase, which all have step 0, stood there twice, and lines about updates were others."""
+    more = ("--set", "offline_updates=250", "--set", "evaluate_every=20")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert main(arguments(skills, whole, *more)) == 0
+    assert [line["updates"] for line in figures_of(whole) if line["part"] == "update"][:3] == [50, 100, 200]
+    shutil.copytree(whole, broken)
+    for name in ("metrics.jsonl", "checkpoint.pt", "best.pt"):
+        (broken / name).unlink()
+    for kill_at_updates, kill_at_step in ((150, 0), (0, 30)):
+
+        def kill(report, updates=kill_at_updates, step=kill_at_step):
+            if report.updates >= updates and report.step >= step:
+                raise MemoryError  # nothing is saved
+
+        with pytest.raises(MemoryError):
+            train(RlRun.open(broken), kill)
+    assert main(["rl", "train", "--out", str(broken), "--resume"]) == 0
+    assert figures_of(broken) == figures_of(whole)
+
+
+def test_a_finished_run_can_be_made_longer(skills, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(arguments(skills, run)) == 0
+    begun = figures_of(run)
+    assert main(["rl", "train", "--out", str(run), "--resume", "--steps", "30"]) == 2
+    assert "steps is 30, but" in capsys.readouterr().err
+    assert main(["rl", "train", "--out", str(run), "--resume", "--steps", "80"]) == 0
+    longer = figures_of(run)
+    assert longer[: len(begun)] == begun and 80 <= longer[-1]["step"] < 90
 
 
 def test_bad_input_is_one_line_with_the_next_step(skills, tmp_path, capsys):

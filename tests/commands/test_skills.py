@@ -56,6 +56,20 @@ def test_finished_training_can_be_resumed_without_harm(folder, capsys):
     assert (folder / "run" / "best.pt").read_bytes() == before
 
 
+def test_finished_training_can_be_made_longer(folder, capsys):
+    assert main(train_arguments(folder, "--steps", "10")) == 0
+    resume = ["skills", "train", "--out", str(folder / "run"), "--resume"]
+    assert main([*resume, "--steps", "9"]) == 2
+    assert "steps is 9, but" in capsys.readouterr().err
+    assert main([*resume, "--steps", "20"]) == 0
+    assert [line["step"] for line in SkillRun.open(folder / "run").metrics() if line["part"] == "validation"] == [
+        5,
+        10,
+        15,
+        20,
+    ]
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -84,7 +98,7 @@ def test_resuming_with_other_data_or_settings_is_refused(folder, capsys):
     assert main(["skills", "train", "--out", str(folder / "run"), "--resume", "--data", str(folder / "other")]) == 2
     assert "was trained on" in capsys.readouterr().err
     assert main(["skills", "train", "--out", str(folder / "run"), "--resume", "--seed", "1"]) == 2
-    assert "Leave other settings out" in capsys.readouterr().err
+    assert "Leave other settings than --steps out" in capsys.readouterr().err
 
 
 def test_evaluating_what_is_no_training_is_refused(tmp_path, capsys):

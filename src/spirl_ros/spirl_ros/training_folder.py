@@ -34,8 +34,21 @@ class TrainingFolder:
         if self.folder.exists() and any(self.folder.iterdir()):
             raise ConfigError(f"{self.folder} exists already. Add --resume to go on with it, or choose another folder.")
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_config(config)
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write the configuration, in place of the one that is there."""
         text = yaml.safe_dump(_plain(config), sort_keys=False)
         self.write(CONFIG_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def longer(self, steps: int, wanted: int) -> int:
+        """The wanted number of steps of a training that has `steps`; raises ConfigError when it is smaller."""
+        if wanted < steps:
+            raise ConfigError(
+                f"steps is {wanted}, but {self.folder} was begun with {steps}. A training can be made longer with --resume, "
+                "and is stopped with Ctrl-C."
+            )
+        return wanted
 
     def read_config(self, kind: type[_Config], what: str, command: str) -> _Config:
         """The configuration that `begin` wrote.
@@ -112,9 +125,19 @@ class TrainingFolder:
         lines = path.read_text(encoding="utf-8").split("\n")
         return [json.loads(line) for line in lines[:-1]]
 
-    def keep_metrics_until(self, step: int) -> None:
-        """Drop the metrics after a step: a resumed training writes them again."""
-        lines = [json.dumps(values) + "\n" for values in self.metrics() if values["step"] <= step]
+    def keep_metrics_until(self, step: int, updates: int | None = None) -> None:
+        """Drop the metrics after a step: a resumed training writes them again.
+
+        Args:
+            step: of the training.
+            updates: gradient steps by then, where many of them belong to one step; None where `step` says it all.
+        """
+
+        def is_before(values: Mapping[str, Any]) -> bool:
+            is_later = updates is not None and values.get("updates", 0) > updates
+            return values["step"] < step or (values["step"] == step and not is_later)
+
+        lines = [json.dumps(values) + "\n" for values in self.metrics() if is_before(values)]
         self.write(METRICS_FILE, lambda path: path.write_text("".join(lines), encoding="utf-8"))
 
     def write(self, name: str, write: Callable[[Path], object]) -> None:

@@ -9,11 +9,14 @@ from spirl_ros.training_folder import TrainingFolder
 class TrainingLog:
     """Writes to a training's folder; `tensorboard --logdir FOLDER` shows it. A context manager."""
 
-    def __init__(self, folder: TrainingFolder, step: int) -> None:
-        """Go on after a step of the training: what was written of later ones is dropped, because it comes again."""
+    def __init__(self, folder: TrainingFolder, step: int, updates: int | None = None) -> None:
+        """Go on after a step of the training: what was written of later ones is dropped, because it comes again.
+
+        See TrainingFolder.keep_metrics_until.
+        """
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-        folder.keep_metrics_until(step)
+        folder.keep_metrics_until(step, updates)
         self._folder = folder
         self._events = SummaryWriter(folder.folder, purge_step=step + 1)
 

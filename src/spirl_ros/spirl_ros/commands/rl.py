@@ -50,7 +50,7 @@ def _add_train(commands) -> None:
     parser.add_argument("--seed", type=int, help="seed of weights, batches and episodes (default 0)")
     parser.add_argument("--seeds", metavar="N,N,…", help="several seeds, each in a folder of its own below OUT")
     parser.add_argument("--jobs", type=int, default=1, help="seeds that learn side by side (default %(default)s)")
-    parser.add_argument("--steps", type=int, help="control steps (default: the preset's)")
+    parser.add_argument("--steps", type=int, help="control steps (default: the preset's); with --resume more of them")
     parser.add_argument(
         "--demos-in-replay",
         action=argparse.BooleanOptionalAction,
@@ -77,6 +77,8 @@ def run_train(parsed: argparse.Namespace) -> int:
     if parsed.resume:
         run = RlRun.open(parsed.out)
         _check_unchanged(run, parsed)
+        if parsed.steps is not None:
+            run.lengthen(parsed.steps)
     else:
         run = _create_run(parsed)
     evaluation: RlReport | None = None
@@ -165,10 +167,10 @@ def _create_run(parsed: argparse.Namespace):
 
 def _check_unchanged(run, parsed: argparse.Namespace) -> None:
     """What decides the numbers cannot change in the middle."""
-    given = [name for name in ("skills", "data", "task", "method", "seed", "steps", "demos_in_replay")]
+    given = ("skills", "data", "task", "method", "seed", "demos_in_replay")
     if parsed.changes or any(getattr(parsed, name) is not None for name in given):
         raise ConfigError(
-            f"--resume goes on with {run.folder}/config.yaml. Leave other settings out, or start a new run."
+            f"--resume goes on with {run.folder}/config.yaml. Leave other settings than --steps out, or start a new run."
         )
 
 

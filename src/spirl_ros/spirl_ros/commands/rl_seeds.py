@@ -35,8 +35,12 @@ def train_seeds(parsed: argparse.Namespace) -> int:
     for seed, folder in folders.items():
         if not (parsed.resume and folder.exists()):
             waiting.append((seed, _beginning(parsed, seed, folder)))
-        elif not RlRun.open(folder).is_finished:
-            waiting.append((seed, ["--out", str(folder), "--resume"]))
+            continue
+        run = RlRun.open(folder)
+        is_longer = parsed.steps is not None and parsed.steps > run.config.training.steps
+        if is_longer or not run.is_finished:
+            more = ["--steps", str(parsed.steps)] if is_longer else []
+            waiting.append((seed, ["--out", str(folder), "--resume", *more]))
     try:
         _run_all(waiting, parsed.out, parsed.jobs)
     except KeyboardInterrupt:

@@ -111,7 +111,7 @@ def _add_train(commands) -> None:
     )
     parser.add_argument("--decoder", help="closed_loop (default) or open_loop")
     parser.add_argument("--seed", type=int, help="seed of weights, batches and split (default 0)")
-    parser.add_argument("--steps", type=int, help="gradient steps (default: the preset's)")
+    parser.add_argument("--steps", type=int, help="gradient steps (default: the preset's); with --resume more of them")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="change any other setting"
     )
@@ -138,6 +138,8 @@ def run_train(parsed: argparse.Namespace) -> int:
         run = _create_run(parsed, data, dataset)
     else:
         _check_same(run, parsed, data)
+        if parsed.steps is not None:
+            run.lengthen(parsed.steps)
     check_dataset(dataset, run.config.model, run.config.training)
     validation: StepReport | None = None
     seconds_between_prints = 0.2 if sys.stderr.isatty() else 10.0
@@ -198,8 +200,8 @@ def _create_run(parsed: argparse.Namespace, data: Path, dataset):
 
 def _check_same(run, parsed: argparse.Namespace, data: Path) -> None:
     """What decides the numbers cannot change in the middle."""
-    if parsed.changes or parsed.decoder or parsed.seed is not None or parsed.steps is not None:
+    if parsed.changes or parsed.decoder or parsed.seed is not None:
         raise ConfigError(
-            f"--resume goes on with {run.folder}/config.yaml. Leave other settings out, or start a new run."
+            f"--resume goes on with {run.folder}/config.yaml. Leave other settings than --steps out, or start a new run."
         )
     check_same_dataset(run, data)

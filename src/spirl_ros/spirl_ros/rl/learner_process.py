@@ -52,7 +52,7 @@ class LearnerProcess:
         self._frames, self._run, self._learner = frames, run, learner
         self._checkpoint_every_s = checkpoint_every_s
         run.restore_checkpoint(learner.restore)
-        self._log = TrainingLog(run, learner.step)
+        self._log = TrainingLog(run, learner.step, learner.learner.updates)
         self._saved_s = time.monotonic()
         self._has_saved = learner.decisions > 0 or learner.learner.updates > 0
         self._told_s = -float("inf")

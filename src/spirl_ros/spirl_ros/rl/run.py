@@ -87,6 +87,16 @@ class RlRun(TrainingFolder):
         last = evaluations[-1]
         return last["step"] >= training.steps or 0.0 < training.stop_at <= last["ordered"]
 
+    def lengthen(self, steps: int) -> None:
+        """Go on to a larger number of control steps, also where the run is finished.
+
+        Raises:
+            ConfigError: fewer steps than the run has.
+        """
+        training = dataclasses.replace(self.config.training, steps=self.longer(self.config.training.steps, steps))
+        self.config = dataclasses.replace(self.config, training=training)
+        self.write_config(dataclasses.asdict(self.config))
+
     def skills(self) -> SkillRun:
         """The skill training that this run builds on.
 

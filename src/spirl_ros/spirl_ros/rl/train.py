@@ -20,8 +20,8 @@ from spirl_ros.rl.training import RlReport, RlTraining
 from spirl_ros.tasks.kitchen.environment import KitchenConfig
 from spirl_ros.training_log import TrainingLog
 
-_METRICS_EVERY = 10
-"""Reports between two lines about updates; every finished episode and every evaluation has its own."""
+_METRICS_EVERY_UPDATES = 100
+"""Gradient steps between two lines about updates, after that of the first; finished episodes and evaluations have their own."""
 
 
 def train(run: RlRun, on_report: Callable[[RlReport], None] = lambda report: None) -> float:
@@ -40,11 +40,15 @@ def train(run: RlRun, on_report: Callable[[RlReport], None] = lambda report: Non
     torch.set_num_threads(run.config.training.threads)
     with closing(kitchen_training(run)) as training:
         run.restore_checkpoint(training.restore)
-        with TrainingLog(run, training.step) as log:
+        updates = training.learner.updates
+        with TrainingLog(run, training.step, updates) as log:
             earlier_s = max((values.get("seconds", 0.0) for values in run.metrics()), default=0.0)
             began_s = time.monotonic() - earlier_s
-            for count, report in enumerate(training.run()):
-                _record(log, report, time.monotonic() - began_s, count % _METRICS_EVERY == 0)
+            for report in training.run():
+                is_first = updates == 0 < report.updates
+                is_due = is_first or report.updates // _METRICS_EVERY_UPDATES > updates // _METRICS_EVERY_UPDATES
+                updates = report.updates
+                _record(log, report, time.monotonic() - began_s, is_due)
                 if report.is_best:
                     run.save_best(training.learner.policy.state_dict())
                 if report.is_evaluation:

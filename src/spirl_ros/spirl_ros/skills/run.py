@@ -66,6 +66,16 @@ class SkillRun(TrainingFolder):
         """
         return cls(folder, TrainingFolder(folder).read_config(SkillRunConfig, _WHAT, _COMMAND))
 
+    def lengthen(self, steps: int) -> None:
+        """Go on to a larger number of gradient steps, also where the training is finished.
+
+        Raises:
+            ConfigError: fewer steps than the training has.
+        """
+        training = dataclasses.replace(self.config.training, steps=self.longer(self.config.training.steps, steps))
+        self.config = dataclasses.replace(self.config, training=training)
+        self.write_config(dataclasses.asdict(self.config))
+
     def load_best_model(self) -> SkillModel:
         """The best model so far, in evaluation mode, on the CPU.
 
