@@ -45,8 +45,12 @@ def from_plain(value: Any, kind: Any, where: str = "") -> Any:
     if dataclasses.is_dataclass(kind):
         return _mapping_from_plain(value, kind, where)
     if origin is types.UnionType:
-        inner = next(part for part in typing.get_args(kind) if part is not types.NoneType)
-        return None if value is None else from_plain(value, inner, where)
+        kinds = typing.get_args(kind)
+        if value is None and types.NoneType in kinds:
+            return None
+        inner = [part for part in kinds if part is not types.NoneType]
+        fitting = [part for part in inner if (typing.get_origin(part) is tuple) == isinstance(value, list)]
+        return from_plain(value, (fitting or inner)[0], where)
     if origin is tuple:
         if not isinstance(value, list):
             raise ConfigError(f"{where} is {value!r}, expected a list.")

@@ -7,7 +7,7 @@ import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.skill_executor import Decoder
-from spirl_ros.control.velocity_action import MEASURED
+from spirl_ros.control.velocity_action import MEASURED, VelocityScale
 from spirl_ros.errors import BundleError
 
 
@@ -33,7 +33,7 @@ class SkillModel:
     observation_names: tuple[str, ...]
     """(Do), the joints first."""
     limits: JointLimits
-    velocity_scale: float
+    velocity_scale: VelocityScale
     """Joint velocity of an action of 1 [rad/s, m/s], at the speed it is carried out at."""
     control_period_s: float
     """Time between two commands [s]."""

@@ -1,5 +1,6 @@
 """What an action means: joint velocities that become a position set-point."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,36 @@ the same action moves another arm at another speed, and an error of the measurem
 `commanded`: the set-point itself moves at the wanted velocity. An arm follows at that velocity whatever its lag; it is what an
 action means that was computed from an arm's measured velocity.
 """
+VelocityScale = float | tuple[float, ...]
+"""Joint velocity of an action of 1 [rad/s, m/s]: one number for all joints, or one for each (Da)."""
+KITCHEN_VELOCITY_SCALE = 2.0
+"""D4RL's kitchen."""
+
+
+def as_velocity_scale(values: Sequence[float]) -> VelocityScale:
+    """One number where all joints (Da) have the same, so that equal meanings are equal values."""
+    scales = tuple(float(value) for value in values)
+    return scales[0] if len(set(scales)) == 1 else scales
+
+
+def slowed(scale: VelocityScale, speed: float) -> VelocityScale:
+    """The scale at a share of the speed."""
+    return tuple(value * speed for value in scale) if isinstance(scale, tuple) else scale * speed
+
+
+def problem_of_scale(scale: VelocityScale, joints: int) -> str:
+    """What is wrong with the scale of so many joints, for a message; empty when nothing is."""
+    values = np.asarray(scale, dtype=float)
+    if values.ndim and values.size != joints:
+        return f"has {values.size} values, expected one number, or one for each of {joints} joints"
+    if not ((values > 0.0) & (values < np.inf)).all():
+        return f"is {format_scale(scale)}, expected finite and more than 0"
+    return ""
+
+
+def format_scale(scale: VelocityScale) -> str:
+    """The scale for people, without its unit."""
+    return "/".join(f"{value:g}" for value in scale) if isinstance(scale, tuple) else f"{scale:g}"
 
 
 @dataclass(frozen=True)
@@ -28,7 +59,7 @@ class VelocityAction:
     """Largest joint command (Da,) [rad, m]."""
     control_period_s: float
     """How long one action lasts [s]."""
-    velocity_scale: float = 2.0
+    velocity_scale: VelocityScale = KITCHEN_VELOCITY_SCALE
     """Joint velocity of an action of 1 [rad/s, m/s]."""
 
     def joint_command(self, action: np.ndarray, joint_positions: np.ndarray) -> np.ndarray:
@@ -36,7 +67,7 @@ class VelocityAction:
 
         Out-of-range actions are clipped. The caller has checked that both are finite.
         """
-        velocity = np.minimum(np.maximum(action, -1.0), 1.0) * self.velocity_scale
+        velocity = np.minimum(np.maximum(action, -1.0), 1.0) * np.asarray(self.velocity_scale)
         target = joint_positions + velocity * self.control_period_s
         return np.minimum(np.maximum(target, self.position_lower), self.position_upper)
 
@@ -45,4 +76,4 @@ class VelocityAction:
 
         Undoes `joint_command`, except where that clipped: then it is the smaller action with the same effect.
         """
-        return (joint_command - joint_positions) / (self.velocity_scale * self.control_period_s)
+        return (joint_command - joint_positions) / (np.asarray(self.velocity_scale) * self.control_period_s)

@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 import mujoco
 import numpy as np
 
-from spirl_ros.control.velocity_action import VelocityAction
+from spirl_ros.control.velocity_action import KITCHEN_VELOCITY_SCALE
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.demonstrations.kitchen_operator import KitchenOperator
 from spirl_ros.demonstrations.operator_report import CHAIN_LENGTH, Chain
@@ -143,7 +143,7 @@ def kitchen_metadata(scene: KitchenScene) -> EpisodeMetadata:
         observation_names=scene.joint_names + scene.scene_names,
         joint_names=scene.joint_names,
         joint_units=tuple("m" if is_slide else "rad" for is_slide in slides),
-        action_scale=VelocityAction.velocity_scale,
+        action_scale=KITCHEN_VELOCITY_SCALE,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from spirl_ros.control.velocity_action import format_scale
 from spirl_ros.demonstrations.dataset import Dataset, dataset_digest, known_targets
 
 _CHAINS_SHOWN = 3
@@ -69,7 +70,7 @@ def summary_table(figures: dict[str, Any]) -> str:
         "operator": ", ".join(figures["operators"]),
         "observation": f"{len(figures['observation_names'])}: {', '.join(figures['observation_names'])}",
         "action": f"{len(figures['joint_names'])}: {', '.join(figures['joint_names'])}; 1 is "
-        f"{figures['action_scale']:g} rad/s or m/s",
+        f"{format_scale(figures['action_scale'])} rad/s or m/s",
         "mujoco": ", ".join(figures["mujoco_versions"]) or "unknown",
         "origin": "; ".join(f"{name} {value}" for name, value in figures["origin"].items()),
         "digest": figures["digest"],

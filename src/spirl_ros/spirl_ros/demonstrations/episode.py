@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from spirl_ros.control.velocity_action import VelocityScale, problem_of_scale
 from spirl_ros.demonstrations.operator_style import OperatorStyle
 from spirl_ros.errors import DatasetError
 
@@ -25,7 +26,7 @@ class EpisodeMetadata:
     """Name of the joint of each value of an action (Da)."""
     joint_units: tuple[str, ...]
     """Unit of each joint's position, `rad` or `m` (Da)."""
-    action_scale: float
+    action_scale: VelocityScale
     """Joint velocity that an action of 1 asks for [rad/s, m/s]."""
     completed_at_step: Mapping[str, int] = field(default_factory=dict)
     """Every subtask that was ever done and the control step after which it first was; step 1 is the first action's."""
@@ -42,6 +43,8 @@ class EpisodeMetadata:
         """Check what can be checked without the arrays."""
         if not 0.0 < self.control_rate_hz < np.inf:
             raise DatasetError(f"control_rate_hz is {self.control_rate_hz}, expected more than 0.")
+        if problem := problem_of_scale(self.action_scale, len(self.joint_names)):
+            raise DatasetError(f"action_scale {problem}.")
         if len(self.joint_units) != len(self.joint_names):
             raise DatasetError(f"joint_units are {self.joint_units}, expected one for each of {self.joint_names}.")
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from spirl_ros.control.velocity_action import format_scale
 from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import EpisodeMetadata
@@ -22,7 +23,8 @@ def kitchen_difference(metadata: EpisodeMetadata, *, any_rate: bool = False) -> 
         if found != wanted:
             return f"{name} is {', '.join(found)}, but the simulated kitchen has {', '.join(wanted)}"
     if metadata.action_scale != expected.action_scale:
-        return f"action_scale is {metadata.action_scale:g}, but the simulated kitchen has {expected.action_scale:g}"
+        found = format_scale(metadata.action_scale)
+        return f"action_scale is {found}, but the simulated kitchen has {format_scale(expected.action_scale)}"
     if not any_rate and not np.isclose(metadata.control_rate_hz, expected.control_rate_hz):
         return (
             f"control_rate_hz is {metadata.control_rate_hz:g}, but the simulated kitchen runs at "

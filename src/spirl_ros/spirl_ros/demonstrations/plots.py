@@ -113,6 +113,7 @@ def draw_actions(dataset: Dataset) -> Figure:
         axes.remove()
     bins = np.linspace(-1.0, 1.0, 41)
     weights = np.full(len(intended), 100.0 / len(intended))
+    scales = np.broadcast_to(metadata.action_scale, len(metadata.joint_names))
     for joint, (axes, name) in enumerate(zip(grid, metadata.joint_names, strict=True)):
         clipped = np.clip(intended[:, joint], -1.0, 1.0)
         axes.hist(clipped, bins, weights=weights, color=_BLUE, alpha=0.85, label="intended")
@@ -126,7 +127,7 @@ def draw_actions(dataset: Dataset) -> Figure:
             label="executed, with injected noise" if metadata.operator_style else "executed",
         )
         axes.set_yscale("log")
-        axes.set(title=f"{name} [{metadata.action_scale:g} {metadata.joint_units[joint]}/s]", ylim=(0.005, 100.0))
+        axes.set(title=f"{name} [{scales[joint]:g} {metadata.joint_units[joint]}/s]", ylim=(0.005, 100.0))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     for axes in grid[::3]:
         axes.set_ylabel("% of steps")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spirl_ros.control.velocity_action import VelocityAction
+from spirl_ros.control.velocity_action import KITCHEN_VELOCITY_SCALE
 from spirl_ros.demonstrations.kitchen_kinematics import ARM_JOINT_COUNT
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, KitchenScene
 
@@ -18,7 +18,7 @@ class ServoTracking:
         self._joint_count = scene.joint_count
         gains = scene.model.actuator_gainprm[: scene.joint_count, 0]
         self._servo_stiffness = gains[:ARM_JOINT_COUNT].copy()  # [Nm/rad]
-        self._action_range = VelocityAction.velocity_scale * CONTROL_PERIOD_S  # lead of an action of 1 [rad]
+        self._action_range = KITCHEN_VELOCITY_SCALE * CONTROL_PERIOD_S  # lead of an action of 1 [rad]
 
     def action(
         self, target: np.ndarray, arm_positions: np.ndarray, gravity_torque: np.ndarray, gripper: float

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
-from spirl_ros.control.velocity_action import MEASURED, REFERENCES
+from spirl_ros.control.velocity_action import MEASURED, REFERENCES, VelocityScale, format_scale, problem_of_scale
 from spirl_ros.errors import BundleError, ConfigError
 
 CLOSED_LOOP, OPEN_LOOP = "closed_loop", "open_loop"
@@ -52,7 +52,7 @@ class ActionMeaning:
 
     meaning: str
     """One of ACTION_MEANINGS."""
-    scale: float
+    scale: VelocityScale
     """Joint velocity of an action of 1 [rad/s, m/s]."""
     reference: str = MEASURED
     """Which position it leads, one of REFERENCES in control/velocity_action.py. Bundles that do not say it are `measured`."""
@@ -63,12 +63,10 @@ class ActionMeaning:
             raise BundleError(f"action.reference is '{self.reference}', expected one of {', '.join(REFERENCES)}.")
         if self.meaning not in ACTION_MEANINGS:
             raise BundleError(f"action.meaning is '{self.meaning}', expected one of {', '.join(ACTION_MEANINGS)}.")
-        if not self.scale > 0.0:
-            raise BundleError(f"action.scale is {self.scale}, expected more than 0.")
 
     def __str__(self) -> str:
         """For messages."""
-        return f"a {self.meaning} times {self.scale:g} from the {self.reference} position"
+        return f"a {self.meaning} times {format_scale(self.scale)} from the {self.reference} position"
 
 
 @dataclass(frozen=True)
@@ -174,6 +172,8 @@ class BundleDescription:
             self.joint_limits()
         except ConfigError as error:
             raise BundleError(f"joints: {error}") from error
+        if problem := problem_of_scale(self.action.scale, self.action_size):
+            raise BundleError(f"action.scale {problem}.")
         if self.decoder.kind not in DECODER_INPUTS:
             raise BundleError(f"decoder.kind is '{self.decoder.kind}', expected one of {', '.join(DECODER_INPUTS)}.")
         _check_inputs("decoder", self.decoder.inputs, DECODER_INPUTS[self.decoder.kind])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from spirl_ros.control.velocity_action import format_scale
 from spirl_ros.deployment.bundle import Bundle
 from spirl_ros.deployment.bundle_description import CLOSED_LOOP, BundleDescription, LatentModelDescription
 
@@ -20,7 +21,7 @@ def summarise_bundle(bundle: Bundle) -> str:
         f"policy        {_latents(description.policy) if description.policy else 'none: skills and their prior alone'}",
         f"control rate  {description.control_rate_hz:g} Hz",
         f"action        {description.action_size} x {description.action.meaning} in [-1, 1], 1 is "
-        f"{description.action.scale:g} rad/s or m/s",
+        f"{format_scale(description.action.scale)} rad/s or m/s",
         f"observation   {description.observation_size} values: {_observation(description)}",
         "",
         "| joint | position | velocity | acceleration | jerk |",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spirl_ros.arms.robot_configuration import read_robot
 from spirl_ros.control.skill_model import SkillModel
+from spirl_ros.control.velocity_action import slowed
 from spirl_ros.deployment.bundle import Bundle, load_bundle
 from spirl_ros.deployment.robot_check import check_fits_robot
 from spirl_ros.errors import BundleError, ConfigError, SpirlError
@@ -69,7 +70,7 @@ def to_skill_model(bundle: Bundle, speed: float) -> SkillModel:
         latent_size=description.latent_size,
         observation_names=description.observation.names,
         limits=replace(limits, velocity=limits.velocity * speed),
-        velocity_scale=description.action.scale * speed,
+        velocity_scale=slowed(description.action.scale, speed),
         control_period_s=1.0 / (description.control_rate_hz * speed * commands),
         action_reference=description.action.reference,
         commands_per_step=commands,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spirl_ros.control.velocity_action import VelocityAction
+from spirl_ros.control.velocity_action import KITCHEN_VELOCITY_SCALE
 from spirl_ros.deployment.bundle import Bundle
 from spirl_ros.deployment.bundle_description import ActionMeaning
 from spirl_ros.errors import BundleError, ConfigError
@@ -17,7 +17,7 @@ from spirl_ros.tasks.kitchen.environment import KitchenConfig
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 
-KITCHEN_ACTION = ActionMeaning("joint_velocity", VelocityAction.velocity_scale)
+KITCHEN_ACTION = ActionMeaning("joint_velocity", KITCHEN_VELOCITY_SCALE)
 """What an action means there, see control/velocity_action.py."""
 FIRST_SEED = 10_000_000
 """Episode i of seed s has the simulation seed FIRST_SEED + s + i: no training has the same."""

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from spirl_ros.control.velocity_action import VelocityScale
 from spirl_ros.errors import TrainingError
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
 from spirl_ros.skills.skill_model import SkillModel
@@ -24,7 +25,7 @@ class DatasetReference:
     observation_names: tuple[str, ...]
     joint_names: tuple[str, ...]
     joint_units: tuple[str, ...]
-    action_scale: float
+    action_scale: VelocityScale
 
 
 @dataclass(frozen=True)
