@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from spirl_ros.arms.robot_configuration import RATES, read_robot
+from spirl_ros.arms.robot_configuration import RATES, find_robot, read_robot
 from spirl_ros.errors import ConfigError
 from spirl_ros.shipped import shipped
 
@@ -74,7 +74,19 @@ def test_generic_robot_is_refused_until_its_limits_are_filled_in(tmp_path: Path)
         (lambda v: v["joints"][2].update(velocity=float("nan")), "velocity of joint elbow_joint is nan"),
         (lambda v: v["joints"][2].update(velocity="fast"), "expected a number"),
         (lambda v: v["joints"][2].update(home=4.0), "home of elbow_joint is 4.0"),
-        (lambda v: v["joints"][2].update(home=10**400), "expected a finite number"),
+        (lambda v: v["joints"][2].update(home=10**400), "more than 100 characters"),
+        (lambda v: v["joints"][2].update(home=10**90), "home of elbow_joint is 1e\\+90, expected a place within"),
+        (lambda v: v["joints"][2].update(home=90), "home of elbow_joint is 90.0, .* -3.14 to 3.14 rad"),
+        (lambda v: v["joints"][2].update(unit="deg"), "unit of joint elbow_joint is 'deg', expected rad, or m"),
+        (lambda v: v["joints"][2].update(unit="m", continuous=True), "elbow_joint slides and turns without end"),
+        (lambda v: v["joints"][2].update(continuous="yes"), "continuous of joint elbow_joint is 'yes'"),
+        (lambda v: v["joints"][2].update(unusual_because=""), "unusual_because of joint elbow_joint is ''"),
+        (lambda v: v["joints"][2].update(velocity_scale=3.2), "velocity_scale is 3.2, .*of elbow_joint, 3.14"),
+        (lambda v: v["joints"][2].update(velocity_scale=0), "velocity_scale is 1/1/0/1/1/1, expected finite"),
+        (lambda v: v.update(velocity_scale=57.3), "velocity_scale is 57.3, .*of every joint, 3.14 at most"),
+        (lambda v: v.update(path_tolerance=12), "path_tolerance is 12.0, expected rad or m from 0 to 3"),
+        (lambda v: v.pop("velocity_scale"), "velocity_scale missing"),
+        (lambda v: v.update(urdf="no.urdf"), "no.urdf cannot be read"),
         (lambda v: v.update(joints=[]), r"joints are \[\]"),
         (lambda v: v.update(control_rate_hz=0), "control_rate_hz is 0.0"),
         (lambda v: v.update(control_rate_hz="20"), "control_rate_hz is '20', expected a number"),
@@ -109,3 +121,121 @@ def test_shipped_controllers_fit_the_robot(robot: str) -> None:
     for name, acceleration in zip(configuration.limits.joint_names, configuration.limits.acceleration, strict=True):
         assert constraints[name]["max_deceleration_on_cancel"] == acceleration
         assert constraints[name]["trajectory"] == configuration.path_tolerance
+
+
+def write(path: Path, change) -> Path:
+    """The UR5e's file with a change, as a file of another arm."""
+    values = yaml.safe_load(shipped("config/robots/ur5e.yaml").read_text())
+    change(values)
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def in_degrees(values: dict, names: tuple[str, ...]) -> None:
+    for joint in values["joints"]:
+        joint.update({name: float(np.degrees(joint[name])) for name in names})
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (
+            ("position_lower", "position_upper"),
+            "range from position_lower to position_upper of shoulder_pan_joint is 719",
+        ),
+        (("velocity",), "velocity of shoulder_pan_joint is 179.9"),
+        (("acceleration",), "acceleration of shoulder_pan_joint is 229.1"),
+    ],
+)
+@pytest.mark.parametrize("robot", ["ur5e", "generic"])
+def test_limits_in_degrees_are_refused(tmp_path: Path, robot: str, names: tuple[str, ...], told: str) -> None:
+    """180 "rad/s" and 230 "rad/s²" were taken by every program, and nothing limited the arm any more."""
+    file = write(tmp_path / "arm.yaml", lambda values: in_degrees(values, names))
+    with pytest.raises(ConfigError, match=f"{told}.*Is it in degrees"):
+        read_robot(robot, file)
+
+
+def test_unusual_joint_is_taken_with_its_reason_in_words(tmp_path: Path) -> None:
+    def spindle(values: dict) -> None:
+        values["joints"][5].update(velocity=40.0, unusual_because="a spindle, 40 rad/s in its data sheet")
+
+    assert find_robot(str(write(tmp_path / "arm.yaml", spindle))).limits.velocity[5] == 40.0
+    with pytest.raises(ConfigError, match="velocity of wrist_3_joint is 40, but the arm's URDF allows 3.14159 only"):
+        read_robot("ur5e", tmp_path / "arm.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"position_upper": 3.2}, "position_upper of elbow_joint is 3.2, but the arm's URDF allows 3.14159 only"),
+        ({"position_lower": -3.2}, "position_lower of elbow_joint is -3.2, but the arm's URDF allows -3.14159 only"),
+        ({"velocity": 4.0}, "velocity of elbow_joint is 4, but the arm's URDF allows 3.14159 only"),
+        ({"unit": "m", "position_lower": 0.0}, "unit of elbow_joint is m, but its joint in the URDF is revolute"),
+    ],
+)
+def test_limits_beyond_the_urdf_are_refused(tmp_path: Path, change: dict, told: str) -> None:
+    """Also where the URDF is known only because the file names it."""
+    (tmp_path / "arm.urdf").write_text(shipped("config/urdf/ur5e.urdf").read_text())
+    file = write(tmp_path / "arm.yaml", lambda values: values["joints"][2].update(change))
+    for robot in ("ur5e", "generic"):
+        if robot == "generic":
+            file = write(tmp_path / "arm.yaml", lambda v: (v["joints"][2].update(change), v.update(urdf="arm.urdf")))
+        with pytest.raises(ConfigError, match=told):
+            read_robot(robot, file)
+    rounded = write(tmp_path / "arm.yaml", lambda values: values["joints"][2].update(position_upper=3.1416))
+    assert read_robot("ur5e", rounded).limits.position_upper[2] == 3.1416
+
+
+FINGER = {"name": "finger", "home": 0.02, "position_lower": 0.0, "position_upper": 0.04, "velocity": 0.05} | {
+    "acceleration": 0.5,
+    "jerk": 5.0,
+}
+
+
+def test_slides_and_joints_without_end_are_known_by_the_file_or_its_urdf(tmp_path: Path) -> None:
+    """Every joint was rad, and which ones turn without end was known nowhere."""
+
+    def said(values: dict) -> None:
+        values["joints"][5] |= {"continuous": True, "position_lower": None, "position_upper": None}
+        values["joints"].append(FINGER | {"unit": "m", "velocity_scale": 0.05})
+
+    robot = find_robot(str(write(tmp_path / "arm.yaml", said)))
+    assert robot.units == ("rad",) * 6 + ("m",) and robot.slides == ("finger",)
+    assert robot.continuous == ("wrist_3_joint",)
+    assert robot.velocity_scale == (1.0,) * 6 + (0.05,)
+    np.testing.assert_allclose(robot.limits.position_upper[5], 20.0 * np.pi)
+
+    text = shipped("config/urdf/ur5e.urdf").read_text()
+    parts = text.split('<joint name="wrist_3_joint" type="revolute">')
+    finger = (
+        '<link name="tip"/><joint name="finger" type="prismatic"><parent link="tool0"/><child link="tip"/>'
+        '<limit lower="0" upper="0.04" velocity="0.05" effort="1"/></joint></robot>'
+    )
+    text = '<joint name="wrist_3_joint" type="continuous">'.join(parts).replace("</robot>", finger)
+    (tmp_path / "arm.urdf").write_text(text)
+    file = write(tmp_path / "arm.yaml", lambda v: (v["joints"].append(FINGER), v.update(urdf="arm.urdf")))
+    robot = find_robot(str(file))
+    assert (robot.slides, robot.continuous) == (("finger",), ("wrist_3_joint",))
+    assert robot.velocity_scale == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"position_upper": 40.0}, "is it a slide"),
+        ({"position_upper": 40.0, "unit": "m"}, "range .* of finger is 40, expected at most 5 .*Is it in mm"),
+        ({"velocity": 50.0, "unit": "m"}, "velocity of finger is 50, expected at most 5 for a joint in m"),
+    ],
+)
+def test_millimetres_and_percent_are_refused(tmp_path: Path, change: dict, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        find_robot(str(write(tmp_path / "arm.yaml", lambda values: values["joints"].append(FINGER | change))))
+
+
+def test_aliases_are_refused_in_bounded_time(tmp_path: Path) -> None:
+    """Nine lines of aliases in `description` took 1.4 GB and minutes, in the message that refused them."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    (tmp_path / "arm.yaml").write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match="arm.yaml: YAML anchor &a0 is not allowed"):
+        find_robot(str(tmp_path / "arm.yaml"))

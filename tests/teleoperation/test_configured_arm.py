@@ -171,3 +171,10 @@ def test_arm_with_three_joints_goes_where_it_is_asked_and_turns_as_it_must() -> 
         moved = arm.kinematics.tool_position(q) - before
         assert moved @ along > 0.07
         assert np.linalg.norm(moved - (moved @ along) * along) < 0.15 * (moved @ along)
+
+
+def test_limits_beyond_the_urdf_of_the_driver_are_refused() -> None:
+    """A file with limits in degrees moved an arm whose driver publishes 3.14 rad/s beside it."""
+    urdf = shipped("config/urdf/ur5e.urdf").read_text().replace('velocity="3.141592653589793"', 'velocity="1.0"')
+    with pytest.raises(ConfigError, match="velocity of shoulder_pan_joint is 3.14, but the arm's URDF allows 1 only"):
+        ConfiguredArm(read_robot("ur5e"), urdf)

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("mujoco")
 
 from spirl_ros.arms.robot_configuration import read_robot
+from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.errors import ConfigError
 from spirl_ros.shipped import shipped
 from spirl_ros.teleoperation.urdf_kinematics import LIMIT_MARGIN_RAD, UrdfKinematics
@@ -124,3 +125,66 @@ def test_description_that_does_not_fit_is_told(urdf: str | None, tool_link: str,
         urdf = shipped("config/urdf/fr3.urdf").read_text()
     with pytest.raises(ConfigError, match=told):
         kinematics_of("ur5e", tool_link, urdf)
+
+
+def planar(level: str = "", middle: str = "") -> str:
+    """Two joints about y, each 0.1 m behind the last, and a hand on a third that follows the second."""
+    joint = (
+        '<joint name="{0}" type="revolute"><parent link="{1}"/><child link="{2}"/><origin xyz="0 0 0.1"/><axis xyz="0 1 0"/>'
+        '<limit lower="-2" upper="{4}" effort="1" velocity="1"/>{3}</joint><link name="{2}"/>'
+    )
+    parts = (
+        joint.format("a", "base", "l1", "", 2),
+        joint.format("b", "l1", "l2", middle, 2),
+        joint.format("level", "l2", "hand", level, 0.5),
+    )
+    return f'<robot name="r"><link name="base"/>{"".join(parts)}</robot>'
+
+
+def two_joints(names: tuple[str, ...] = ("a", "b")) -> JointLimits:
+    ones = np.ones(len(names))
+    return JointLimits(names, -1.5 * ones, 1.5 * ones, ones, ones, ones)
+
+
+def test_joint_that_mimics_another_follows_it() -> None:
+    """Arms with a parallelogram or a coupled gripper before the tool were refused.
+
+    Straight up, a turn of a moves the hand by its height above a, 0.3 - 0.1 = 0.2 m per rad, and b by 0.1 m, for the
+    hand's own joint goes against b: it keeps the hand level.
+    """
+    mimic = '<mimic joint="b" multiplier="-1" offset="0.25"/>'
+    kinematics = UrdfKinematics(planar(mimic), two_joints(), "hand")
+    jacobian = kinematics.jacobian(np.zeros(2))
+    np.testing.assert_allclose(jacobian[[0, 2, 4]], [[0.2, 0.1], [0.0, 0.0], [1.0, 0.0]], atol=1e-12)
+    q = np.array([0.3, -0.7])
+    place = [0.1 * (np.sin(0.3) + np.sin(-0.4)), 0.0, 0.1 * (1.0 + np.cos(0.3) + np.cos(-0.4))]
+    np.testing.assert_allclose(kinematics.tool_position(q), place, atol=1e-12)
+    # The hand is turned by a + b + (0.25 - b).
+    np.testing.assert_allclose(kinematics.tool_rotation(q)[0, 0], np.cos(0.3 + 0.25), atol=1e-12)
+    # -2 <= 0.25 - b <= 0.5, beside -1.5 <= b <= 1.5.
+    np.testing.assert_allclose(kinematics.lower, [-1.5 + LIMIT_MARGIN_RAD, -0.25 + LIMIT_MARGIN_RAD])
+    np.testing.assert_allclose(kinematics.upper, [1.5 - LIMIT_MARGIN_RAD, 1.5 - LIMIT_MARGIN_RAD])
+
+
+def test_joint_may_mimic_one_that_mimics() -> None:
+    text = planar('<mimic joint="b" multiplier="-1"/>', '<mimic joint="a" multiplier="2"/>')
+    kinematics = UrdfKinematics(text, two_joints(("a",)), "hand")
+    # 0.2 m for a, twice 0.1 m for b; turned by 1 + 2 - 2.
+    np.testing.assert_allclose(kinematics.jacobian(np.zeros(1))[[0, 4], 0], [0.4, 1.0], atol=1e-12)
+    assert kinematics.upper[0] == 1.0 - LIMIT_MARGIN_RAD  # b goes to 2
+
+
+@pytest.mark.parametrize(
+    ("urdf", "names", "tool_link", "told"),
+    [
+        (planar(), ("a", "b"), "hand", "joint level moves hand too"),
+        (planar('<mimic joint="b"/>'), ("a",), "hand", "joint (level|b) moves hand too"),
+        (planar('<mimic joint="level"/>'), ("a", "b"), "hand", "joint level moves hand too"),
+        (planar('<mimic joint="b"/>', '<mimic joint="level"/>'), ("a",), "hand", "joint (level|b) moves hand too"),
+        (planar(), ("a", "b"), "base", "tool_link is base, which no joint of the arm moves. Choose a link behind"),
+    ],
+)
+def test_joint_that_follows_nobody_and_tool_that_nobody_moves_are_told(urdf, names, tool_link, told) -> None:
+    """A tool at the arm's base was `ready` and never moved."""
+    with pytest.raises(ConfigError, match=told):
+        UrdfKinematics(urdf, two_joints(names), tool_link)

@@ -1,17 +1,20 @@
 """What is known about a real arm: its limits with their sources, its topics, and how to bring it back after a stop."""
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from spirl_ros.arms.limit_checks import REASON, check_against_urdf, check_units
+from spirl_ros.arms.urdf_joints import LARGEST_URDF_BYTES, parse_urdf, urdf_joints
 from spirl_ros.configuration import from_plain
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.tracking import TRACKING_TOLERANCE
+from spirl_ros.control.velocity_action import VelocityScale, as_velocity_scale, problem_of_scale
 from spirl_ros.errors import ConfigError
+from spirl_ros.plain_yaml import printable, read_regular_file, read_yaml_file, shortened
 from spirl_ros.shipped import shipped
 
 ROBOTS = ("ur5e", "fr3", "generic")
@@ -22,6 +25,9 @@ WITH_URDF = ("ur5e", "fr3")
 
 RATES = ("position_lower", "position_upper", "velocity", "acceleration", "jerk")
 """What every joint has to say, as JointLimits does."""
+
+_LARGEST_TOLERANCE = 3.0
+"""More is not watching, or degrees."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,9 @@ class RobotConfiguration:
     """(Da,) where the stand-in for the arm begins [rad, m]."""
     control_rate_hz: float
     """Commands per second that skills for this arm are made for."""
-    velocity_scale: float
-    """Joint velocity that an action of 1 asks for, in skills for this arm [rad/s, m/s]."""
+    velocity_scale: VelocityScale
+    """Joint velocity that an action of 1 asks for, in skills for this arm [rad/s, m/s]; in a file either one number, or
+    `velocity_scale` of the joints that have another."""
     trajectory_controller: str
     """Trajectories go to <name>/joint_trajectory."""
     joint_state_topic: str = "joint_states"
@@ -58,6 +65,8 @@ class RobotConfiguration:
     """controller_manager_msgs/ControllerManagerActivity; empty where there is none."""
     recovery: tuple[str, ...] = ()
     """What a person does after the arm has stopped, step by step."""
+    urdf: str = ""
+    """File of its URDF, beside the robot's file; empty where only the driver knows it."""
     continuous: tuple[str, ...] = ()
     """Joints that turn without end, which drivers may report within ±π. Their limits count whole turns."""
     slides: tuple[str, ...] = ()
@@ -65,16 +74,21 @@ class RobotConfiguration:
 
     def __post_init__(self) -> None:
         """Check ranges and names."""
-        for name in ("control_rate_hz", "velocity_scale", "max_age_s", "tracking_tolerance"):
+        for name in ("control_rate_hz", "max_age_s", "tracking_tolerance"):
             if not 0.0 < getattr(self, name) < np.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a finite number above 0.")
-        if not 0.0 <= self.path_tolerance < np.inf:
-            raise ConfigError(f"path_tolerance is {self.path_tolerance}, expected a finite number of 0 or more.")
+        if problem := problem_of_scale(self.velocity_scale, len(self.limits.joint_names)):
+            raise ConfigError(f"velocity_scale {problem}.")
+        if not 0.0 <= self.path_tolerance <= _LARGEST_TOLERANCE:
+            raise ConfigError(
+                f"path_tolerance is {self.path_tolerance}, expected rad or m from 0 to {_LARGEST_TOLERANCE:g}."
+            )
         inside = (self.limits.position_lower <= self.home) & (self.home <= self.limits.position_upper)
         if not inside.all():  # NaN is not inside either
             worst = int(np.argmin(inside))
             raise ConfigError(
-                f"home of {self.limits.joint_names[worst]} is {self.home[worst]}, expected a place within its limits."
+                f"home of {self.limits.joint_names[worst]} is {self.home[worst]}, expected a place within its limits, "
+                f"{self.limits.position_lower[worst]:g} to {self.limits.position_upper[worst]:g} {self.units[worst]}."
             )
         for name in ("continuous", "slides"):
             if unknown := [joint for joint in getattr(self, name) if joint not in self.limits.joint_names]:
@@ -86,6 +100,33 @@ class RobotConfiguration:
     def units(self) -> tuple[str, ...]:
         """Unit of each joint's position, `rad` or `m` (Da)."""
         return tuple("m" if name in self.slides else "rad" for name in self.limits.joint_names)
+
+    def with_urdf(self, urdf: str) -> "RobotConfiguration":
+        """The same arm with what its URDF knows besides: which joints slide, and which turn without end.
+
+        Args:
+            urdf: its text. It may have other joints than the arm, and lack some.
+
+        Raises:
+            ConfigError: no URDF, or limits here that are wider than there.
+        """
+        joints = urdf_joints(parse_urdf(urdf))
+        check_against_urdf(self.limits, joints)
+        kinds = {name: joints[name].kind for name in self.limits.joint_names if name in joints}
+        if turning := [name for name in self.slides if kinds.get(name, "prismatic") != "prismatic"]:
+            raise ConfigError(
+                f"unit of {turning[0]} is m, but its joint in the URDF is {kinds[turning[0]]}. Correct one."
+            )
+        found = {"slides": "prismatic", "continuous": "continuous"}
+        return replace(
+            self,
+            **{
+                ours: tuple(
+                    name for name in self.limits.joint_names if name in getattr(self, ours) or kinds.get(name) == theirs
+                )
+                for ours, theirs in found.items()
+            },
+        )
 
 
 def read_robot(robot: str, file: Path | None = None) -> RobotConfiguration:
@@ -104,10 +145,11 @@ def read_robot(robot: str, file: Path | None = None) -> RobotConfiguration:
             "robot_file:=, a copy of config/robots/generic.yaml that you filled in."
         )
     path = shipped(f"config/robots/{robot}.yaml") if file is None else file
+    values = read_yaml_file(path)
     try:
-        return _parse(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}. Expected YAML like config/robots/generic.yaml.") from error
+        parsed = _parse(values)
+        urdf = _known_urdf(robot, path, parsed.urdf)
+        return parsed if urdf is None else parsed.with_urdf(urdf)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -120,42 +162,93 @@ def find_robot(name: str) -> RobotConfiguration:
 def read_urdf(file: Path) -> str:
     """The text of an arm's URDF; raises ConfigError when the file cannot be read."""
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_regular_file(file, LARGEST_URDF_BYTES).decode("utf-8")
+    except (ConfigError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read: {error}. Expected the arm's URDF, which xacro makes.") from error
 
 
 def _parse(values: Any) -> RobotConfiguration:
     if not isinstance(values, dict):
-        raise ConfigError(f"it holds {values!r}, expected keys and values as in config/robots/generic.yaml.")
+        raise ConfigError(f"it holds {shortened(values)}, expected keys and values as in config/robots/generic.yaml.")
     joints = values.get("joints")
     if not isinstance(joints, list) or not joints or not all(isinstance(joint, dict) for joint in joints):
-        raise ConfigError(f"joints are {joints!r}, expected a list with name, home and {', '.join(RATES)} of each.")
-    of_joints = ("limits", "home", "continuous", "slides")
+        raise ConfigError(
+            f"joints are {shortened(joints)}, expected a list with name, home and {', '.join(RATES)} of each."
+        )
+    of_joints = ("limits", "home", "continuous", "slides", "velocity_scale")
     known = {field.name: field for field in fields(RobotConfiguration) if field.name not in of_joints}
-    _check_names("", values, (*known, "joints", "sources"), [n for n, f in known.items() if f.default is MISSING])
+    named = (*known, "velocity_scale", "joints", "sources")
+    _check_names("", values, named, [name for name, field in known.items() if field.default is MISSING])
     for joint in joints:
-        needed = ("name", "home", *RATES)
-        _check_names(f"joint {joint.get('name')}: ", joint, (*needed, "unit", "continuous"), needed)
+        known_of_joint = ("name", "home", *RATES, *_OPTIONAL)
+        needed = (
+            "name",
+            "home",
+            *(rate for rate in RATES if not (rate in _ENDLESS and joint.get("continuous") is True)),
+        )
+        _check_names(f"joint {printable(str(joint.get('name')), 80)}: ", joint, known_of_joint, needed)
     limits = JointLimits(
         joint_names=tuple(str(joint["name"]) for joint in joints),
-        **{rate: np.array([_number(joint, rate) for joint in joints]) for rate in RATES},
+        **{rate: np.array([_number(joint, rate, _ENDLESS.get(rate)) for joint in joints]) for rate in RATES},
     )
     given = {name: from_plain(values[name], field.type, name) for name, field in known.items() if name in values}
+    excepted = {str(joint["name"]) for joint in joints if _reason(joint)}
+    continuous = tuple(str(joint["name"]) for joint in joints if _is_continuous(joint))
+    units = [_unit(joint) for joint in joints]
+    check_units(limits, units, continuous, excepted.__contains__)
     return RobotConfiguration(
         limits=limits,
         home=np.array([_number(joint, "home") for joint in joints]),
-        continuous=tuple(str(joint["name"]) for joint in joints if _is_continuous(joint)),
-        slides=tuple(str(joint["name"]) for joint in joints if _unit(joint) == "m"),
+        continuous=continuous,
+        slides=tuple(name for name, unit in zip(limits.joint_names, units, strict=True) if unit == "m"),
+        velocity_scale=_velocity_scale(values, joints, limits),
         **given,
     )
+
+
+_OPTIONAL = ("unit", "continuous", "velocity_scale", REASON)
+"""What a joint may say besides."""
+_ENDLESS = {"position_lower": -20.0 * np.pi, "position_upper": 20.0 * np.pi}
+"""Range of a joint that turns without end and says none: ten turns to both sides of where it reports 0."""
+
+
+def _known_urdf(robot: str, path: Path, named: str) -> str | None:
+    """The text of an arm's URDF where there is a file of it: named by the robot's file, or ours."""
+    if named:
+        return read_urdf(path.parent / Path(named).expanduser())
+    return read_urdf(shipped(f"config/urdf/{robot}.urdf")) if robot in WITH_URDF else None
+
+
+def _velocity_scale(values: Mapping, joints: Sequence[Mapping], limits: JointLimits) -> VelocityScale:
+    """One number, or that of each joint; an action of 1 must be a motion that the joint can make."""
+    has_own = ["velocity_scale" in joint for joint in joints]
+    if "velocity_scale" not in values and not all(has_own):
+        raise ConfigError("velocity_scale missing: the joint velocity that an action of 1 asks for [rad/s, m/s].")
+    common = from_plain(values.get("velocity_scale", 1.0), float, "velocity_scale")
+    scales = [_number(joint, "velocity_scale") if own else common for joint, own in zip(joints, has_own, strict=True)]
+    for name, scale, own, velocity in zip(limits.joint_names, scales, has_own, limits.velocity, strict=True):
+        if scale > (velocity if own else limits.velocity.max()):
+            whose = f"of {name}, {velocity:g}" if own else f"of every joint, {limits.velocity.max():g} at most"
+            raise ConfigError(
+                f"velocity_scale is {scale:g}, expected no more than the velocity {whose}, in rad/s or m/s."
+            )
+    return as_velocity_scale(scales)
 
 
 def _unit(joint: Mapping) -> str:
     unit = joint.get("unit", "rad")
     if unit not in ("rad", "m"):
-        raise ConfigError(f"unit of joint {joint['name']} is {unit!r:.80}, expected rad, or m for one that slides.")
+        raise ConfigError(
+            f"unit of joint {joint['name']} is {shortened(unit)}, expected rad, or m for one that slides."
+        )
     return unit
+
+
+def _reason(joint: Mapping) -> str:
+    reason = joint.get(REASON)
+    if reason is not None and (not isinstance(reason, str) or not reason.strip()):
+        raise ConfigError(f"{REASON} of joint {joint['name']} is {shortened(reason)}, expected the reason in words.")
+    return reason or ""
 
 
 def _is_continuous(joint: Mapping) -> bool:
@@ -172,5 +265,6 @@ def _check_names(where: str, values: Mapping, known: tuple[str, ...], required: 
         )
 
 
-def _number(joint: Mapping, name: str) -> float:
-    return from_plain(joint[name], float, f"{name} of joint {joint['name']}")
+def _number(joint: Mapping, name: str, default: float | None = None) -> float:
+    value = joint.get(name)
+    return from_plain(default if value is None else value, float, f"{name} of joint {joint['name']}")

@@ -27,14 +27,16 @@ class ConfiguredArm:
         Raises:
             ConfigError: the URDF does not fit the configuration, see UrdfKinematics.
         """
+        robot = robot.with_urdf(urdf)
         self.limits = robot.limits
         self.control_period_s = 1.0 / robot.control_rate_hz
         self.kinematics = UrdfKinematics(urdf, robot.limits, robot.tool_link)
-        fastest = min(_SHARE_OF_ACTION * robot.velocity_scale, float(robot.limits.velocity.min()))
+        scale = np.asarray(robot.velocity_scale)
+        fastest = float(np.minimum(_SHARE_OF_ACTION * scale, robot.limits.velocity).min())
         self.ik_config = DifferentialIKConfig(joint_velocity_rad_s=fastest)
         if len(robot.limits.joint_names) < 6:
             self.ik_config = replace(self.ik_config, rotation_weight_m=_WITH_FEW_JOINTS_M)
-        self._velocity_scale = robot.velocity_scale
+        self._velocity_scale = scale
 
     def tool_rotation(self, joint_positions: np.ndarray) -> np.ndarray:
         """See TeleoperatedArm."""

@@ -1,11 +1,12 @@
 """Kinematics of any arm from its URDF, as every ros2_control arm publishes it on `robot_description`."""
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import mujoco
 import numpy as np
 
+from spirl_ros.arms.urdf_joints import UrdfJoint, parse_urdf, urdf_joints
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.errors import ConfigError
 
@@ -29,12 +30,15 @@ class UrdfKinematics:
         Args:
             urdf: the text of it. Only links and joints count: meshes, masses and everything else is left out.
             limits: the arm's joints by name, in the order of its commands. Where the URDF's range is narrower, it counts.
+                Joints that mimic one of these follow it.
             tool_link: the link whose origin is the tool point and whose axes are the tool's.
 
         Raises:
-            ConfigError: no URDF, a joint or the link is not in it, or another joint moves the tool as well.
+            ConfigError: no URDF, a joint or the link is not in it, another joint moves the tool as well, or none does.
         """
-        self._model = model = _compile(urdf)
+        root = parse_urdf(urdf)
+        described = urdf_joints(root)
+        self._model = model = _compile(root)
         self._data = mujoco.MjData(model)
         names = {model.joint(index).name: index for index in range(model.njnt)}
         _require(names, limits.joint_names, "joints")
@@ -43,19 +47,30 @@ class UrdfKinematics:
             raise ConfigError(f"tool_link is missing, expected one of the URDF's links: {', '.join(links)}.")
         _require(links, (tool_link,), "links")
         self._tool = links[tool_link]
-        joints = [names[name] for name in limits.joint_names]
+        found = _followers(described, limits.joint_names)
+        followers = {name: follower for name, follower in found.items() if name in names}
+        joints = [names[name] for name in (*limits.joint_names, *followers)]
         self._refuse_other_joints(joints, tool_link)
         self._positions, self._columns = model.jnt_qposadr[joints], model.jnt_dofadr[joints]
         self._jacobian = np.zeros((6, model.nv))
+        leaders = {name: row for row, name in enumerate(limits.joint_names)}
+        self._gains = np.concatenate(
+            [
+                np.eye(len(leaders)),
+                *(gain * np.eye(len(leaders))[[leaders[name]]] for name, gain, _ in followers.values()),
+            ]
+        )
+        self._offsets = np.array([0.0] * len(leaders) + [offset for _, _, offset in followers.values()])
         ranges = np.where(model.jnt_limited[joints, None].astype(bool), model.jnt_range[joints], (-np.inf, np.inf))
-        self.lower = np.maximum(limits.position_lower, ranges[:, 0]) + LIMIT_MARGIN_RAD
+        lower, upper = self._ranges(ranges)
+        self.lower = np.maximum(limits.position_lower, lower) + LIMIT_MARGIN_RAD
         """(Da,) [rad, m]."""
-        self.upper = np.minimum(limits.position_upper, ranges[:, 1]) - LIMIT_MARGIN_RAD
+        self.upper = np.minimum(limits.position_upper, upper) - LIMIT_MARGIN_RAD
         """(Da,) [rad, m]."""
         if not (self.lower < self.upper).all():
             bad = int(np.argmin(self.lower < self.upper))
             raise ConfigError(
-                f"the URDF allows {limits.joint_names[bad]} {ranges[bad].tolist()}, and the arm's configuration "
+                f"the URDF allows {limits.joint_names[bad]} {lower[bad]:g} to {upper[bad]:g}, and the arm's configuration "
                 f"{limits.position_lower[bad]} to {limits.position_upper[bad]}: nothing is left. Correct one of them."
             )
 
@@ -74,15 +89,24 @@ class UrdfKinematics:
         self._move_to(q)
         mujoco.mj_comPos(self._model, self._data)  # mj_jacBody reads the motion axes that this computes
         mujoco.mj_jacBody(self._model, self._data, self._jacobian[:3], self._jacobian[3:], self._tool)
-        return self._jacobian[:, self._columns]
+        return self._jacobian[:, self._columns] @ self._gains
 
     def _move_to(self, q: np.ndarray) -> None:
-        self._data.qpos[self._positions] = q
+        self._data.qpos[self._positions] = self._gains @ q + self._offsets
         mujoco.mj_kinematics(self._model, self._data)
 
+    def _ranges(self, ranges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest positions (Da,) at which every joint (N,) is within its own range (N, 2)."""
+        gains = self._gains.sum(axis=1)  # one per row
+        with np.errstate(invalid="ignore"):  # a joint that stands still whatever its leader does
+            ends = np.sort((ranges - self._offsets[:, None]) / np.where(gains == 0.0, np.nan, gains)[:, None], axis=1)
+        moved = self._gains != 0.0
+        lower = np.where(moved, ends[:, :1], -np.inf).max(axis=0)
+        return lower, np.where(moved, ends[:, 1:], np.inf).min(axis=0)
+
     def _refuse_other_joints(self, joints: Sequence[int], tool_link: str) -> None:
-        """A joint that nobody commands and nobody measures here must not stand between root and tool."""
-        body = self._tool
+        """A joint that nobody commands and nobody measures here must not stand between root and tool, one of ours must."""
+        body, moving = self._tool, 0
         while body != 0:
             first, count = int(self._model.body_jntadr[body]), int(self._model.body_jntnum[body])
             for joint in range(first, first + count):
@@ -91,24 +115,49 @@ class UrdfKinematics:
                         f"joint {self._model.joint(joint).name} moves {tool_link} too, but the arm's configuration has "
                         "no such joint. Add it, or choose another tool_link."
                     )
+            moving += count
             body = int(self._model.body_parentid[body])
+        if not moving:
+            raise ConfigError(
+                f"tool_link is {tool_link}, which no joint of the arm moves. Choose a link behind its last joint."
+            )
 
 
-def _compile(urdf: str) -> mujoco.MjModel:
+def _compile(root: ElementTree.Element) -> mujoco.MjModel:
+    for link in root.iter("link"):
+        for part in [part for part in link if part.tag in _UNUSED]:
+            link.remove(part)
+        link.append(ElementTree.fromstring(_SOME_INERTIAL))
+    for joint in root.iter("joint"):
+        for mimic in joint.findall("mimic"):
+            joint.remove(mimic)
+    for extension in root.findall("mujoco"):
+        root.remove(extension)
+    root.append(ElementTree.fromstring(_KEEP_LINKS))
+    text = ElementTree.tostring(root, encoding="unicode")
     try:
-        robot = ElementTree.fromstring(urdf)
-        if robot.tag != "robot":
-            raise ValueError(f"its root element is {robot.tag}, expected robot")
-        for link in robot.iter("link"):
-            for part in [part for part in link if part.tag in _UNUSED]:
-                link.remove(part)
-            link.append(ElementTree.fromstring(_SOME_INERTIAL))
-        for extension in robot.findall("mujoco"):
-            robot.remove(extension)
-        robot.append(ElementTree.fromstring(_KEEP_LINKS))
-        return mujoco.MjModel.from_xml_string(ElementTree.tostring(robot, encoding="unicode"))
-    except (ElementTree.ParseError, ValueError) as error:
-        raise ConfigError(f"this is no URDF that can be used: {error}. It begins with {urdf[:80]!r}.") from error
+        return mujoco.MjModel.from_xml_string(text)
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"this is no URDF that can be used: {error}. It begins with {text[:80]!r}.") from error
+
+
+def _followers(described: Mapping[str, UrdfJoint], joint_names: Sequence[str]) -> dict[str, tuple[str, float, float]]:
+    """Joints that mimic one of the arm's, directly or through others: which one, times what, plus what."""
+    followers = {}
+    for name, joint in described.items():
+        multiplier, offset, leader = 1.0, 0.0, name
+        passed = {name}
+        while leader not in joint_names and described.get(leader, _NOBODY).follows not in ("", *passed):
+            joint = described[leader]
+            offset, multiplier = offset + multiplier * joint.offset, multiplier * joint.multiplier
+            leader = joint.follows
+            passed.add(leader)
+        if leader in joint_names and leader != name:
+            followers[name] = (leader, multiplier, offset)
+    return followers
+
+
+_NOBODY = UrdfJoint("unknown")
 
 
 def _require(known: dict[str, int], names: Sequence[str], what: str) -> None:
