@@ -17,6 +17,7 @@ from spirl_ros.demonstrations.bag_import import require_some
 from spirl_ros.demonstrations.bag_messages import BagMessages, other_definition, read_bag_messages, stamp_ns
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.demonstrations.possible_motion import possible_positions, require_speed
 from spirl_ros.errors import DatasetError, ObservationError
 from spirl_ros.recording.bag_metadata import find_bags
 
@@ -68,6 +69,7 @@ def _episode(messages: BagMessages, topic: str, robot: RobotConfiguration) -> Ep
     period_s, names = 1.0 / robot.control_rate_hz, robot.limits.joint_names
     times_s, measured = _measurements(messages, topic, names)
     _require_rate(times_s, period_s, topic)
+    measured = possible_positions(times_s, measured, robot)
     steps = int((times_s[-1] - times_s[0]) / period_s + 1e-6)
     if steps < 1:
         raise DatasetError(f"it lasts {times_s[-1] - times_s[0]:.3f} s, expected at least {period_s:.3f} s.")
@@ -75,14 +77,14 @@ def _episode(messages: BagMessages, topic: str, robot: RobotConfiguration) -> Ep
     observations = np.stack([np.interp(moments_s, times_s, column) for column in measured.T], axis=1)
     meaning = VelocityAction(robot.limits.position_lower, robot.limits.position_upper, period_s, robot.velocity_scale)
     actions = meaning.action(observations[1:], observations[:-1])
-    _require_speed(actions, robot)
+    require_speed(actions, times_s, measured, robot)
     metadata = EpisodeMetadata(
         task=(),
         operator=messages.details.get("operator") or f"recorded in {messages.path.name}",
         control_rate_hz=robot.control_rate_hz,
         observation_names=names,
         joint_names=names,
-        joint_units=("rad",) * len(names),
+        joint_units=robot.units,
         action_scale=robot.velocity_scale,
     )
     return Episode(
@@ -120,15 +122,4 @@ def _require_rate(times_s: np.ndarray, period_s: float, topic: str) -> None:
         raise DatasetError(
             f"there is no message on {topic} for {gaps_s[worst]:.3f} s, {times_s[worst]:.3f} s after the first, expected one "
             f"at least every {longest_s:.3f} s. Record the arm's fastest joint states, on a computer that keeps up."
-        )
-
-
-def _require_speed(actions: np.ndarray, robot: RobotConfiguration) -> None:
-    """Refuse a motion that no action describes: cut short, it would teach another one."""
-    step, joint = np.unravel_index(np.abs(actions).argmax(), actions.shape)
-    if abs(actions[step, joint]) > 1.0:
-        raise DatasetError(
-            f"{robot.limits.joint_names[joint]} moves at {abs(actions[step, joint]) * robot.velocity_scale:.2f} rad/s in "
-            f"control step {step}, faster than an action of 1, which is velocity_scale {robot.velocity_scale:g}. Move the "
-            "arm more slowly, or raise velocity_scale in the robot's file."
         )

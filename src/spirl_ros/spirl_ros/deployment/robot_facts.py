@@ -84,8 +84,9 @@ def _kitchen() -> RobotFacts:
 
 
 def _real(robot: RobotConfiguration) -> RobotFacts:
-    """A real arm alone; its joints all turn. Actions of its recordings are the velocities that it had."""
-    return RobotFacts(robot.name, robot.limits, dict.fromkeys(robot.limits.joint_names, "rad"), COMMANDED)
+    """A real arm alone. Actions of its recordings are the velocities that it had."""
+    units = dict(zip(robot.limits.joint_names, robot.units, strict=True))
+    return RobotFacts(robot.name, robot.limits, units, COMMANDED)
 
 
 _ROBOTS: dict[str, Callable[[], RobotFacts]] = {
