@@ -1,5 +1,6 @@
 """Recordings of an arm without a scene: the motion becomes episodes, and what does not fit is told."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,31 @@ def test_motion_of_an_arm_becomes_actions_that_repeat_it(tmp_path, name: str) ->
         reached = meaning.joint_command(action, episode.observations[step])
         np.testing.assert_allclose(reached, episode.observations[step + 1], rtol=0.0, atol=1e-12)
     assert bag.is_dir()
+
+
+def test_slides_and_scales_of_their_own_become_part_of_the_dataset(tmp_path) -> None:
+    """A rail was in rad, and its actions a tenth of the others."""
+    robot = replace(ROBOT, slides=("shoulder_pan_joint",), velocity_scale=(0.1, *(1.0,) * 5))
+    times_s = np.arange(0.0, 1.0, 0.01)
+    positions = swing(times_s)
+    positions[:, 0] = 0.3 + 0.08 * times_s
+    record(tmp_path / "episode_000001", times_s, positions)
+    (episode,) = import_arm_recordings([tmp_path], robot).episodes
+    assert episode.metadata.joint_units == ("m",) + ("rad",) * 5
+    assert episode.metadata.action_scale == (0.1, *(1.0,) * 5)
+    np.testing.assert_allclose(episode.actions[:, 0], 0.8)  # 0.08 m/s of 0.1 m/s
+
+
+def test_recording_of_a_joint_that_turns_without_end_passes_half_a_turn(tmp_path) -> None:
+    robot = replace(ROBOT, continuous=("wrist_3_joint",))
+    times_s = np.arange(0.0, 1.0, 0.01)
+    positions = swing(times_s)
+    positions[:, 5] = (2.9 + 0.5 * times_s + np.pi) % (2.0 * np.pi) - np.pi
+    record(tmp_path / "episode_000001", times_s, positions)
+    (episode,) = import_arm_recordings([tmp_path], robot).episodes
+    np.testing.assert_allclose(episode.actions[:, 5], 0.5)
+    with pytest.raises(DatasetError, match="episode_000001: wrist_3_joint leaps .*whole turn"):
+        import_arm_recordings([tmp_path], ROBOT)
 
 
 def test_recordings_of_an_arm_are_imported_and_described_by_the_command(tmp_path, capsys) -> None:

@@ -34,6 +34,14 @@ def test_episode_about_which_little_is_known_is_read_back(tmp_path):
     assert read_dataset(tmp_path / "human").episodes[0].metadata == replace(unknown, seed=0)
 
 
+def test_scale_of_each_joint_is_read_back(tmp_path):
+    metadata = replace(METADATA, action_scale=(1.0, 0.05))
+    write_dataset(tmp_path / "gripper", make_dataset(metadata=metadata))
+    assert read_dataset(tmp_path / "gripper").episodes[0].metadata.action_scale == (1.0, 0.05)
+    with pytest.raises(DatasetError, match="action_scale has 3 values, expected one number, or one for each of 2"):
+        replace(METADATA, action_scale=(1.0, 0.05, 1.0))
+
+
 def test_no_text_lies_where_hdf5_has_no_checksum_and_text_of_older_files_is_read(folder, tmp_path):
     """Damage to text of variable length made HDF5 search for ever, in one of a thousand damaged files."""
     expected = read_dataset(folder)

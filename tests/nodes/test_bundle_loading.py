@@ -37,6 +37,13 @@ def test_commands_come_at_least_as_often_as_at_full_speed(config: SkillExecutorC
     assert 0.04 < model.control_period_s <= 0.08 + 1e-12
 
 
+def test_every_joint_is_slowed_where_each_has_a_scale_of_its_own(config: SkillExecutorConfig) -> None:
+    bundle = load_first(config)
+    action = replace(bundle.description.action, scale=(2.0,) * 8 + (0.1,))
+    model = to_skill_model(replace(bundle, description=replace(bundle.description, action=action)), speed=0.5)
+    assert model.velocity_scale == (1.0,) * 8 + (0.05,)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "told"),
     [
