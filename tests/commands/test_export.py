@@ -9,10 +9,13 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("gymnasium_robotics")
 
-from spirl_ros.arms.robot_configuration import RobotConfiguration
+from spirl_ros.arms.robot_configuration import RobotConfiguration, find_robot
 from spirl_ros.commands.main import main
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.storage import write_dataset
+from spirl_ros.deployment.bundle_file import read_description
+from spirl_ros.deployment.robot_check import check_fits_robot
+from spirl_ros.errors import BundleError
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
 from spirl_ros.skills.run import SkillRun, SkillRunConfig
 from spirl_ros.skills.skill_model import SkillModel
@@ -48,7 +51,7 @@ def make_run(
             metadata,
             observation_names=names,
             joint_names=names,
-            joint_units=("rad",) * len(names),
+            joint_units=robot.units,
             control_rate_hz=robot.control_rate_hz,
             action_scale=robot.velocity_scale,
         )
@@ -88,6 +91,28 @@ def test_trained_skills_become_a_bundle_that_checks(tmp_path, capsys):
     assert description["origin"]["dataset_digest"] == run.config.dataset.digest
     assert main(arguments) == 2
     assert "use --force" in capsys.readouterr().err
+
+
+def test_slides_and_scales_of_their_own_reach_the_bundle(tmp_path, capsys):
+    """Slides were rad, and there was one scale for all."""
+    file = tmp_path / "small.yaml"
+    rates = "velocity: 0.5, acceleration: 2, jerk: 20"
+    file.write_text(
+        "{name: small, description: d, control_rate_hz: 20, velocity_scale: 0.5, trajectory_controller: c, joints: ["
+        f"{{name: turn, home: 0, position_lower: -1, position_upper: 1, {rates}}},"
+        f"{{name: rail, unit: m, velocity_scale: 0.1, home: 0, position_lower: -1, position_upper: 1, {rates}}}]}}"
+    )
+    run = make_run(tmp_path, robot=find_robot(str(file)))
+    assert SkillRun.open(run.folder).config.dataset.action_scale == (0.5, 0.1)
+    assert main(["export", str(run.folder), "--out", str(tmp_path / "out"), "--robot", str(file)]) == 0
+    assert main(["check", str(tmp_path / "out"), "--provider", "cpu"]) == 0
+    shown = capsys.readouterr().out
+    assert "1 is 0.5/0.1 rad/s or m/s" in shown and "| rail | -1 to 1 m | 0.5 m/s |" in shown
+    description = read_description(tmp_path / "out")
+    check_fits_robot(description, find_robot(str(file)))
+    file.write_text(file.read_text().replace("velocity_scale: 0.1, ", ""))
+    with pytest.raises(BundleError, match="times 0.5/0.1, but here a joint_velocity times 0.5"):
+        check_fits_robot(description, find_robot(str(file)))
 
 
 def test_bad_input_is_one_line_with_the_next_step(tmp_path, capsys):

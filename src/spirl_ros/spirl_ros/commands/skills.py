@@ -126,7 +126,7 @@ def run_train(parsed: argparse.Namespace) -> int:
 
     from spirl_ros.demonstrations.storage import read_dataset
     from spirl_ros.skills.run import SkillRun
-    from spirl_ros.skills.train import check_dataset, train
+    from spirl_ros.skills.train import check_dataset, explained_per_joint, train
     from spirl_ros.skills.training import StepReport
 
     run = SkillRun.open(parsed.out) if parsed.resume else None
@@ -170,6 +170,8 @@ def run_train(parsed: argparse.Namespace) -> int:
     if validation is not None:
         figures |= {"reconstruction": validation.reconstruction, "kl": validation.kl, "prior": validation.prior}
     print(f"skills trained in {parsed.out}; held-out loss {best_loss:.4f}" + (f", {rate:.1f} steps/s" if rate else ""))
+    figures["explained_per_joint"] = explained = explained_per_joint(run, dataset)
+    print("R2 of each joint: " + ", ".join(f"{name} {value:.2f}" for name, value in explained.items()))
     print(f"next: spirl skills eval {parsed.out} (kitchen), or spirl export {parsed.out} --robot ROBOT (another arm)")
     if parsed.json:
         print(json.dumps(figures))

@@ -8,6 +8,7 @@ from spirl_ros.skills.networks import NORMALISATIONS
 DECODERS = ("closed_loop", "open_loop")
 NETWORKS = ("mlp", "lstm")
 PRIOR_LOSSES = ("nll", "kl")
+JOINT_WEIGHTS = ("auto", "equal", "spread")
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,9 @@ class SkillTrainingConfig:
     """Of AdamW."""
     gradient_norm: float = 1.0
     """Gradients are scaled down to this norm."""
+    joint_weights: str = "auto"
+    """What a joint's error counts in the reconstruction: `equal` (as in the paper), `spread`, relative to how much that
+    joint's actions vary in the training episodes, or `auto`: `spread` where joints have scales of their own."""
     beta: float = 2e-3
     """Weight of KL(q || N(0, I)), a mean over latent dimensions; the reconstruction is a mean over H and Da."""
     target_kl: float = 0.0
@@ -111,8 +115,9 @@ class SkillTrainingConfig:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        if self.prior_loss not in PRIOR_LOSSES:
-            raise ConfigError(f"prior_loss is '{self.prior_loss}', expected one of {', '.join(PRIOR_LOSSES)}.")
+        for name, known in (("prior_loss", PRIOR_LOSSES), ("joint_weights", JOINT_WEIGHTS)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} is '{getattr(self, name)}', expected one of {', '.join(known)}.")
         for name in ("steps", "batch_size", "validation_every", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1.")

@@ -125,6 +125,7 @@ def evaluation_table(figures: Mapping[str, Any]) -> str:
         f"held-out windows: squared error {reconstruction['squared_error']:.4f}, "
         f"KL(q || N(0, I)) {reconstruction['kl']:.1f} nats, KL(q || p) {reconstruction['prior_divergence']:.1f} nats",
         "per joint: " + ", ".join(f"{value:.4f}" for value in reconstruction["squared_error_per_joint"]),
+        "R2 of each joint's actions: " + ", ".join(f"{value:.2f}" for value in reconstruction["explained_per_joint"]),
         "per step:  " + ", ".join(f"{value:.4f}" for value in reconstruction["squared_error_per_step"]),
         f"tool after one skill: {tool['median']:.1f} mm from the demonstration's (median; 90 % below {tool['p90']:.1f} mm)",
         "",

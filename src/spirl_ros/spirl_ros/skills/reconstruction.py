@@ -21,6 +21,8 @@ class ReconstructionReport:
     """Of an action value, decoded from the posterior's mean at the demonstration's observations."""
     squared_error_per_joint: tuple[float, ...]
     """(Da,)."""
+    explained_per_joint: tuple[float, ...]
+    """R²: the share of a joint's variance that is reproduced (Da,); 0 for its mean alone, and where it stands still."""
     squared_error_per_step: tuple[float, ...]
     """(H,)."""
     kl: float
@@ -35,7 +37,7 @@ def reconstruction_report(model: SkillModel, episodes: Sequence[Episode]) -> Rec
     """Look at every window of some episodes once."""
     horizon = model.config.skill_horizon
     windows = SkillWindows(episodes, horizon)
-    squared = np.zeros((horizon, model.action_size))
+    squared, sizes, sizes_squared = (np.zeros((horizon, model.action_size)) for _ in range(3))
     sums = np.zeros(3)
     for batch in windows.all(batch_size=2048):
         observations = torch.from_numpy(batch.observations[:, :-1])
@@ -51,12 +53,17 @@ def reconstruction_report(model: SkillModel, episodes: Sequence[Episode]) -> Rec
                 prior.negative_log_likelihood(posterior.mean),
             )
         squared += (decoded - actions).square().sum(0).double().numpy()
+        sizes += actions.double().sum(0).numpy()
+        sizes_squared += actions.double().square().sum(0).numpy()
         sums += [float(values.double().sum()) for values in per_window]
     squared, sums = squared / windows.count, sums / windows.count
+    variances = (sizes_squared / windows.count).mean(axis=0) - (sizes / windows.count).mean(axis=0) ** 2
+    explained = 1.0 - squared.mean(axis=0) / np.where(variances > 0.0, variances, np.inf)
     return ReconstructionReport(
         windows=windows.count,
         squared_error=float(squared.mean()),
         squared_error_per_joint=tuple(squared.mean(axis=0).tolist()),
+        explained_per_joint=tuple(np.where(variances > 0.0, explained, 0.0).tolist()),
         squared_error_per_step=tuple(squared.mean(axis=1).tolist()),
         kl=float(sums[0]),
         prior_divergence=float(sums[1]),

@@ -81,6 +81,7 @@ class SkillModel(nn.Module):
         decoded_steps: Tensor | None = None,
         is_phase_known: Tensor | None = None,
         generator: torch.Generator | None = None,
+        joint_weights: Tensor | None = None,
     ) -> tuple[SkillLosses, Mapping[str, Any]]:
         """Losses of equation (1) and of the prior (Pertsch et al. 2020, section 3.2) on a batch of windows.
 
@@ -94,6 +95,7 @@ class SkillModel(nn.Module):
             decoded_steps: indices (B, K) of the control steps to reconstruct, closed loop only; all when None.
             is_phase_known: which windows' decoder is told the phase (B,); all when None.
             generator: source of the posterior's noise.
+            joint_weights: what each joint's error counts (Da,); all the same when None.
 
         Returns:
             The losses and, for looking at, the posterior and the prior.
@@ -112,8 +114,9 @@ class SkillModel(nn.Module):
             prior_term = prior.negative_log_likelihood(latent.detach())
         else:
             prior_term = divergence(posterior.detach(), prior.most_likely()).sum(-1)
+        squared = (decoded - target).square()
         losses = SkillLosses(
-            reconstruction=0.5 * (decoded - target).square().mean(),
+            reconstruction=0.5 * (squared if joint_weights is None else squared * joint_weights).mean(),
             kl=divergence(posterior, standard_normal_like(posterior)).sum(-1).mean(),
             prior=prior_term.mean(),
         )

@@ -10,6 +10,7 @@ from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.skill_windows import split_episodes
 from spirl_ros.errors import ConfigError
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
+from spirl_ros.skills.reconstruction import reconstruction_report
 from spirl_ros.skills.run import DatasetReference, SkillRun
 from spirl_ros.skills.training import SkillTraining, StepReport
 from spirl_ros.training_log import TrainingLog
@@ -48,6 +49,14 @@ def train(run: SkillRun, dataset: Dataset, on_report: Callable[[StepReport], Non
             run.save_checkpoint(training.state())
             raise
     return training.best_loss
+
+
+def explained_per_joint(run: SkillRun, dataset: Dataset) -> dict[str, float]:
+    """R² of each joint's actions, as the best model reproduces those of the episodes that were held out, if any were."""
+    training = run.config.training
+    used, held_out = split_episodes(dataset.episodes, training.validation_share, np.random.default_rng(training.seed))
+    report = reconstruction_report(run.load_best_model(), held_out or used)
+    return dict(zip(run.config.dataset.joint_names, report.explained_per_joint, strict=True))
 
 
 def dataset_reference(folder: Path, dataset: Dataset, digest: str) -> DatasetReference:

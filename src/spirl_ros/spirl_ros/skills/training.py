@@ -73,6 +73,7 @@ class SkillTraining:
         self.windows = SkillWindows(training_episodes, horizon)
         self._validation = self._validation_batch(SkillWindows(held_out, horizon)) if held_out else None
         observations = np.concatenate([episode.observations for episode in training_episodes])
+        self.joint_weights = self._joint_weights(training_episodes)
         self.model = SkillModel(
             model_config,
             observations.shape[1],
@@ -116,7 +117,11 @@ class SkillTraining:
         with torch.no_grad():
             noise = torch.Generator(self.device).manual_seed(0)
             losses, _ = self.averaged_model.losses(
-                observations, actions, self.training_config.prior_loss, generator=noise
+                observations,
+                actions,
+                self.training_config.prior_loss,
+                generator=noise,
+                joint_weights=self.joint_weights,
             )
         # The prior's loss is left out: its scale changes with the latent space, so that an early model would look best.
         loss = float(losses.reconstruction + beta * losses.kl / self.model_config.latent_size)
@@ -161,6 +166,7 @@ class SkillTraining:
             self._decoded_steps(len(actions)),
             self._is_phase_known(len(actions)),
             self.noise,
+            self.joint_weights,
         )
         total = self._total(losses)
         if not torch.isfinite(total):
@@ -186,6 +192,14 @@ class SkillTraining:
         """One number to minimise. Scales as in the official code: KL is a mean over the latent's dimensions."""
         beta = math.exp(self.log_beta)
         return losses.reconstruction + beta * losses.kl / self.model_config.latent_size + losses.prior
+
+    def _joint_weights(self, episodes: Sequence[Episode]) -> Tensor | None:
+        """What each joint's error counts (Da,); None where all count the same."""
+        choice = self.training_config.joint_weights
+        if choice == "equal" or (choice == "auto" and not isinstance(episodes[0].metadata.action_scale, tuple)):
+            return None
+        weights = spread_weights(np.concatenate([episode.actions for episode in episodes]))
+        return torch.from_numpy(weights.astype(np.float32)).to(self.device)
 
     def _decoded_steps(self, batch: int) -> Tensor | None:
         count, horizon = self.training_config.decoded_steps, self.model_config.skill_horizon
@@ -220,6 +234,23 @@ class SkillTraining:
         """Observations that the actions were chosen on (B, H, Do), and actions (B, H, Da)."""
         observations = torch.from_numpy(batch.observations[:, :-1]).to(self.device)
         return observations, torch.from_numpy(batch.actions).to(self.device)
+
+
+def spread_weights(actions: np.ndarray) -> np.ndarray:
+    """Weights (Da,) that make an error count relative to how much that joint's actions (N, Da) vary.
+
+    A model that knows nothing but the means has the same loss with them as without, so that beta keeps its meaning.
+    """
+    variances = actions.var(axis=0)
+    if not variances.max() > 0.0:
+        return np.ones_like(variances)
+    # A joint that stands still has nothing but noise to learn.
+    floored = np.maximum(variances, _LEAST_SPREAD**2 * variances.max())
+    return floored.mean() / floored
+
+
+_LEAST_SPREAD = 0.01
+"""Of the joint that varies most: what varies less is treated like this."""
 
 
 def _device(name: str) -> torch.device:
