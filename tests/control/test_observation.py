@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spirl_ros.control.latest_observation import LatestObservation
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.errors import ObservationError
 
@@ -39,6 +40,25 @@ def test_first_measurement_without_any_name_is_refused(assembler: ObservationAss
     with pytest.raises(ObservationError, match="lacks shoulder, elbow; it has no names"):
         assembler.update_joint_state([], [], 0, 0.0)
     assert not assembler.is_complete
+
+
+def test_state_of_other_joints_alone_is_not_for_us(assembler: ObservationAssembler) -> None:
+    """A gripper that publishes on the arm's topic was an error a message, and teleoperation lost the arm over it."""
+    assert not assembler.update_joint_state(["finger"], [0.4], 9, 9.0)
+    assert assembler.update_joint_state(["shoulder", "elbow"], [1.0, 2.0], 10, 10.0)
+    assert not assembler.update_joint_state(["finger", "door"], [0.4, float("nan")], 99, 99.0)
+    assert (assembler.stamp_ns, assembler.joint_positions().tolist()) == (10, [1.0, 2.0])
+    with pytest.raises(ObservationError, match="lacks elbow; it has finger, shoulder"):
+        assembler.update_joint_state(["finger", "shoulder"], [0.4, 1.0], 11, 11.0)
+
+
+def test_state_of_other_joints_has_no_place_in_the_order_of_the_arms() -> None:
+    latest = LatestObservation(("shoulder", "elbow"), ())
+    latest.update_joint_state(["shoulder", "elbow"], [1.0, 2.0], 10, 1.0, may_go_back=False)
+    for stamp_ns in (0, 5, 20):
+        assert not latest.update_joint_state(["finger"], [0.4], stamp_ns, 2.0, may_go_back=False)
+    latest.update_joint_state(["elbow", "shoulder"], [2.5, 1.5], 11, 3.0, may_go_back=False)
+    assert (latest.measured_ns, latest.joint_positions.tolist(), latest.age_s(3.5)) == (11, [1.5, 2.5], 0.5)
 
 
 def test_arm_without_a_scene_has_an_empty_one() -> None:
@@ -89,7 +109,7 @@ _NAMES = ("shoulder", "elbow", "wrist", "extra", "other")
     )
 )
 def test_after_any_messages_the_last_good_one_counts(messages) -> None:
-    """Good is: all needed names, a value for each name, and the needed ones finite."""
+    """Good is: all needed names, a value for each name, and the needed ones finite. Other names alone are let pass."""
     assembler, expected = ObservationAssembler(_NAMES[:3], ()), None
     for stamp_ns, (order, names, values, numbers) in enumerate(messages):
         sent = dict(zip(order[:names], numbers, strict=False))
@@ -98,6 +118,8 @@ def test_after_any_messages_the_last_good_one_counts(messages) -> None:
         if is_good:
             assembler.update_joint_state(order[:names], numbers[:values], stamp_ns, float(stamp_ns))
             expected = stamp_ns, [sent[name] for name in _NAMES[:3]]
+        elif names and not set(_NAMES[:3]) & set(order[:names]):
+            assert not assembler.update_joint_state(order[:names], numbers[:values], stamp_ns, float(stamp_ns))
         else:
             with pytest.raises(ObservationError):
                 assembler.update_joint_state(order[:names], numbers[:values], stamp_ns, float(stamp_ns))

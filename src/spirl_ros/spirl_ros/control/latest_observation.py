@@ -48,6 +48,8 @@ class LatestObservation:
     ) -> bool:
         """Take in measured joint positions, see ObservationAssembler; returns whether the arm's time went back.
 
+        A state of other joints alone changes nothing, whenever it was measured.
+
         Args:
             names: of the joints.
             positions: one per name [rad, m].
@@ -58,6 +60,8 @@ class LatestObservation:
         Raises:
             ObservationError: it cannot be used, or it was measured before the last one.
         """
+        if not self._assembler.is_of_joints(names):
+            return False
         self._check_order(stamp_ns, may_go_back)
         self._assembler.update_joint_state(names, positions, stamp_ns, received_s)
         if not self._has_scene:

@@ -48,15 +48,28 @@ class ObservationAssembler:
         self._joints = _Source(tuple(joint_names))
         self._scene = _Source(tuple(scene_names))
 
+    def is_of_joints(self, names: Sequence[str]) -> bool:
+        """Is a joint state with these names for us; a gripper's on the arm's topic has none of ours and is not.
+
+        One without any name is no other device's: it is looked at, and refused.
+        """
+        return not names or any(name in names for name in self._joints.names)
+
     def update_joint_state(
         self, names: Sequence[str], positions: Sequence[float], stamp_ns: int, received_s: float
-    ) -> None:
+    ) -> bool:
         """Take in measured joint positions [rad, m]; more joints than needed are fine.
 
+        Returns:
+            Whether they were taken in; not those of other joints alone, see `is_of_joints`.
+
         Raises:
-            ObservationError: a joint is missing, a size is wrong or a value is not finite.
+            ObservationError: of our joints some are there and some are missing, a size is wrong or a value is not finite.
         """
+        if not self.is_of_joints(names):
+            return False
         self._joints.update(names, positions, stamp_ns, received_s)
+        return True
 
     def update_scene_state(
         self, names: Sequence[str], positions: Sequence[float], stamp_ns: int, received_s: float

@@ -116,11 +116,13 @@ class KitchenPace:
         if not self._node.is_active:
             return
         try:
-            self._assembler.update_joint_state(
+            is_ours = self._assembler.update_joint_state(
                 list(message.name), list(message.position), stamp_ns(message.header.stamp), self._node.now_s()
             )
         except ObservationError as error:
             self._node.get_logger().error(f"ignored: {error}", throttle_duration_sec=1.0)
+            return
+        if not is_ours:
             return
         self._received_s = self._node.now_s()
         self._states_since_command += 1
