@@ -1,5 +1,7 @@
 """The topic that an arm's controller takes commands from."""
 
+from collections.abc import Callable
+
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
@@ -44,6 +46,8 @@ class ArmCommandTopic:
             # A link that was broken must not bring the arm a command of that time: it has braked elsewhere since.
             qos.lifespan = qos.deadline
         self._publisher = node.create_publisher(kind, name, qos)
+        self.on_send: Callable[[Float64MultiArray | JointTrajectory], object] | None = None
+        """Called with every command before it is sent."""
         self._positions = Float64MultiArray()
         self.forget()
 
@@ -61,14 +65,23 @@ class ArmCommandTopic:
         """Begin anew: nothing was sent yet."""
         self._last: Float64MultiArray | JointTrajectory | None = None
 
-    def send(self, command: FilteredCommand, late_s: float = 0.0, start_ns: int = 0) -> None:
-        """Send a command; how late and from when on concern trajectories, see to_trajectory_command."""
+    def send(
+        self, command: FilteredCommand, late_s: float = 0.0, start_ns: int = 0, within_s: float | None = None
+    ) -> None:
+        """Send a command.
+
+        What else is given concerns trajectories: how late and from when on, see to_trajectory_command, and how long the way
+        to a place to rest at takes [s], if not one period.
+        """
         if self.takes_positions:
             # One message for all: making a new one takes a third of the time that sending takes.
             self._positions.data = doubles(command.joint_positions)
             self._last = self._positions
         else:
-            self._last = to_trajectory_command(command, self._limits, self._period_s, late_s, start_ns)
+            period_s = self._period_s if within_s is None else within_s
+            self._last = to_trajectory_command(command, self._limits, period_s, late_s, start_ns)
+        if self.on_send is not None:
+            self.on_send(self._last)
         self._publisher.publish(self._last)
 
     def send_again(self) -> None:

@@ -1,8 +1,6 @@
 """Makes the control steps of teleoperation of a configured arm: one per period of the steady clock."""
 
 import numpy as np
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import JointState
 
 from spirl_msgs.msg import TaskStatus
 from spirl_ros.control.latest_observation import LatestObservation
@@ -10,18 +8,21 @@ from spirl_ros.control.realtime_priority import ask_for_process, ask_for_realtim
 from spirl_ros.control.safety_filter import SafetyState
 from spirl_ros.errors import ObservationError
 from spirl_ros.nodes.arm_readiness import ArmReadiness
+from spirl_ros.nodes.arm_states import ArmStates
 from spirl_ros.nodes.managed_node import ManagedNode
 from spirl_ros.nodes.messages import stamp_ns
-from spirl_ros.nodes.polled_topic import PolledTopic
+from spirl_ros.nodes.other_commands import OtherCommands
 from spirl_ros.nodes.teleop_steps import TeleopSteps
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation
+from spirl_ros.teleoperation.arm_watch import ArmWatch
+from spirl_ros.teleoperation.tracking import TOLERANCE
 
-LARGEST_DEVIATION = 0.2
-"""From the measured joints to where the arm was sent [rad, m], where the configuration tolerates any."""
+LATE = 0.1
+"""Share of a period by which a command may be late without being one that an arm has begun to brake for."""
 
 
 class ArmPace:
-    """Takes the arm over once it is ready, and stops it for good when it is not where it was sent.
+    """Takes the arm over once it is ready and stands, and lets go of it when it is not where it was sent.
 
     Of the joint states, of which there may be a thousand a second, the newest is looked at.
     """
@@ -48,15 +49,16 @@ class ArmPace:
             readiness: says whether it may be; whoever watches it stops the steps when it is lost.
             joint_state_topic: its measured joint states.
             max_age_s: older ones are not acted on [s].
-            path_tolerance: the controller gives up beyond [rad, m]; 0 for never.
+            path_tolerance: the controller gives up beyond [rad, m]; 0 for never. What is tolerated here is no more.
             realtime_priority: of this process, where permitted; 0 does not ask.
         """
         self._node, self._steps, self._teleoperation, self._readiness = node, steps, teleoperation, readiness
         self._max_age_s, self._period_s = max_age_s, teleoperation.arm.control_period_s
-        self._joint_names = teleoperation.arm.limits.joint_names
-        self._largest_deviation = path_tolerance or LARGEST_DEVIATION
-        self._latest = LatestObservation(self._joint_names, ())
-        self._topic = PolledTopic(node, JointState, joint_state_topic, qos_profile_sensor_data)
+        limits, tolerance = teleoperation.arm.limits, min(TOLERANCE, path_tolerance or TOLERANCE)
+        self._arm = ArmWatch(limits, self._period_s, tolerance)
+        self._latest = LatestObservation(limits.joint_names, ())
+        self._states = ArmStates(node, joint_state_topic, limits.joint_names)
+        self._others = OtherCommands(node, steps.command_topic)
         self._realtime_priority = realtime_priority
         self._timer = None
 
@@ -66,6 +68,8 @@ class ArmPace:
         """Why the arm was not taken over yet; empty when it was."""
         self.missed_steps = 0
         self._due_s: float | None = None
+        self._free_at_s = -np.inf
+        self._arm.forget_measured()
         self._scheduling = "not asked for"
         if self._realtime_priority:
             ask_for_process(self._realtime_priority)
@@ -83,7 +87,8 @@ class ArmPace:
     def close(self) -> None:
         """Unsubscribe."""
         self.stop()
-        self._topic.close()
+        self._states.close()
+        self._others.close()
 
     def diagnose(self) -> dict[str, object]:
         """Values for `/diagnostics`."""
@@ -99,62 +104,104 @@ class ArmPace:
         """Measured positions (Da,); only where `age_s` is finite."""
         return self._latest.joint_positions
 
+    @property
+    def conflict(self) -> str:
+        """Who sends states of this arm beside its driver; empty while nobody does."""
+        return self._states.conflict
+
     def why_latched(self) -> str:
         """What keeps a latch from being released, or nothing."""
-        return self._readiness.fault or ("" if self.age_s <= self._max_age_s else "there are no fresh joint states")
+        return self._readiness.fault or self._states_fault()
+
+    def release_latch(self) -> None:
+        """Go on where the arm is measured, on somebody's demand."""
+        place, now_s = self.joint_positions, self._node.now_s()
+        within_s = self._arm.take_over(place, now_s)
+        self._steps.release_latch(place, self.age_s, self._wait_for_arm(within_s, now_s))
 
     def task_told(self, status: TaskStatus) -> None:
         """A task does not move an arm that is not simulated."""
 
     def watch(self) -> None:
         """Fifty times a second: look for joint states, so that their age is known better than to a period."""
-        message = self._topic.take()
+        now_s = self._node.now_s()
+        message = self._states.take(now_s)
         if message is None:
             return
         # What an arm that stands says may be of any time: its driver may have been started again.
         may_go_back = not self._steps.has_begun or self._steps.state is SafetyState.LATCHED
         try:
-            measured_ns, now_s = stamp_ns(message.header.stamp), self._node.now_s()
+            measured_ns = stamp_ns(message.header.stamp)
             self._latest.update_joint_state(
                 list(message.name), message.position, measured_ns, now_s, may_go_back=may_go_back
             )
         except ObservationError as error:
             self._node.get_logger().error(f"ignored: {error}", throttle_duration_sec=1.0)
+            return
+        self._arm.measure(self.joint_positions, measured_ns, now_s)
 
     def _on_period(self) -> None:
         now_s = self._node.now_s()
         # The first call may come late, and says when the others are due.
         due_s = now_s if self._due_s is None else min(self._due_s, now_s)
-        missed = int((now_s - due_s) / self._period_s)
-        due_s += missed * self._period_s
+        late = (now_s - due_s) / self._period_s
+        if late > LATE:
+            # The arm went on by itself. So does the beat, or the next command would come before its time.
+            due_s = now_s
+            if self._timer is not None:
+                self._timer.reset()
         self._due_s = due_s + self._period_s
         self.watch()
         if not self._steps.has_begun:
-            self._begin_when_ready()
+            self._begin_when_ready(now_s)
             return
-        if missed:
-            self.missed_steps += missed
-            if not self._steps.command_topic.takes_positions:
-                self._teleoperation.miss(missed)
-        if reason := self._deviation():
-            self._steps.stop(reason)
+        self.missed_steps += int(late)
+        if late > LATE and not self._steps.command_topic.takes_positions:
+            self._teleoperation.miss(late)
+        self._look_after_arm(now_s)
         self._steps.step(self.joint_positions, self.age_s, due_s)
+        self._arm.send(self._teleoperation.joint_positions_sent, now_s)
 
-    def _begin_when_ready(self) -> None:
-        age_s = self.age_s
-        self.waits_for = self._steps.command_topic.nobody_listens() or self._readiness.fault
-        if not self.waits_for and not age_s <= self._max_age_s:
-            self.waits_for = "no joint states"
+    def _states_fault(self) -> str:
+        """Why the arm cannot be taken over as it is measured now, or nothing."""
+        self._others.heard()
+        if self.conflict or self._others.goal:
+            return self.conflict or self._others.goal
+        if not self.age_s <= self._max_age_s:
+            return "there are no fresh joint states"
+        return "" if self._arm.stands else "the arm does not stand still: something else moves it"
+
+    def _begin_when_ready(self, now_s: float) -> None:
+        self.waits_for = self._steps.command_topic.nobody_listens() or self._readiness.fault or self._states_fault()
         if not self.waits_for:
-            self._steps.begin(self.joint_positions, age_s)
+            place = self.joint_positions
+            within_s = self._wait_for_arm(self._arm.take_over(place, now_s), now_s)
+            self._steps.begin(place, self.age_s, within_s)
 
-    def _deviation(self) -> str:
-        """Why the arm cannot be on its way to where it was sent, or nothing."""
-        errors = np.abs(self.joint_positions - self._teleoperation.joint_positions_sent)
-        if errors.max() <= self._largest_deviation:
-            return ""
-        worst = int(np.argmax(errors))
-        return (
-            f"{self._joint_names[worst]} is {errors[worst]:.2f} from where it was sent, expected at most "
-            f"{self._largest_deviation:.2f}: something holds it, or moves it too"
-        )
+    def _look_after_arm(self, now_s: float) -> None:
+        """Before a step: is the arm where it was left, and may it be moved."""
+        if self._steps.stop_reason or self._steps.state is SafetyState.LATCHED:
+            return
+        if other := self._others.heard():
+            self._steps.let_go(other, silently=True)
+        elif fault := self.conflict or self._arm.fault:
+            self._steps.let_go(fault, silently=not self._steps.command_topic.takes_positions)
+        elif now_s < self._free_at_s:
+            self._teleoperation.dead_man.release()
+        elif self._arm.was_moved and self._teleoperation.is_asked(now_s):
+            self._follow(now_s)
+
+    def _follow(self, now_s: float) -> None:
+        """Somebody asks for motion of an arm that something else has moved a little meanwhile."""
+        if not self._arm.stands:
+            self._teleoperation.dead_man.release()
+            self._node.get_logger().warning("not moved: something else moves the arm", throttle_duration_sec=1.0)
+            return
+        self._node.get_logger().info("the arm was moved meanwhile, and is taken over where it stands")
+        place, within_s = self._arm.follow(now_s)
+        self._steps.begin(place, self.age_s, self._wait_for_arm(within_s, now_s))
+
+    def _wait_for_arm(self, within_s: float, now_s: float) -> float:
+        """Ask for no motion before a controller has reached the place that it was sent to."""
+        self._free_at_s = now_s + (0.0 if self._steps.command_topic.takes_positions else within_s)
+        return within_s

@@ -73,6 +73,11 @@ class KitchenPace:
         return {}
 
     @property
+    def conflict(self) -> str:
+        """Who sends states beside the simulator: it has a topic of its own."""
+        return ""
+
+    @property
     def waits_for(self) -> str:
         """Why the arm was not taken over yet."""
         return "no joint states"
@@ -91,12 +96,17 @@ class KitchenPace:
         """What keeps a latch from being released, or nothing."""
         return "" if self.age_s <= self._max_age_s else "there are no fresh joint states"
 
+    def release_latch(self) -> None:
+        """Go on where the arm is measured, on somebody's demand."""
+        self._steps.release_latch(self.joint_positions, self.age_s)
+
     def task_told(self, status: TaskStatus) -> None:
         """Follow the control steps' beat, and begin again after a reset of the scene."""
         if self._episode != status.episode:
-            # After a fault only a reset that was asked for here lets the arm move again.
-            is_held = self._steps.state is SafetyState.LATCHED and not self.is_reset_asked
-            self._steps.has_begun = self._steps.has_begun and is_held
+            # After a fault or a stop only a reset that was asked for here lets the arm move again.
+            is_held = bool(self._steps.stop_reason) or self._steps.state is SafetyState.LATCHED
+            if self.is_reset_asked or not is_held:
+                self._steps.begin_anew()
             self.is_reset_asked = False
             self._episode = status.episode
         self._status_ns = begins_ns = stamp_ns(status.header.stamp)

@@ -34,6 +34,11 @@ class PolledTopic:
         self.published = 0
         """Number of the last message taken, as its publisher counts; 0 before the first."""
 
+    @property
+    def name(self) -> str:
+        """Full name of the topic."""
+        return self._subscription.topic_name
+
     def take_all(self) -> list[Any]:
         """What arrived since the last look, in the order it was sent."""
         messages, handle = [], self._subscription.handle
@@ -48,6 +53,15 @@ class PolledTopic:
         """The newest message that arrived since the last look, or None."""
         messages = self.take_all()
         return messages[-1] if messages else None
+
+    def take_serialized(self) -> list[tuple[bytes, int]]:
+        """What arrived since the last look, as it was sent: for who needs few of many. Each with its publisher's number."""
+        messages, handle = [], self._subscription.handle
+        with handle:
+            while (taken := handle.take_message(self._subscription.msg_type, True)) is not None:
+                content, info = taken
+                messages.append((content, info["publication_sequence_number"] or 0))
+        return messages
 
     def close(self) -> None:
         """Unsubscribe."""

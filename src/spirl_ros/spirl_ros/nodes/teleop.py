@@ -449,7 +449,7 @@ class Teleop(ManagedNode):
         if reason := self._pace.why_latched():
             self.get_logger().error(f"the latch stays: {reason}")
             return
-        self._steps.release_latch(self._pace.joint_positions, self._pace.age_s)
+        self._pace.release_latch()
 
     def _status_line(self) -> str:
         """What matters most first: a narrow terminal cuts the end."""

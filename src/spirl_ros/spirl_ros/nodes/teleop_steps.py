@@ -12,6 +12,8 @@ from spirl_ros.nodes.managed_node import ManagedNode
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, to_action, to_safety_status
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperationStep
 
+_WAY_OUT = "Press c, or call ~/reset, to release the latch"
+
 
 class TeleopSteps:
     """An ArmTeleoperation, the topics that its commands and what became of them go to, and whether the arm has to stop."""
@@ -47,8 +49,9 @@ class TeleopSteps:
         self.state = SafetyState.PASSED
         self.motion_note = ""
         """What is in the way of the motion that is asked for."""
-        self._stop_reason = ""
-        self._is_at_rest = False
+        self.stop_reason = ""
+        """Why the arm has to stop, until it is released; empty when it need not."""
+        self._is_let_go = self._is_at_rest = False
         self._rate = EventRate("commands")
 
     def close(self) -> None:
@@ -56,19 +59,19 @@ class TeleopSteps:
         self._node.destroy_publisher(self._action_publisher)
         self._node.destroy_publisher(self._status_publisher)
 
-    def begin(self, joint_positions: np.ndarray, age_s: float) -> None:
-        """Take the arm over where it is measured (Da,), at rest."""
+    def begin(self, joint_positions: np.ndarray, age_s: float, within_s: float | None = None) -> None:
+        """Take the arm over at (Da,), at rest; how long its way there may take concerns trajectories [s]."""
         try:
             first = self._teleoperation.begin(joint_positions)
         except CommandError as error:
             self._node.get_logger().error(str(error), throttle_duration_sec=1.0)
             return
-        self.has_begun, self._stop_reason = True, ""
-        self._send(first, age_s, np.zeros_like(joint_positions))
+        self.has_begun, self._is_let_go = True, False
+        self._send(first, age_s, np.zeros_like(joint_positions), within_s=within_s)
 
     def step(self, joint_positions: np.ndarray, age_s: float, due_s: float | None = None) -> None:
         """Act on measured positions (Da,), received so long ago [s]; when the command was due concerns trajectories [s]."""
-        if self._stop_reason:
+        if self.stop_reason:
             self._send(self._teleoperation.brake(), age_s, due_s=due_s)
             return
         step: TeleoperationStep = self._teleoperation.step(joint_positions, age_s, self._node.now_s())
@@ -82,12 +85,27 @@ class TeleopSteps:
         self._send(self._teleoperation.without_measurement(age_s), age_s)
 
     def stop(self, reason: str) -> None:
-        """Brake to rest from the next step on, and stay there until the latch is released."""
-        if self.has_begun and not self._stop_reason and self.state is not SafetyState.LATCHED:
-            self._stop_reason = reason
-            self._node.get_logger().error(
-                f"the arm is stopped: {reason}. Press c to release the latch when that is mended"
-            )
+        """Brake to rest from the next step on, and stay there until the latch is released. May be called from any thread.
+
+        An arm that was not taken over yet is held as soon as it is.
+        """
+        if not self.stop_reason and self.state is not SafetyState.LATCHED:
+            self.stop_reason = reason
+            self._node.get_logger().error(f"the arm is stopped: {reason}. {_WAY_OUT}, when that is mended")
+
+    def let_go(self, reason: str, *, silently: bool) -> None:
+        """Stop an arm that others move, or that is not where it was sent.
+
+        A command to go on from there, or to brake there, would make it leap. Silently is for who follows trajectories, and
+        comes to rest without another, or somebody else's commands. Other set-points have to brake.
+        """
+        if not self.stop_reason:
+            self._is_let_go = silently
+            self.stop(reason)
+
+    def begin_anew(self) -> None:
+        """The next step takes the arm over where it is then, whatever stopped it."""
+        self.has_begun, self.stop_reason = False, ""
 
     def brake_to_rest(self, wait) -> None:
         """Send the whole way to rest; `wait` passes the time between two commands."""
@@ -96,15 +114,15 @@ class TeleopSteps:
             if self.state is not SafetyState.LATCHED:
                 wait()
 
-    def release_latch(self, joint_positions: np.ndarray, age_s: float) -> None:
-        """Go on where the arm is measured (Da,)."""
+    def release_latch(self, joint_positions: np.ndarray, age_s: float, within_s: float | None = None) -> None:
+        """Go on where the arm is measured (Da,), see `begin`."""
         try:
             first = self._teleoperation.release_latch(joint_positions)
         except CommandError as error:
             self._node.get_logger().error(str(error))
             return
-        self._stop_reason = ""
-        self._send(first, age_s)
+        self.stop_reason, self._is_let_go = "", False
+        self._send(first, age_s, within_s=within_s)
 
     def diagnose(self) -> dict[str, object]:
         """Values for `/diagnostics`."""
@@ -121,21 +139,24 @@ class TeleopSteps:
         age_s: float,
         action: np.ndarray | None = None,
         due_s: float | None = None,
+        within_s: float | None = None,
     ) -> None:
         """Publish the intended action, the command, and what the safety filter did."""
         is_fault = command.state >= SafetyState.HOLDING and command.interventions != (LATCH,)
         if is_fault and command.state is not self.state:
             reason = command.reason if age_s <= self._max_age_s else f"no joint state for {age_s:.2f} s"
-            way_out = ". Press c to release the latch" if command.state is SafetyState.LATCHED else ""
+            way_out = f". {_WAY_OUT}" if command.state is SafetyState.LATCHED else ""
             self._node.get_logger().warning(f"{command.state.name}: {reason}{way_out}")
         self.state = command.state
         if action is not None:
             self._action_publisher.publish(to_action(action))
         was_at_rest, self._is_at_rest = self._is_at_rest, not command.joint_velocities.any()
-        if self._rests_silently and was_at_rest and self._is_at_rest:
+        rests = self._rests_silently and was_at_rest and self._is_at_rest and within_s is None
+        if rests or self._is_let_go:
             self.command_topic.show_life()
         else:
-            self.command_topic.send(command, 0.0 if due_s is None else self._node.now_s() - due_s)
+            late_s = 0.0 if due_s is None else self._node.now_s() - due_s
+            self.command_topic.send(command, late_s, within_s=within_s)
             self._rate.mark(self._node.now_s())
         status = to_safety_status(command, self._joint_names)
         status.header.stamp = self._node.get_clock().now().to_msg()

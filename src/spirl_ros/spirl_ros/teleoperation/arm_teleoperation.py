@@ -12,8 +12,8 @@ from spirl_ros.teleoperation.differential_ik import DifferentialIK, Differential
 from spirl_ros.teleoperation.tool_velocity import DeadMan, ToolVelocity
 
 _LARGEST_LEAD_RAD = 0.1
-"""The wanted joints stay this close to the measured ones, so that pressing on something does not wind up. More would
-not press harder in the kitchen: the action that brings a joint this far is 1 already."""
+"""The wanted joints are led no further away from the measured ones, so that pressing on something does not wind up. More
+would not press harder in the kitchen: the action that brings a joint this far is 1 already."""
 _SPEED_STEP, _SLOWEST_SCALE, _FASTEST_SCALE = 1.25, 0.1, 2.0
 
 
@@ -208,9 +208,13 @@ class ArmTeleoperation:
             self._wanted = measured.copy()
         return TeleoperationStep(action, command, motion)
 
-    def miss(self, periods: int) -> None:
+    def is_asked(self, now_s: float) -> bool:
+        """Does somebody ask for motion now."""
+        return self.dead_man.velocity(now_s) is not None
+
+    def miss(self, periods: float) -> None:
         """No command was sent for so many periods, and the arm braked by itself, see SafetyFilter.miss."""
-        self._filter.miss(periods)
+        self._filter.miss(periods)  # pyright: ignore[reportArgumentType] - takes fractions
 
     def without_measurement(self, age_s: float) -> FilteredCommand:
         """One control step for which no measurement came: hold, then brake, then latch."""
@@ -235,9 +239,10 @@ class ArmTeleoperation:
             change[part] *= min(1.0, acceleration * period_s / max(size, 1e-12))
         self._velocity = self._velocity + change
         motion = self._ik.joint_motion(before, self._velocity, period_s)
-        self._wanted = np.clip(
-            before + motion.velocities * period_s, measured - _LARGEST_LEAD_RAD, measured + _LARGEST_LEAD_RAD
-        )
+        # Where the lead is larger already, because something else moved the arm, nobody asked to be led back.
+        lower = np.minimum(before, measured - _LARGEST_LEAD_RAD)
+        upper = np.maximum(before, measured + _LARGEST_LEAD_RAD)
+        self._wanted = np.clip(before + motion.velocities * period_s, lower, upper)
         return motion
 
     def _within_speed(self, velocity: np.ndarray) -> np.ndarray:
