@@ -145,6 +145,8 @@ def test_gamepad_moves_the_tool_only_with_its_dead_man_and_its_buttons_call_serv
         publisher.publish(joy(1.0))
         client.spin_for(0.05)
     assert np.linalg.norm(graph.tool_position - at_rest) < 0.01
+    publisher.publish(joy(0.0, 4))  # a stick counts once it was seen at rest
+    client.spin_for(0.1)
     graph.move_by(lambda: publisher.publish(joy(1.0, 4)), axis=1, distance_m=0.08)
     for button, expected in ((7, "start"), (3, "stop True"), (2, "stop False"), (6, "discard")):
         publisher.publish(joy(0.0, button))

@@ -17,6 +17,6 @@ def test_lag_is_no_deviation_and_what_is_beyond_the_way_is() -> None:
 def test_arm_at_rest_has_arrived_after_a_moment() -> None:
     tracking = Tracking(("shoulder",))
     tracking.restart(np.zeros(1), 0.0)
-    for step in range(1, 10):
-        tracking.sent(np.array([0.1]), 0.05 * step + 0.001 * (step == 1))
-        assert (tracking.deviation(np.zeros(1)) != "") == (step >= 8)  # sent at 0.05 s, and more than 0.3 s later
+    for step in range(1, 12):
+        tracking.sent(np.array([0.1]), 0.04 * step)
+        assert (tracking.deviation(np.zeros(1)) != "") == (step >= 9)  # 0.36 s: sent first at 0.04 s

@@ -233,6 +233,7 @@ def _kitchen_teleop_nodes(given: Mapping[str, str]) -> list[NodeDescription]:
         parameters={
             "keyboard": values["keyboard"],
             "gamepad": values["gamepad"],
+            "gamepad_file": str(Path(values["gamepad_file"]).expanduser().absolute()) if values["gamepad_file"] else "",
             "max_age_s": SIMULATED_AGE_S,
             "operator_name": values["operator_name"],
             "autostart": values["autostart"] == "true",
@@ -350,7 +351,8 @@ TELEOP = Bringup(
         LaunchArgument("record", "recordings", "folder that the recorder writes episodes to, or none"),
         LaunchArgument("operator_name", "", "who demonstrates, stored with recordings"),
         LaunchArgument("keyboard", "auto", "auto: keys of this terminal, if it is one", ("auto", "none")),
-        LaunchArgument("gamepad", "xbox", "layout of the gamepad on the topic joy", ("xbox", "dualshock")),
+        LaunchArgument("gamepad", "xbox", "layout of the gamepad on the topic joy", ("xbox", "dualshock", "sdl")),
+        LaunchArgument("gamepad_file", "", "file with a layout of your own, read instead: docs/recording.md"),
         *_viewer_arguments(WEB),
         *_common_arguments(
             LaunchArgument(

@@ -75,6 +75,7 @@ def arm_teleop_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]
         "speed": 0.25,  # slow, where nobody asks for more
         "keyboard": values["keyboard"],
         "gamepad": values["gamepad"],
+        "gamepad_file": _file(values["gamepad_file"]),
         "operator_name": values["operator_name"],
         "task": values["task"],
         "autostart": values["autostart"] == "true",

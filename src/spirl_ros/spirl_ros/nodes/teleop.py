@@ -32,7 +32,8 @@ from spirl_ros.nodes.teleop_parameters import KITCHEN, TeleopConfig
 from spirl_ros.nodes.teleop_steps import TeleopSteps
 from spirl_ros.restarts import EXIT_BAD_INPUT
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperatedArm, TeleoperationConfig
-from spirl_ros.teleoperation.gamepad import LAYOUTS, Gamepad
+from spirl_ros.teleoperation.gamepad import Gamepad
+from spirl_ros.teleoperation.gamepad_layout import LAYOUTS, read_layout
 from spirl_ros.teleoperation.keyboard import HELP, SHORT_HELP, direction, next_keys, request
 from spirl_ros.teleoperation.terminal import Terminal, terminal_path
 from spirl_ros.teleoperation.tool_velocity import Request, ToolVelocity
@@ -45,6 +46,8 @@ STATUS_PERIOD_S = 0.2
 """How often the bottom lines are drawn [s]."""
 ANSWER_S = 10.0
 """How long an answer of a service may take [s]."""
+GAMEPAD_SILENT_S = 1.0
+"""A gamepad that was not heard for so long may have been unplugged: its dead-man has to be pressed anew [s]."""
 NEWEST_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """A twist that a broken link held up is not sent again when the link is mended: nobody means it any more."""
 KITCHEN_AGE_S = 0.25
@@ -66,8 +69,9 @@ class Teleop(ManagedNode):
         """Open topics, and load the arm's kinematics or wait for them."""
         self._config = config = read_parameters(self, TeleopConfig)
         self._teleoperation: ArmTeleoperation | None = None
-        self._gamepad = Gamepad(LAYOUTS[config.gamepad])
-        self._has_gamepad = False
+        layout = read_layout(Path(config.gamepad_file)) if config.gamepad_file else LAYOUTS[config.gamepad]
+        self._gamepad, self._gamepad_help = Gamepad(layout), layout.help
+        self._gamepad_s: float | None = None
         self._calls = ServiceCalls(self.get_logger().warning, ANSWER_S)
         self._robot: RobotConfiguration | None = None
         if config.robot == KITCHEN:
@@ -316,14 +320,17 @@ class Teleop(ManagedNode):
     def _on_joy(self, message: Joy) -> None:
         if not self.is_active:
             return
+        now_s = self.now_s()
+        if self._gamepad_s is not None and now_s > self._gamepad_s + GAMEPAD_SILENT_S:
+            self._gamepad.let_go()
         try:
             wanted, requests = self._gamepad.read(message.axes, message.buttons)
         except CommandError as error:
             self.get_logger().error(f"gamepad ignored: {error}", throttle_duration_sec=1.0)
             return
-        if not self._has_gamepad:
-            self._has_gamepad = True
-            self.get_logger().info(LAYOUTS[self._config.gamepad].help)
+        if self._gamepad_s is None:
+            self.get_logger().info(self._gamepad_help)
+        self._gamepad_s = now_s
         if wanted is not None:
             self._ask_along(wanted, self._config.command_timeout_s)
         for asked in requests:

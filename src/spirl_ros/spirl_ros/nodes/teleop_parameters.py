@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from spirl_ros.arms.robot_configuration import ROBOTS
 from spirl_ros.nodes.parameters import parameter
 from spirl_ros.nodes.skill_executor_parameters import FORWARD_POSITION, JOINT_TRAJECTORY
-from spirl_ros.teleoperation.gamepad import LAYOUTS
+from spirl_ros.teleoperation.gamepad_layout import LAYOUTS
 
 KITCHEN = "kitchen"
 
@@ -40,7 +40,12 @@ class TeleopConfig:
     command_timeout_s: float = parameter(
         0.1, "a twist or gamepad message older than this brakes [s]", minimum=0.02, maximum=1.0
     )
-    gamepad: str = parameter("xbox", "layout of the gamepad on joy", choices=tuple(LAYOUTS))
+    gamepad: str = parameter(
+        "xbox",
+        "layout of the gamepad on joy: xbox and dualshock as joy_node numbers them, sdl as game_controller_node numbers any",
+        choices=tuple(LAYOUTS),
+    )
+    gamepad_file: str = parameter("", "file with a layout of one's own, read instead: docs/recording.md")
     frame: str = parameter(
         "world", "axes that keyboard and gamepad move along; twists name theirs", choices=("world", "tool")
     )
