@@ -1,6 +1,13 @@
-"""Which tests get a second try."""
+"""Which tests get a second try, and where the programs under test keep what they remember."""
+
+import os
+import tempfile
 
 import pytest
+
+# Of this run alone, for the processes that tests start as well; it goes with the run.
+_cache = tempfile.TemporaryDirectory(prefix="spirl_test_cache_")
+os.environ["SPIRL_CACHE"] = _cache.name
 
 REALTIME_FOLDERS = ("browser", "end_to_end", "launch", "nodes")
 

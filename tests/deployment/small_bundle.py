@@ -21,7 +21,8 @@ from spirl_ros.deployment.bundle_description import (
     Origin,
     Probe,
 )
-from spirl_ros.deployment.bundle_file import BUNDLE_FILE, format_description
+from spirl_ros.deployment.bundle_file import BUNDLE_FILE, description_digest, format_description
+from spirl_ros.deployment.bundle_trial import remember
 
 OPSET = 18
 DESCRIPTION = BundleDescription(
@@ -102,10 +103,13 @@ def latent_model(*, with_progress=False, limit=None) -> bytes:
     return make_model(inputs, {name: (2,) for name in ("mean", "log_std", "latent")}, nodes, constants)
 
 
-def write_bundle(folder: Path, *, decoder=None, prior=None, policy=None, describe=None, **changes) -> BundleDescription:
+def write_bundle(
+    folder: Path, *, decoder=None, prior=None, policy=None, describe=None, is_known=True, **changes
+) -> BundleDescription:
     """Write the small bundle with other graphs, and with other entries of the description.
 
     Entries with the names of graphs, decoder, prior and policy, go into `describe`.
+    A bundle that is known is not tried in a process of its own first.
     """
     models = {"skill_decoder.onnx": decoder or closed_loop_decoder(), "skill_prior.onnx": prior or latent_model()}
     if policy is not None:
@@ -116,4 +120,6 @@ def write_bundle(folder: Path, *, decoder=None, prior=None, policy=None, describ
     for name, content in models.items():
         (folder / name).write_bytes(content)
     (folder / BUNDLE_FILE).write_text(format_description(description))
+    if is_known:
+        remember(description_digest(description))
     return description

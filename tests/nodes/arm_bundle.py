@@ -13,7 +13,8 @@ import numpy as np
 from spirl_ros.arms.robot_configuration import RATES, RobotConfiguration
 from spirl_ros.control.velocity_action import COMMANDED
 from spirl_ros.deployment.bundle_description import ActionMeaning, BundleDescription, Joint, ObservationLayout, Probe
-from spirl_ros.deployment.bundle_file import BUNDLE_FILE, format_description
+from spirl_ros.deployment.bundle_file import BUNDLE_FILE, description_digest, format_description
+from spirl_ros.deployment.bundle_trial import remember
 from tests.deployment.small_bundle import DESCRIPTION, make_model
 
 HORIZON, LATENT_SIZE, PULL = 10, 3, 1.5
@@ -66,4 +67,5 @@ def write_arm_bundle(
     for file, content in contents.items():
         (folder / file).write_bytes(content)
     (folder / BUNDLE_FILE).write_text(format_description(description))
+    remember(description_digest(description))
     return folder

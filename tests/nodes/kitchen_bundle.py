@@ -20,7 +20,8 @@ from spirl_ros.deployment.bundle_description import (
     ObservationLayout,
     Probe,
 )
-from spirl_ros.deployment.bundle_file import BUNDLE_FILE, format_description
+from spirl_ros.deployment.bundle_file import BUNDLE_FILE, description_digest, format_description
+from spirl_ros.deployment.bundle_trial import remember
 from spirl_ros.tasks.kitchen.joint_limits import kitchen_joint_limits
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 from spirl_ros.tasks.kitchen.subtasks import TASKS
@@ -121,3 +122,4 @@ def _write(folder: Path, description: BundleDescription, contents: dict[str, byt
     for file, content in contents.items():
         (folder / file).write_bytes(content)
     (folder / BUNDLE_FILE).write_text(format_description(description))
+    remember(description_digest(description))

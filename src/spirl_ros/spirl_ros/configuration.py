@@ -7,9 +7,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from spirl_ros.errors import ConfigError
+from spirl_ros.plain_yaml import parse_yaml, printable, shortened
 
 _KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 
@@ -53,12 +52,12 @@ def from_plain(value: Any, kind: Any, where: str = "") -> Any:
         return from_plain(value, (fitting or inner)[0], where)
     if origin is tuple:
         if not isinstance(value, list):
-            raise ConfigError(f"{where} is {value!r}, expected a list.")
+            raise ConfigError(f"{where} is {shortened(value)}, expected a list.")
         inner = typing.get_args(kind)[0]
         return tuple(from_plain(entry, inner, f"{where}[{index}]") for index, entry in enumerate(value))
     if origin is Mapping:
         if not isinstance(value, dict):
-            raise ConfigError(f"{where} is {value!r}, expected keys and values.")
+            raise ConfigError(f"{where} is {shortened(value)}, expected keys and values.")
         inner = typing.get_args(kind)[1]
         return {key: from_plain(entry, inner, f"{where}.{key}") for key, entry in value.items()}
     if kind is Any:
@@ -66,9 +65,9 @@ def from_plain(value: Any, kind: Any, where: str = "") -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if _is_finite(value) else math.inf
     if type(value) is not kind:
-        raise ConfigError(f"{where} is {value!r}, expected a {_KINDS[kind]}.")
+        raise ConfigError(f"{where} is {shortened(value)}, expected a {_KINDS[kind]}.")
     if kind is float and not _is_finite(value):
-        raise ConfigError(f"{where} is {value}, expected a finite number.")
+        raise ConfigError(f"{where} is {shortened(value)}, expected a finite number.")
     return value
 
 
@@ -79,23 +78,23 @@ def _names(config: Any) -> list[str]:
 def _replace(config: Any, name: str, text: str) -> Any:
     present = getattr(config, name)
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text, name)
         if isinstance(present, float) and isinstance(value, (int, str)) and not isinstance(value, bool):
             value = float(value)  # YAML reads 1e-3 as a string
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+    except (ValueError, OverflowError):
         value = None
     if type(value) is not type(present):
-        raise ConfigError(f"{name} is '{text}', expected a value such as {present}.")
+        raise ConfigError(f"{name} is {shortened(text)}, expected a value such as {present}.")
     return dataclasses.replace(config, **{name: value})
 
 
 def _mapping_from_plain(value: Any, kind: Any, where: str) -> Any:
     if not isinstance(value, dict):
-        raise ConfigError(f"{where or 'the file'} is {value!r}, expected keys and values.")
+        raise ConfigError(f"{where or 'the file'} is {shortened(value)}, expected keys and values.")
     prefix = f"{where}." if where else ""
     known = {field.name: field for field in dataclasses.fields(kind)}
     if unknown := [name for name in value if name not in known]:
-        raise ConfigError(f"{prefix}{unknown[0]} is unknown. Known are {', '.join(known)}.")
+        raise ConfigError(f"{prefix}{printable(str(unknown[0]), limit=80)} is unknown. Known are {', '.join(known)}.")
     required = [name for name, field in known.items() if field.default is field.default_factory is dataclasses.MISSING]
     if missing := [name for name in required if name not in value]:
         raise ConfigError(f"{', '.join(prefix + name for name in missing)} is missing.")
@@ -111,7 +110,7 @@ def _check_figure(value: Any, where: str) -> Any:
         return [_check_figure(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
     is_number = isinstance(value, (int, float)) and _is_finite(value)
     if not (is_number or value is None or isinstance(value, str)):
-        raise ConfigError(f"{where} is {value!r}, expected a finite number or a text.")
+        raise ConfigError(f"{where} is {shortened(value)}, expected a finite number or a text.")
     return value
 
 

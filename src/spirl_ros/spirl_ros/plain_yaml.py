@@ -13,7 +13,7 @@ from spirl_ros.errors import ConfigError
 MOST_VALUES = 50_000
 """Far more than any file of ours has; read without libyaml they take 4 s."""
 DEEPEST = 50
-LONGEST_NUMBER = 100
+LONGEST_NUMBER = 1000
 """Characters of a number: PyYAML takes minutes for one of a megabyte such as 1:1:1:1…"""
 
 _Fast: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -70,7 +70,7 @@ def read_regular_file(path: Path, limit_bytes: int) -> bytes:
         raise
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ConfigError(f"{printable(str(path))} cannot be read: {reason}.") from error
+        raise ConfigError(f"{printable(str(path))} cannot be read ({reason}).") from error
     if len(content) > limit_bytes:
         raise ConfigError(f"{printable(str(path))} has more than {limit_bytes} bytes, the most that is read.")
     return content

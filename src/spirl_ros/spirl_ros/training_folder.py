@@ -12,6 +12,7 @@ import yaml
 
 from spirl_ros.configuration import from_plain
 from spirl_ros.errors import ConfigError, TrainingError
+from spirl_ros.plain_yaml import read_yaml_file
 
 CONFIG_FILE, CHECKPOINT_FILE, BEST_FILE, METRICS_FILE = "config.yaml", "checkpoint.pt", "best.pt", "metrics.jsonl"
 
@@ -65,8 +66,8 @@ class TrainingFolder:
         if not path.is_file():
             raise ConfigError(f"{self.folder} is no {what}: there is no {path}. Expected --out of {command}.")
         try:
-            return from_plain(yaml.safe_load(path.read_text(encoding="utf-8")), kind)
-        except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
+            return from_plain(read_yaml_file(path), kind)
+        except ConfigError as error:
             raise ConfigError(
                 f"{path} cannot be used: {str(error).rstrip('.')}. Expected what {command} wrote."
             ) from error

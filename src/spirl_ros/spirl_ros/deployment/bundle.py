@@ -9,6 +9,8 @@ import numpy as np
 from spirl_ros.control.skill_executor import SkillExecutor
 from spirl_ros.deployment.bundle_description import DECODER_FILE, POLICY_FILE, PRIOR_FILE, BundleDescription
 from spirl_ros.deployment.bundle_file import BUNDLE_FILE, description_digest, read_description
+from spirl_ros.deployment.bundle_trial import try_first
+from spirl_ros.deployment.onnx_operators import check_operators
 from spirl_ros.deployment.onnx_policy import (
     LatentDistribution,
     OnnxLatentModel,
@@ -18,10 +20,14 @@ from spirl_ros.deployment.onnx_policy import (
     load_policy,
     load_prior,
 )
-from spirl_ros.errors import BundleError
+from spirl_ros.errors import BundleError, ConfigError
+from spirl_ros.plain_yaml import printable, read_regular_file, shortened
 
 LARGEST_DIFFERENCE = 1e-4
 """Between what the graphs gave at export and give on this machine; another processor rounds differently."""
+
+LARGEST_GRAPH_BYTES = 64_000_000
+"""A hundred times what ours have."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Bundle:
         )
 
 
-def load_bundle(folder: Path | str, provider: str = "auto") -> Bundle:
+def load_bundle(folder: Path | str, provider: str = "auto", *, tries_first: bool = True) -> Bundle:
     """Read and verify a bundle: description, hashes, interfaces, operator set, and what the graphs compute.
 
     Safe beside a running bundle: nothing is shared. The bytes that were verified are the bytes that run.
@@ -58,43 +64,56 @@ def load_bundle(folder: Path | str, provider: str = "auto") -> Bundle:
     Args:
         folder: the folder that holds bundle.yaml.
         provider: `auto`, `cpu` or `cuda`, see `open_session`.
+        tries_first: a bundle that this machine has not run before is run in a process with limits first.
 
     Raises:
         BundleError: anything is not as it was exported; the message names the file and the next step.
         ConfigError: the provider does not work here.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     description = read_description(folder)
     contents = {name: _read_verified(folder / name, expected) for name, expected in description.files.items()}
+    digest = description_digest(description)
     try:
+        for name, content in contents.items():
+            _check_operators(name, content)
+        if tries_first:
+            try_first(folder, digest)
         bundle = Bundle(
             folder=folder,
             description=description,
-            digest=description_digest(description),
+            digest=digest,
             decoder=load_decoder(contents[DECODER_FILE], description, provider),
             prior=load_prior(contents[PRIOR_FILE], description, provider),
             policy=load_policy(contents[POLICY_FILE], description, provider) if description.policy else None,
         )
         _try_out(bundle)
     except BundleError as error:
-        raise BundleError(f"{folder}: {error}") from error
+        raise BundleError(f"{printable(str(folder))}: {error}") from error
     return bundle
 
 
 def _read_verified(path: Path, expected: str) -> bytes:
     try:
-        content = path.read_bytes()
-    except OSError as error:
+        content = read_regular_file(path, LARGEST_GRAPH_BYTES)
+    except ConfigError as error:
         raise BundleError(
-            f"{path} cannot be read ({error.strerror}), but {BUNDLE_FILE} lists it. Copy the whole folder again."
+            f"{str(error).rstrip('.')}, but {BUNDLE_FILE} lists it. Copy the whole folder again."
         ) from error
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise BundleError(
-            f"{path} has SHA-256 {found}, but {BUNDLE_FILE} says {expected}: it was changed or damaged. "
+            f"{printable(str(path))} has SHA-256 {found}, but {BUNDLE_FILE} says {shortened(expected)}: it was changed or damaged. "
             "Copy the bundle again, or export it again."
         )
     return content
+
+
+def _check_operators(file: str, content: bytes) -> None:
+    try:
+        check_operators(content)
+    except BundleError as error:
+        raise BundleError(f"{file}: {error}") from error
 
 
 def _try_out(bundle: Bundle) -> None:

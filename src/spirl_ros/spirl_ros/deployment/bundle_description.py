@@ -9,6 +9,7 @@ import numpy as np
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.velocity_action import MEASURED, REFERENCES, VelocityScale, format_scale, problem_of_scale
 from spirl_ros.errors import BundleError, ConfigError
+from spirl_ros.plain_yaml import shortened
 
 CLOSED_LOOP, OPEN_LOOP = "closed_loop", "open_loop"
 DECODER_FILE, PRIOR_FILE, POLICY_FILE = "skill_decoder.onnx", "skill_prior.onnx", "policy.onnx"
@@ -27,6 +28,10 @@ POLICY_INPUTS = (("observation",), ("observation", "progress"))
 
 ACTION_MEANINGS = ("joint_velocity",)
 """`joint_velocity`: -1 to 1, times the scale; see control/velocity_action.py."""
+
+LARGEST_COUNT = 10_000
+"""Of control steps in a skill, and of values in a latent: buffers are made for as many."""
+FASTEST_HZ = 10_000.0
 
 
 @dataclass(frozen=True)
@@ -164,10 +169,15 @@ class BundleDescription:
     def __post_init__(self) -> None:
         """Check what can be checked without the files."""
         for name in ("skill_horizon", "latent_size"):
-            if getattr(self, name) < 1:
-                raise BundleError(f"{name} is {getattr(self, name)}, expected at least 1.")
-        if not self.control_rate_hz > 0.0:
-            raise BundleError(f"control_rate_hz is {self.control_rate_hz}, expected more than 0.")
+            if not 1 <= getattr(self, name) <= LARGEST_COUNT:
+                raise BundleError(f"{name} is {shortened(getattr(self, name))}, expected 1 to {LARGEST_COUNT}.")
+        if not 0.0 < self.control_rate_hz <= FASTEST_HZ:
+            raise BundleError(
+                f"control_rate_hz is {self.control_rate_hz}, expected more than 0 and at most {FASTEST_HZ:g}."
+            )
+        for text in (self.name, self.task, *self.target_subtasks, *self.joint_names, *self.observation.names):
+            if not text.isprintable():
+                raise BundleError(f"a name is {shortened(text)}, expected letters that can be printed. Export again.")
         try:
             self.joint_limits()
         except ConfigError as error:
@@ -184,6 +194,8 @@ class BundleDescription:
         needed = {DECODER_FILE, PRIOR_FILE} | ({POLICY_FILE} if self.policy else set())
         if missing := sorted(needed - set(self.files)):
             raise BundleError(f"files lack {', '.join(missing)}; they are {', '.join(self.files) or 'none'}.")
+        if unknown := sorted(set(self.files) - {DECODER_FILE, PRIOR_FILE, POLICY_FILE}):
+            raise BundleError(f"files name {shortened(unknown[0])}, which no program here reads. Export again.")
         for name in self.files:
             if name != name.strip() or not name or "/" in name or "\\" in name or name.startswith("."):
                 raise BundleError(f"files name '{name}', expected names of files in the bundle's own folder.")

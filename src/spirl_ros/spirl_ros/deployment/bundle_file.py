@@ -13,6 +13,7 @@ from spirl_ros.configuration import from_plain
 from spirl_ros.control.velocity_action import MEASURED
 from spirl_ros.deployment.bundle_description import BundleDescription
 from spirl_ros.errors import BundleError, ConfigError
+from spirl_ros.plain_yaml import parse_yaml, printable, read_regular_file, shortened
 
 BUNDLE_FILE = "bundle.yaml"
 FORMAT_VERSION = 1
@@ -28,16 +29,15 @@ def read_description(folder: Path) -> BundleDescription:
     """
     path = folder / BUNDLE_FILE
     try:
-        content = path.read_bytes()
-    except OSError as error:
+        content = read_regular_file(path, LARGEST_FILE_BYTES)
+    except ConfigError as error:
         raise BundleError(
-            f"{folder} is not a bundle: {path} cannot be read ({error.strerror}). "
-            "Expected a folder that `spirl export` wrote."
+            f"{printable(str(folder))} is not a bundle: {error} Expected a folder that `spirl export` wrote."
         ) from error
     try:
         return parse_description(content)
     except BundleError as error:
-        raise BundleError(f"{path}: {error}") from error
+        raise BundleError(f"{printable(str(path))}: {error}") from error
 
 
 def parse_description(content: bytes) -> BundleDescription:
@@ -49,7 +49,7 @@ def parse_description(content: bytes) -> BundleDescription:
     if version != FORMAT_VERSION or isinstance(version, bool):
         is_newer = isinstance(version, int) and version > FORMAT_VERSION
         raise BundleError(
-            f"format_version is {version}, but this program reads {FORMAT_VERSION}. "
+            f"format_version is {shortened(version)}, but this program reads {FORMAT_VERSION}. "
             + ("The bundle is newer: update spirl_ros." if is_newer else "Export the bundle again.")
         )
     written_digest = data.pop("digest", None)
@@ -60,7 +60,7 @@ def parse_description(content: bytes) -> BundleDescription:
     digest = description_digest(description)
     if digest != written_digest:
         raise BundleError(
-            f"digest is {written_digest}, but the rest gives {digest}: the file was changed or damaged since it was "
+            f"digest is {shortened(written_digest)}, but the rest gives {digest}: the file was changed or damaged since it was "
             "written. Copy the bundle again, or export it again."
         )
     return description
@@ -87,33 +87,17 @@ def format_description(description: BundleDescription) -> str:
     )
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML without repeated keys and without aliases, both of which hide what a file says."""
-
-    def compose_node(self, parent, index):
-        if self.check_event(yaml.AliasEvent):
-            raise BundleError("YAML aliases are not allowed here.")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
-        for key in keys:
-            if not isinstance(key, str):
-                raise BundleError(f"key {key!r} is not a text.")
-            if keys.count(key) > 1:
-                raise BundleError(f"key '{key}' is there twice.")
-        return super().construct_mapping(node, deep)
-
-
 def _load_yaml(content: bytes) -> dict[str, Any]:
     if len(content) > LARGEST_FILE_BYTES:
         raise BundleError(f"it has {len(content)} bytes, expected at most {LARGEST_FILE_BYTES}.")
     try:
-        data = yaml.load(content, _StrictLoader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, BundleError):
-            raise
-        raise BundleError(f"it is not YAML: {' '.join(str(error).split())}. Copy the bundle again.") from error
+        data = parse_yaml(content.decode(), "it")
+    except UnicodeDecodeError as error:
+        raise BundleError(
+            f"it is not UTF-8 text: {error.reason} at byte {error.start}. Copy the bundle again."
+        ) from None
+    except ConfigError as error:
+        raise BundleError(f"{str(error).removeprefix('it: ')} Copy the bundle again.") from None
     if not isinstance(data, dict):
         raise BundleError(f"it holds a {type(data).__name__}, expected keys and values.")
     return data

@@ -28,7 +28,8 @@ from spirl_ros.deployment.bundle_description import (
     Origin,
     Probe,
 )
-from spirl_ros.deployment.bundle_file import BUNDLE_FILE, format_description
+from spirl_ros.deployment.bundle_file import BUNDLE_FILE, description_digest, format_description
+from spirl_ros.deployment.bundle_trial import remember
 from spirl_ros.deployment.export_modules import sample_latents
 from spirl_ros.deployment.onnx_conversion import OPSET, export_module
 from spirl_ros.deployment.onnx_policy import LatentDistribution
@@ -98,7 +99,8 @@ def export_bundle(folder: Path, contents: BundleContents, observations: np.ndarr
         for name, content in models.items():
             _write(temporary / name, content)
         _write(temporary / BUNDLE_FILE, format_description(description).encode())
-        load_bundle(temporary, provider="cpu")
+        load_bundle(temporary, provider="cpu", tries_first=False)
+        remember(description_digest(description))
         _replace(folder, temporary)
     except OSError as error:
         raise BundleError(f"{folder} cannot be written: {error}. What was there before is unchanged.") from error

@@ -1,4 +1,4 @@
-"""Reads an ONNX file's operator sets, which ONNX Runtime does not tell, without the onnx package.
+"""Reads what ONNX Runtime does not tell of an ONNX file, its operator sets above all, without the onnx package.
 
 An ONNX file is a protocol buffer: a sequence of fields, each a key (number * 8 + wire type) and a value. `opset_import` is
 field 8 of ModelProto, with the domain as field 1 and the version as field 2 (onnx.proto3).
@@ -20,20 +20,20 @@ def operator_sets(model: bytes) -> dict[str, int]:
     """
     try:
         sets: dict[str, int] = {}
-        for number, value in _fields(model):
-            if number == _OPSET_IMPORT and isinstance(value, bytes):
-                entry = dict(_fields(value))
-                domain, version = entry.get(_DOMAIN, b""), entry.get(_VERSION, 0)
-                if not isinstance(domain, bytes) or not isinstance(version, int):
+        for number, value in fields(memoryview(model)):
+            if number == _OPSET_IMPORT and isinstance(value, memoryview):
+                entry = dict(fields(value))
+                domain, version = entry.get(_DOMAIN, memoryview(b"")), entry.get(_VERSION, 0)
+                if not isinstance(domain, memoryview) or not isinstance(version, int):
                     raise ValueError("opset_import has fields of another type")
-                sets[domain.decode()] = version
+                sets[bytes(domain).decode()] = version
     except (IndexError, ValueError) as error:
         raise BundleError(f"it is not an ONNX model: {error}.") from error
     return sets
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of each field of a protocol buffer."""
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Number and value of each field of a protocol buffer; raises IndexError or ValueError where it is none."""
     position = 0
     while position < len(message):
         key, position = _varint(message, position)
@@ -54,7 +54,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         position += size
 
 
-def _varint(message: bytes, position: int) -> tuple[int, int]:
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
     """A number in groups of seven bits, lowest first, and where the next field begins."""
     value = 0
     for index in range(10):
