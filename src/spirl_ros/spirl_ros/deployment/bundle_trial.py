@@ -21,7 +21,7 @@ MOST_MEMORY_BYTES = 400_000_000
 """Of data. Ours take 130 MB."""
 CACHE_VARIABLE = "SPIRL_CACHE"
 """Environment variable with the folder that bundles are remembered in; ~/.cache/spirl_ros without it."""
-PATIENCE_S = 20.0
+PATIENCE_S = 8.0
 """Of the steady clock, for a machine that is busy or a file that does not come."""
 
 

@@ -1,7 +1,9 @@
-"""Loads bundles for the skill executor, the next one beside the one that runs."""
+"""Loads bundles for nodes: within a time, and for the skill executor the next one beside the one that runs."""
 
 import math
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +14,68 @@ from spirl_ros.deployment.bundle import Bundle, load_bundle
 from spirl_ros.deployment.robot_check import check_fits_robot
 from spirl_ros.errors import BundleError, ConfigError, SpirlError
 from spirl_ros.nodes.skill_executor_parameters import LOCKSTEP, SkillExecutorConfig, names_in
+from spirl_ros.plain_yaml import printable
 
-_POLL_S = 0.002
+_POLL_S = 0.005
 """How long the node's thread sleeps at a time while a bundle is loaded beside it [s]."""
+
+
+class BundleLoading:
+    """A bundle on its way, in a thread of its own: the disk, or whatever else it comes from, may take any time.
+
+    When that is too long, the thread is left behind and what it brings after all is dropped.
+    """
+
+    def __init__(
+        self, folder: str, load: Callable[[], Bundle], patience_s: float, parameter: str = "load_patience_s"
+    ) -> None:
+        """Begin.
+
+        Args:
+            folder: for messages.
+            load: called from the thread; raises SpirlError.
+            patience_s: how long it may take [s].
+            parameter: of the node, that says so.
+        """
+        self._folder, self._load, self._patience_s, self._parameter = folder, load, patience_s, parameter
+        self._begin_s = time.monotonic()
+        self._loaded: list[Bundle | SpirlError] = []
+        self._thread = threading.Thread(target=self._run, name="load_bundle", daemon=True)
+        self._thread.start()
+
+    def take(self, wait_s: float = 0.0) -> Bundle | None:
+        """The bundle, after waiting for it for so long [s]; None while it is on its way.
+
+        Raises:
+            BundleError: it cannot be used, or has taken too long.
+            ConfigError: it does not fit what is configured.
+        """
+        self._thread.join(wait_s)
+        if not self._thread.is_alive():
+            if isinstance(self._loaded[0], SpirlError):
+                raise self._loaded[0]
+            return self._loaded[0]
+        if time.monotonic() - self._begin_s > self._patience_s:
+            raise BundleError(
+                f"{printable(self._folder)} is not loaded after {self._patience_s:g} s. Look whether its disk answers, "
+                "or give {self._parameter} a larger value."
+            )
+        return None
+
+    def wait(self) -> Bundle:
+        """The bundle, as soon as it is there; errors as `take`."""
+        while (bundle := self.take(wait_s=0.1)) is None:
+            pass
+        return bundle
+
+    def _run(self) -> None:
+        try:
+            self._loaded.append(self._load())
+        except SpirlError as error:
+            self._loaded.append(error)
+        except Exception as error:
+            told = printable(f"{self._folder} cannot be loaded: {type(error).__name__}: {error}")
+            self._loaded.append(BundleError(told))
 
 
 def load_first(config: SkillExecutorConfig) -> Bundle:
@@ -30,29 +91,41 @@ def load_first(config: SkillExecutorConfig) -> Bundle:
         raise ConfigError(
             f"speed is {config.speed}, but in lockstep a control step of the simulator is what it is. Use rate realtime."
         )
-    return _checked(load_bundle(config.bundle, config.provider), config)
+    return _begin(config.bundle, config).wait()
 
 
-async def load_beside(folder: str, config: SkillExecutorConfig) -> Bundle:
-    """The same for another folder, in a thread of its own, while states and skills go on; errors as `load_first`."""
-    loaded: list[Bundle | SpirlError] = []
+class LoadingBeside:
+    """Loads another bundle while everything else of the node goes on. In the node's thread.
 
-    def load() -> None:
+    The callback that awaits `load` needs a callback group that lets others run: it ends when the bundle is there.
+    """
+
+    def __init__(self, config: SkillExecutorConfig) -> None:
+        """Begin with none."""
+        self._config = config
+        self._folder, self._waiting = "", 0
+        self._loading: BundleLoading | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Does anybody wait for a bundle."""
+        return self._waiting > 0
+
+    async def load(self, folder: str) -> Bundle:
+        """The bundle of a folder; whoever asks for the same one meanwhile gets the same. Errors as `load_first`."""
+        if self._loading is None:
+            self._folder, self._loading = folder, _begin(folder, self._config)
+        elif folder != self._folder:
+            raise BundleError(f"{printable(self._folder)} is being loaded. Ask again when that is answered.")
+        loading = self._loading
+        self._waiting += 1
         try:
-            loaded.append(_checked(load_bundle(Path(folder), config.provider), config))
-        except SpirlError as error:
-            loaded.append(error)
-        except Exception as error:
-            loaded.append(BundleError(f"{folder} cannot be loaded: {type(error).__name__}: {error}"))
-
-    thread = threading.Thread(target=load, name="load_bundle", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(_POLL_S)
-        await _Turn()
-    if isinstance(loaded[0], SpirlError):
-        raise loaded[0]
-    return loaded[0]
+            while (bundle := loading.take(wait_s=_POLL_S)) is None:
+                await _Turn()
+            return bundle
+        finally:
+            self._waiting -= 1
+            self._loading = None
 
 
 def to_skill_model(bundle: Bundle, speed: float) -> SkillModel:
@@ -76,6 +149,10 @@ def to_skill_model(bundle: Bundle, speed: float) -> SkillModel:
         commands_per_step=commands,
         digest=bundle.digest,
     )
+
+
+def _begin(folder: str, config: SkillExecutorConfig) -> BundleLoading:
+    return BundleLoading(folder, lambda: _checked(load_bundle(folder, config.provider), config), config.load_patience_s)
 
 
 def _checked(bundle: Bundle, config: SkillExecutorConfig) -> Bundle:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
@@ -20,7 +21,7 @@ from spirl_ros.control.skill_sequence import Outcome, SkillRequest
 from spirl_ros.errors import CommandError, ObservationError, SkillError, SpirlError
 from spirl_ros.nodes.arm_command_topic import ArmCommandTopic
 from spirl_ros.nodes.arm_readiness import ArmReadiness
-from spirl_ros.nodes.bundle_loading import load_beside, load_first, to_skill_model
+from spirl_ros.nodes.bundle_loading import LoadingBeside, load_first, to_skill_model
 from spirl_ros.nodes.control_steps import ControlSteps
 from spirl_ros.nodes.execute_skill_action import ExecuteSkillAction
 from spirl_ros.nodes.executor_status import ExecutorStatus
@@ -76,6 +77,7 @@ class SkillExecutorNode(ManagedNode):
         self._model = model = to_skill_model(bundle, config.speed)
         self._arm_joints = frozenset(model.limits.joint_names)
         self._has_bundle = True
+        self._loading = LoadingBeside(config)
         self._tracking_tolerance: float | None = None
         self._continuous: tuple[str, ...] = ()
         if config.robot:
@@ -117,8 +119,14 @@ class SkillExecutorNode(ManagedNode):
             self.create_service(Trigger, "~/cancel", self._on_cancel),
             self.create_service(Trigger, "~/reset", self._on_reset),
             self.create_service(Trigger, "~/execute_prior_skill", self._on_execute_prior_skill),
-            # A coroutine, which create_service takes but does not declare.
-            self.create_service(LoadBundle, "load_bundle", self._on_load_bundle),  # pyright: ignore[reportArgumentType]
+            # A coroutine, which create_service takes but does not declare. It ends when the bundle is there, and in the
+            # node's own group stop would wait for that.
+            self.create_service(
+                LoadBundle,
+                "load_bundle",
+                self._on_load_bundle,  # pyright: ignore[reportArgumentType]
+                callback_group=ReentrantCallbackGroup(),
+            ),
         ]
         self._action = ExecuteSkillAction(
             self, self._lock, self._begin_skill, self._cancel_skill, replaces=config.second_goal == REPLACE
@@ -193,6 +201,8 @@ class SkillExecutorNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Close topics, action and services."""
+        if self._loading.is_under_way:
+            raise CommandError("a bundle is being loaded. Try again when that is answered.")
         self._has_bundle = False
         self._messages.close()
         self._action.close()
@@ -365,7 +375,7 @@ class SkillExecutorNode(ManagedNode):
 
     async def _on_load_bundle(self, request: LoadBundle.Request, response: LoadBundle.Response) -> LoadBundle.Response:
         try:
-            bundle = await load_beside(request.path, self._config)
+            bundle = await self._loading.load(request.path)
             model, when = to_skill_model(bundle, self._config.speed), "runs when the node is activated"
             with self._lock:
                 if self._is_running:

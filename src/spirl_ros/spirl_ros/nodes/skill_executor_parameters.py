@@ -15,6 +15,9 @@ class SkillExecutorConfig:
 
     bundle: str = parameter("", "folder of the bundle, as `spirl export` wrote it")
     provider: str = parameter("auto", "where the networks run", choices=("auto", "cpu", "cuda"))
+    load_patience_s: float = parameter(
+        10.0, "a bundle that takes longer to load is given up [s]", minimum=0.5, maximum=600.0
+    )
     rate: str = parameter(
         REALTIME,
         "realtime: one command per control period of the steady clock. lockstep: one command per new state of a "

@@ -15,6 +15,7 @@ from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_choice import NO_POLICY, POLICY, SkillChoiceConfig, SkillChooser
 from spirl_ros.deployment.bundle import load_bundle
 from spirl_ros.errors import BundleError, ConfigError, SpirlError
+from spirl_ros.nodes.bundle_loading import BundleLoading
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, from_skill_status, from_task_status, to_skill
 from spirl_ros.nodes.observed_states import ObservedStates
@@ -48,7 +49,9 @@ class SkillPolicyNode(ManagedNode):
         self._config = config = read_parameters(self, SkillPolicyConfig)
         if not config.bundle:
             raise ConfigError("bundle is empty, expected the folder of a bundle: -p bundle:=<folder>.")
-        self._bundle = bundle = load_bundle(config.bundle, config.provider)
+        self._bundle = bundle = BundleLoading(
+            config.bundle, lambda: load_bundle(config.bundle, config.provider), config.load_patience_s
+        ).wait()
         about = bundle.description
         joints, names = about.joint_names, about.observation.names
         if names[: len(joints)] != joints:

@@ -16,6 +16,9 @@ class SkillPolicyConfig:
 
     bundle: str = parameter("", "folder of the bundle, the same that the skill executor has")
     provider: str = parameter("auto", "where the networks run", choices=("auto", "cpu", "cuda"))
+    load_patience_s: float = parameter(
+        10.0, "a bundle that takes longer to load is given up [s]", minimum=0.5, maximum=600.0
+    )
     rate: str = parameter(
         REALTIME,
         "realtime: the next skill is chosen lead_s before the end of the one under way. lockstep: at its end; simulated "

@@ -20,7 +20,8 @@ from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_choice import POLICY, SkillChoice, prior_divergence
 from spirl_ros.deployment.bundle import load_bundle
 from spirl_ros.deployment.onnx_policy import LatentDistribution, OnnxLatentModel
-from spirl_ros.errors import ConfigError
+from spirl_ros.errors import ConfigError, SpirlError
+from spirl_ros.nodes.bundle_loading import BundleLoading
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_skill, to_stamp
 from spirl_ros.nodes.observed_states import ObservedStates
@@ -111,6 +112,8 @@ class TrainerNode(ManagedNode):
         """Declare the parameters."""
         super().__init__("trainer", TrainerConfig)
         self._link: LearnerLink | None = None
+        self._ending: LearnerLink | None = None
+        """The learner that was asked to save and to end."""
 
     def configure(self) -> None:
         """Start the learner and open topics, services and the action's client."""
@@ -126,6 +129,7 @@ class TrainerNode(ManagedNode):
         self._phase, self._reason = _Phase.STARTING, ""
         self._since_s = self.now_s()
         self._states: ObservedStates | None = None
+        self._loading: BundleLoading | None = None
         self._prior: OnnxLatentModel | None = None
         self._task: TaskWord | None = None
         self._subtasks: tuple[str, ...] = ()
@@ -164,10 +168,9 @@ class TrainerNode(ManagedNode):
         """Stop acting; the arm comes to rest. The learner saves what it has."""
         self.destroy_timer(self._timer)
         self._cancel_goal()
-        link = self._link
-        if link is not None and not link.close(CLOSE_S):
-            self.get_logger().warning("the learner still saves, and ends when it has")
-        self._link = None
+        if self._link is not None:
+            self._link.end()
+        self._link, self._ending = None, self._link
 
     def cleanup(self) -> None:
         """Close topics, services and the action's client."""
@@ -182,8 +185,19 @@ class TrainerNode(ManagedNode):
         for service in self._services_of_trainer:
             self.destroy_service(service)
         if self._link is not None:  # configured, but never activated
-            self._link.close(CLOSE_S)
-            self._link = None
+            self._link, self._ending = None, self._link
+        self._wait_for_learner()
+
+    def destroy_node(self) -> None:
+        """The last that happens: who began to act again meanwhile would find the run's folder taken."""
+        self._wait_for_learner()
+        super().destroy_node()
+
+    def _wait_for_learner(self) -> None:
+        """Until it has saved. Not in `deactivate`: whatever else is asked of the node would wait as well."""
+        if self._ending is not None and not self._ending.close(CLOSE_S):
+            self.get_logger().warning("the learner still saves, and ends when it has")
+        self._ending = None
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """What is done, and how learning goes."""
@@ -254,9 +268,19 @@ class TrainerNode(ManagedNode):
     def _start(self, link: LearnerLink) -> None:
         if not link.status.is_ready or link.policy is None or not self._load_client.service_is_ready():
             return
-        bundle = load_bundle(link.status.bundle, "cpu")
+        folder = link.status.bundle
+        if self._loading is None:
+            patience_s = self._config.patience_s
+            self._loading = BundleLoading(folder, lambda: load_bundle(folder, "cpu"), patience_s, "patience_s")
+        try:
+            bundle = self._loading.take()
+        except SpirlError as error:
+            self._end(f"the skills of this run cannot be used: {error}", EXIT_FAULT)
+            return
+        if bundle is None:
+            return
+        self._loading = None
         about, self._prior = bundle.description, bundle.prior
-        self._advanced_s = self.now_s()  # reading it is not being held up
         names, joints = about.observation.names, len(about.joints)
         if self._states is not None:
             self._states.close()

@@ -123,6 +123,10 @@ class LearnerLink:
             self.status.has_crashed = True
             self.status.failure = f"the learner's process has ended with {self._process.wait()}; see its messages above"
 
+    def end(self) -> None:
+        """Have it save everything and end, without waiting for that; `close` does."""
+        self._frames.send(STOP)
+
     def close(self, patience_s: float) -> bool:
         """Have it save everything and end; returns whether it did within that time. It goes on saving in any case."""
         self._frames.send(STOP)
