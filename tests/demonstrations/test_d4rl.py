@@ -146,3 +146,19 @@ def test_what_is_no_whole_hdf5_file_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(DatasetError, match=f"{path} cannot be read.*truncated"):
         read_d4rl(path)
+
+
+@pytest.mark.parametrize(("missing", "steps"), [("timeouts", [3, 2]), ("terminals", [6])])
+def test_file_that_marks_no_timeouts_has_none(tmp_path, missing, steps):
+    """Files without `timeouts` were refused. Of seven rows, the fourth and the last are terminals here, none a timeout."""
+    arrays = d4rl_arrays()
+    del arrays[missing]
+    assert [one.steps for one in read_d4rl(write_file(tmp_path / "a.hdf5", arrays)).episodes] == steps
+
+
+def test_file_that_marks_no_ends_at_all_is_refused(tmp_path):
+    """As one episode, its episodes would be spliced."""
+    arrays = d4rl_arrays()
+    del arrays["timeouts"], arrays["terminals"]
+    with pytest.raises(DatasetError, match="lacks terminals, timeouts.*of terminals and timeouts at least one"):
+        read_d4rl(write_file(tmp_path / "a.hdf5", arrays))

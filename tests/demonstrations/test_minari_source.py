@@ -150,7 +150,7 @@ def test_truncated_file_is_named(minari):
     folder = make(minari, [buffer_of(minari, 200)])
     path = folder / "main_data.hdf5"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(DatasetError, match=f"{folder} cannot be read.*truncated"):
+    with pytest.raises(DatasetError, match=f"{path} cannot be read.*truncated"):
         read_minari(folder)
 
 

@@ -9,14 +9,13 @@ more, which D4RL's own code ignores: next_observations, with which nothing is le
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.demonstrations.hdf5_source import Hdf5Group, open_hdf5
 from spirl_ros.demonstrations.kitchen_layout import require_kitchen
-from spirl_ros.demonstrations.storage import open_hdf5
 from spirl_ros.demonstrations.whole_files import appearing_whole, hdf5_written
 from spirl_ros.errors import DatasetError
 from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
@@ -24,6 +23,9 @@ from spirl_ros.tasks.kitchen.subtasks import SubtaskDetector, goal_positions, ta
 
 _COLUMNS = {"observations": 60, "actions": 9, "rewards": 0, "terminals": 0, "timeouts": 0}
 """Arrays of the schema and their columns, 0 for one number per row."""
+
+_ENDS = ("terminals", "timeouts")
+"""Those that mark where episodes end. Files of D4RL's older code have only the first."""
 
 _OURS = {"next_observations": 60, "infos/executed_actions": 9}
 
@@ -87,33 +89,31 @@ def write_d4rl(path: Path, dataset: Dataset) -> None:
             file.create_dataset(name, data=values if values.dtype == bool else values.astype(np.float32))
 
 
-def _read_arrays(file: h5py.File) -> dict[str, np.ndarray]:
-    has = ", ".join(f"{name} {getattr(item, 'shape', '(group)')}" for name, item in file.items())
+def _read_arrays(file: Hdf5Group) -> dict[str, np.ndarray]:
+    has = ", ".join(f"{name} {file.shape(name) or '(group)'}" for name in file.names())
     schema = ", ".join(f"{name} (N, {columns})" if columns else f"{name} (N,)" for name, columns in _COLUMNS.items())
-    missing = [name for name in _COLUMNS if not isinstance(file.get(name), h5py.Dataset)]
-    if missing:
-        raise DatasetError(f"{file.filename} lacks {', '.join(missing)}. Found {has or 'nothing'}; expected {schema}.")
-    columns = _COLUMNS | {name: size for name, size in _OURS.items() if name in file}
-    arrays = {name: np.asarray(file[name]) for name in columns}
-    for name, values in arrays.items():
-        if values.ndim == 0 or values.dtype.kind not in "biuf":
-            raise DatasetError(
-                f"{file.filename}: {name} is {values.dtype} {values.shape}, expected numbers; the schema is {schema}."
-            )
+    missing = [name for name in _COLUMNS if not file.is_array(name)]
+    if {*missing} - {*_ENDS} or {*_ENDS} <= {*missing}:
+        raise DatasetError(
+            f"it lacks {', '.join(missing)}. Found {has or 'nothing'}; expected {schema}, of {' and '.join(_ENDS)} at least one."
+        )
+    columns = {name: size for name, size in _COLUMNS.items() if name not in missing}
+    columns |= {name: size for name, size in _OURS.items() if file.has(name)}
+    arrays = {name: file.array(name) for name in columns}
+    if not arrays["observations"].shape:
+        raise DatasetError(f"observations is a single number; the schema is {schema}.")
     rows = len(arrays["observations"])
     if rows == 0:
-        raise DatasetError(f"{file.filename} has no rows, expected {schema}.")
+        raise DatasetError(f"it has no rows, expected {schema}.")
     for name, size in columns.items():
         expected = (rows, size) if size else (rows,)
         if arrays[name].shape != expected:
-            raise DatasetError(f"{file.filename}: {name} has shape {arrays[name].shape}, expected {expected}.")
+            raise DatasetError(f"{name} has shape {arrays[name].shape}, expected {expected}.")
         is_finite = np.isfinite(arrays[name])
         if not is_finite.all():
             row = int(np.argwhere(~is_finite)[0][0])
-            raise DatasetError(
-                f"{file.filename}: {name} has a value in row {row} that is not finite, expected finite numbers only."
-            )
-    return arrays
+            raise DatasetError(f"{name} has a value in row {row} that is not finite, expected finite numbers only.")
+    return arrays | {name: np.zeros(rows, dtype=bool) for name in missing}  # a file that marks none has none
 
 
 def _episode(rows: dict[str, np.ndarray], metadata: EpisodeMetadata, detector: SubtaskDetector) -> Episode | None:

@@ -15,6 +15,7 @@ import numpy as np
 from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.demonstrations.hdf5_source import open_hdf5
 from spirl_ros.errors import DatasetError
 from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
 from spirl_ros.tasks.kitchen.simulation import MeasurementNoise
@@ -77,6 +78,9 @@ def read_minari(folder: Path, task: str = "kitchen") -> Dataset:
     """
     from minari import MinariDataset
 
+    for file in sorted(folder.glob("*.hdf5")):  # which minari reads by itself, and follows wherever it leads
+        with open_hdf5(file) as content:
+            content.require_self_contained()
     try:
         source: Any = MinariDataset(folder)
         _check_spaces(source)

@@ -6,8 +6,7 @@ the home directory, and appends to files in place, where a crash would leave hal
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 
 from spirl_ros.demonstrations.dataset import Dataset, dataset_digest, require_task
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.demonstrations.hdf5_source import Hdf5Group, open_hdf5
 from spirl_ros.demonstrations.operator_style import OperatorStyle
 from spirl_ros.demonstrations.whole_files import appearing_whole, hdf5_written
 from spirl_ros.errors import DatasetError
@@ -67,7 +67,7 @@ def read_dataset(folder: Path, task: str | None = None) -> Dataset:
     if task is not None:
         require_task(folder, own["task"], task)
     with open_hdf5(folder / DATA_FILE) as file:
-        expected, found = metadata["total_episodes"], len(file)
+        expected, found = metadata["total_episodes"], len(file.names())
         if found != expected:
             raise DatasetError(f"{folder / DATA_FILE} has {found} episodes, but {METADATA_FILE} says {expected}.")
         episodes = tuple(read_episode(file, f"episode_{i}") for i in range(expected))
@@ -121,26 +121,6 @@ def stored_digest(folder: Path) -> str:
     return read_metadata(folder)[_OWN_KEY]["digest"]
 
 
-@contextmanager
-def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading; whatever HDF5 does not like while it is open becomes a DatasetError."""
-    if not path.is_file():
-        raise DatasetError(f"there is no file {path}.")
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except DatasetError as error:
-        raise error if str(path) in str(error) else DatasetError(f"{path}: {error}") from error
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError) as error:
-        if not h5py.is_hdf5(path):
-            raise DatasetError(
-                f"{path} is not an HDF5 file. Expected one that starts with HDF5's signature."
-            ) from error
-        raise DatasetError(
-            f"{path} cannot be read: {error}. Expected a complete HDF5 file of this kind; it may be truncated."
-        ) from error
-
-
 def write_episode(group: h5py.Group, episode: Episode, index: int) -> None:
     """Write one episode into its own group, in Minari's layout."""
     last_only = np.arange(episode.steps) == episode.steps - 1
@@ -156,34 +136,34 @@ def write_episode(group: h5py.Group, episode: Episode, index: int) -> None:
     group.attrs["total_steps"] = episode.steps
 
 
-def read_episode(file: h5py.File, name: str) -> Episode:
+def read_episode(file: Hdf5Group, name: str) -> Episode:
     """Read one episode that `write_episode` wrote.
 
     Raises:
         DatasetError: a part is missing or cannot be used.
     """
-    group = file[name]
-    if not isinstance(group, h5py.Group):
-        raise DatasetError(f"{name} is not a group, expected one with {', '.join(_ARRAYS)}.")
-    missing = [key for key in (*_ARRAYS, "infos/executed_actions") if key not in group]
+    group = file.group(name)
+    found = group.names()
+    missing = [key for key in _ARRAYS if key.split("/")[0] not in found]
     if missing:
-        raise DatasetError(f"{name} lacks {', '.join(missing)}; it has {', '.join(map(str, group)) or 'nothing'}.")
-    arrays = {key: np.asarray(group[key]) for key in _ARRAYS}
+        raise DatasetError(f"{name} lacks {', '.join(missing)}; it has {', '.join(found) or 'nothing'}.")
+    arrays = {key: group.array(key) for key in _ARRAYS}
+    attributes = group.attributes()
     try:
         return Episode(
             observations=arrays["observations"],
             actions=arrays["actions"],
-            executed_actions=np.asarray(group["infos/executed_actions"]),
+            executed_actions=arrays["infos/executed_actions"],
             rewards=arrays["rewards"],
             terminated=bool(arrays["terminations"].any()),
             truncated=bool(arrays["truncations"].any()),
-            metadata=_metadata_from(dict(group.attrs)),
+            metadata=_metadata_from(attributes),
         )
     except (DatasetError, TypeError, ValueError) as error:  # arrays and attributes of other kinds
         raise DatasetError(f"{name}: {error}") from error
 
 
-_ARRAYS = ("observations", "actions", "rewards", "terminations", "truncations")
+_ARRAYS = ("observations", "actions", "rewards", "terminations", "truncations", "infos/executed_actions")
 
 
 def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from spirl_ros.demonstrations.collection import CollectionConfig, Outcome
-from spirl_ros.demonstrations.storage import open_hdf5, read_episode, write_episode
+from spirl_ros.demonstrations.hdf5_source import open_hdf5
+from spirl_ros.demonstrations.storage import read_episode, write_episode
 from spirl_ros.demonstrations.whole_files import hdf5_written, synchronise
 from spirl_ros.errors import DatasetError
 
@@ -68,7 +69,7 @@ class UnfinishedCollection:
         loaded: list[Outcome] = []
         for path in sorted(self.folder.glob("chains-*.hdf5")):
             with open_hdf5(path) as file:
-                for index, (steps, dropped_because) in json.loads(str(file.attrs["chains"])).items():
+                for index, (steps, dropped_because) in json.loads(str(file.attributes()["chains"])).items():
                     episode = None if dropped_because else read_episode(file, index)
                     loaded.append(Outcome(int(index), steps, episode, dropped_because))
         if [outcome.index for outcome in loaded] != list(range(len(loaded))):
