@@ -1,5 +1,6 @@
 """A training's files: on a disk that is really full (a small file system of a process's own), and changed by hand."""
 
+import os
 import re
 import subprocess
 import sys
@@ -69,3 +70,18 @@ def test_configuration_that_was_changed_by_hand_is_refused_by_name(tmp_path, tex
     with pytest.raises(ConfigError, match=re.escape(message)) as error:
         folder.read_config(_Config, "training", "train")
     assert "config.yaml" in str(error.value)
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_the_umask_says_who_may_read(tmp_path, umask, mode):
+    """Configuration and checkpoints were 0600 whatever the user's umask said, so that no colleague could use a training."""
+    before = os.umask(umask)
+    try:
+        folder = TrainingFolder(tmp_path / "run")
+        folder.begin({"a": 1})
+        folder.save_checkpoint({"step": 1})
+        folder.append_metrics({"step": 1})
+    finally:
+        os.umask(before)
+    found = {path.name: path.stat().st_mode & 0o777 for path in folder.folder.iterdir()}
+    assert found == {"config.yaml": mode, "checkpoint.pt": mode, "metrics.jsonl": mode}

@@ -34,6 +34,15 @@ def test_episode_about_which_little_is_known_is_read_back(tmp_path):
     assert read_dataset(tmp_path / "human").episodes[0].metadata == replace(unknown, seed=0)
 
 
+@pytest.mark.parametrize("success", [True, False, None])
+def test_success_is_kept_where_it_is_known(tmp_path, success):
+    """Whether a recording succeeded was lost on the way into a dataset. Where nobody said so, there is no attribute."""
+    write_dataset(tmp_path / "a", make_dataset(metadata=replace(METADATA, is_success=success)))
+    assert read_dataset(tmp_path / "a").episodes[0].metadata.is_success is success
+    with h5py.File(tmp_path / "a" / DATA_FILE) as file:
+        assert ("is_success" in file["episode_0"].attrs) == (success is not None)
+
+
 def test_scale_of_each_joint_is_read_back(tmp_path):
     metadata = replace(METADATA, action_scale=(1.0, 0.05))
     write_dataset(tmp_path / "gripper", make_dataset(metadata=metadata))

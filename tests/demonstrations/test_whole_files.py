@@ -1,9 +1,15 @@
+import os
+from contextlib import closing
+
 import h5py
 import numpy as np
 import pytest
 
+from spirl_ros.demonstrations.storage import write_dataset
 from spirl_ros.demonstrations.whole_files import appearing_whole, hdf5_written
 from spirl_ros.errors import DatasetError
+from spirl_ros.recording.durable_file import DurableFile
+from tests.demonstrations.small_dataset import make_dataset
 
 
 def test_nothing_has_the_name_until_all_is_written(tmp_path):
@@ -56,3 +62,19 @@ def test_hdf5_file_is_written_in_one_go_and_keeps_its_order(tmp_path):
     with h5py.File(path) as file:
         assert list(file) == ["z", "a"]
         np.testing.assert_array_equal(np.asarray(file["a"]), [0, 1, 2])
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_the_umask_says_who_may_read(tmp_path, umask, mode):
+    """Recordings were 0644 at most, while the folder around them could be written by the group."""
+    before = os.umask(umask)
+    try:
+        write_dataset(tmp_path / "data", make_dataset())
+        with closing(DurableFile(tmp_path / "bag.mcap")) as file:
+            file.flush()
+    finally:
+        os.umask(before)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.name: path.stat().st_mode & 0o777 for path in files} == dict.fromkeys(
+        ("bag.mcap", "main_data.hdf5", "metadata.json"), mode
+    )

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -147,9 +146,8 @@ class TrainingFolder:
         Raises:
             TrainingError: the disk refuses; the file that was there stays.
         """
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=self.folder)
-        os.close(handle)
-        path = Path(temporary)
+        # Not a file of mkstemp, which nobody else may read: the user's umask says who may read a training.
+        path = self.folder / f".{name}.{os.getpid()}.writing"
         try:
             write(path)
             with path.open("rb") as file:

@@ -120,6 +120,7 @@ def record_chain(config: CollectionConfig, index: int) -> Outcome:
         operator_style=style,
         measurement_noise=vars(environment.config.noise),
         mujoco_version=mujoco.__version__,
+        is_success=True,
     )
     episode = Episode(
         np.array(observations),

@@ -38,6 +38,8 @@ class EpisodeMetadata:
     """Noise of the simulated sensors: `robot_ratio` and `scene_ratio`; empty for a real arm."""
     mujoco_version: str = ""
     """Version of the simulator; empty for a real arm."""
+    is_success: bool | None = None
+    """Was its recording finished as success or as failure; None when nobody said so."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without the arrays."""

@@ -31,7 +31,7 @@ class Reserve:
     def __init__(self, path: Path) -> None:
         """Take the space. Raises OSError when it is not there."""
         self._path = path
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
         finally:

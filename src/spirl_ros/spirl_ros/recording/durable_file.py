@@ -12,7 +12,7 @@ class DurableFile:
 
     def __init__(self, path: Path) -> None:
         """Create the file. Raises OSError, FileExistsError too."""
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         self._pending = bytearray()
         self.durable_bytes = 0
         """How much of the file is on the disk."""
