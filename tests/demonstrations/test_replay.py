@@ -3,13 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.collection import CollectionConfig, record_chain
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
 from spirl_ros.demonstrations.replay import EpisodeReplayer, replay_summary, spread_episodes
 from spirl_ros.errors import ConfigError, DatasetError
 from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 from spirl_ros.tasks.kitchen.simulation import NO_NOISE
 from tests.demonstrations.small_dataset import make_dataset, make_episode
 
@@ -50,7 +51,7 @@ def test_simulated_episode_is_repeated_exactly_from_its_seed(recorded):
 
 
 def test_episode_drifts_when_it_starts_from_its_first_noisy_observation(recorded):
-    replayed = EpisodeReplayer(from_observation=True).replay(recorded)
+    replayed = EpisodeReplayer("executed", from_observation=True).replay(recorded)
     assert replayed.start == "observation"
     assert replayed.tool_error_mm.max > 0.1
     # The noise of one measurement is at most 0.001 rad: that is what the first observations differ by.
@@ -65,13 +66,46 @@ def test_commands_of_the_recording_drift_less_than_its_actions(recorded):
     assert EpisodeReplayer("commands").replay(recorded).joint_drift.max < 1e-9  # from the seed, they are the same
 
 
+@pytest.fixture(scope="module")
+def by_hand(recorded) -> Episode:
+    """The same motion as somebody's recording in realtime: with noise of its own in every measurement, and no seed."""
+    generator = np.random.default_rng(0)
+    scene, joints = load_kitchen_scene(), load_kitchen_scene().joint_count
+    meaning = VelocityAction(scene.position_lower, scene.position_upper, CONTROL_PERIOD_S)
+    observations = recorded.observations + generator.uniform(-0.01, 0.01, recorded.observations.shape)
+    commands = [
+        meaning.joint_command(action, observation[:joints])
+        for action, observation in zip(recorded.executed_actions, recorded.observations, strict=False)
+    ]
+    executed = meaning.action(np.array(commands), observations[:-1, :joints])
+    metadata = replace(recorded.metadata, seed=None)
+    return replace(recorded, observations=observations, actions=executed, executed_actions=executed, metadata=metadata)
+
+
+def test_recording_made_by_hand_is_replayed_by_its_commands(by_hand):
+    """By default its actions were carried out again, from other measurements than its own: the tool was 760 mm off."""
+    default, executed, commands = (EpisodeReplayer(*a).replay(by_hand) for a in ((), ("executed",), ("commands",)))
+    assert (default.actions, default.start) == ("commands", "observation")
+    assert default == commands
+    assert default.tool_error_mm.max < 30.0  # 10 mrad in each of seven joints
+    assert executed.tool_error_mm.max > 2.0 * default.tool_error_mm.max
+
+
+def test_recording_that_leaves_its_seed_later_is_replayed_by_its_commands(recorded):
+    """One in realtime without noise begins as its seed says, but its sensors were read at other moments."""
+    replayed = EpisodeReplayer().replay(with_offset(recorded, 20, "panda0_joint1", 1e-3))
+    assert (replayed.actions, replayed.start) == ("commands", "observation")
+    repeated = EpisodeReplayer().replay(recorded)
+    assert (repeated.actions, repeated.start) == ("executed", "seed")
+
+
 def test_intended_actions_lead_elsewhere_than_the_executed_ones(recorded):
     assert EpisodeReplayer("intended").replay(recorded).tool_error_mm.max > 10.0
 
 
 def test_drift_is_the_largest_difference_and_that_at_the_end(beginning):
     changed = with_offset(with_offset(beginning, 2, "microwave", 0.5), 5, "panda0_finger_joint1", 0.03)
-    replayed = EpisodeReplayer().replay(changed)
+    replayed = EpisodeReplayer("executed").replay(changed)
     assert replayed.scene_drift.max == pytest.approx(0.5)
     assert replayed.scene_drift.final == 0.0
     assert replayed.joint_drift.final == replayed.joint_drift.max == pytest.approx(0.03)
@@ -80,7 +114,7 @@ def test_drift_is_the_largest_difference_and_that_at_the_end(beginning):
 
 def test_tool_error_is_the_distance_of_the_tool_points(beginning):
     """Joint 1 turns the arm about the vertical through its base, so the tool moves by angle times its distance to that."""
-    replayer = EpisodeReplayer()
+    replayer = EpisodeReplayer("executed")
     x, y, _ = replayer.tool_positions(beginning.observations)[5]
     base = load_kitchen_scene().model.body("panda0_link0").pos
     radius_mm = 1000.0 * np.hypot(x - base[0], y - base[1])
@@ -129,7 +163,7 @@ def test_episode_of_another_robot_or_rate_is_refused(recorded):
 
 
 def test_unknown_actions_are_refused():
-    with pytest.raises(ConfigError, match="actions is 'planned', expected one of executed, intended, commands"):
+    with pytest.raises(ConfigError, match="actions is 'planned', expected one of auto, executed, intended, commands"):
         EpisodeReplayer("planned")
 
 

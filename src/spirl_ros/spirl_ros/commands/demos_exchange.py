@@ -75,7 +75,7 @@ def _read(parsed: argparse.Namespace) -> "Dataset":
         return import_bags(paths, *choice)
     from spirl_ros.demonstrations.sources import read_source
 
-    return read_source(parsed.source[0], parsed.task or "kitchen", download=parsed.download)
+    return read_source(parsed.source[0], parsed.task, download=parsed.download)
 
 
 def _add_export(commands) -> None:

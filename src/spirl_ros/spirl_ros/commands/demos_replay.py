@@ -17,8 +17,8 @@ def add_parser(commands) -> None:
         description="Start the simulated kitchen where each episode started, carry out its actions, and report how far "
         "joints, scene and tool drift from the recording and which subtasks are completed again. An episode that was "
         "simulated with the same version of mujoco is repeated exactly, from its seed. Every other one starts from its "
-        "first observation, with the noise in it, and drifts; so do data of D4RL and of real arms, which come from "
-        "other physics.",
+        "first observation, with the noise in it, gets the joint commands that were sent, and drifts a little; data of D4RL "
+        "drift more, because they come from other physics.",
         epilog="example: spirl demos replay data/kitchen_mixed --episodes 20",
     )
     parser.add_argument("source", metavar="DATASET", help="folder, D4RL file, or id in Minari's local storage")
@@ -28,12 +28,12 @@ def add_parser(commands) -> None:
         default=DEFAULT_EPISODES,
         help="how many, spread over the dataset (default %(default)s)",
     )
-    parser.add_argument("--task", default="kitchen", help="task that the dataset must be of (default %(default)s)")
+    parser.add_argument("--task", help="task that the dataset must be of (default: whatever it is of)")
     parser.add_argument(
         "--actions",
-        default="executed",
-        help="executed, with injected noise; intended; or commands, what the executed actions meant at the recorded "
-        "positions (default %(default)s)",
+        default="auto",
+        help="executed, with injected noise; intended; commands, what the executed actions meant at the recorded positions; "
+        "or auto: executed where that repeats the recording from its seed, else commands (default %(default)s)",
     )
     parser.add_argument(
         "--from-observation", action="store_true", help="start from the first observation even where the seed is known"
