@@ -2,8 +2,9 @@
 
 Rows of all episodes follow each other: observations (N, 60), of which the last 30 are the goal, actions (N, 9),
 rewards, terminals and timeouts (N,). An episode ends with a row whose terminal or timeout is set. Such a file has no
-observation after an episode's last action, so that action is left out when reading. Files of ours have two arrays
-more, which D4RL's own code ignores: next_observations, with which nothing is left out, and infos/executed_actions.
+observation after an episode's last action, so that action is left out when reading. Files of ours have more, which D4RL's
+own code ignores: next_observations, with which nothing is left out, infos/executed_actions, and in the group `spirl_metadata`
+what brings the dataset back as it was.
 """
 
 from dataclasses import replace
@@ -16,6 +17,7 @@ from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.demonstrations.hdf5_source import Hdf5Group, open_hdf5
 from spirl_ros.demonstrations.kitchen_layout import require_kitchen
+from spirl_ros.demonstrations.round_trip import dataset_record, episode_record, restore, rounding, unrounded
 from spirl_ros.demonstrations.whole_files import appearing_whole, hdf5_written
 from spirl_ros.errors import DatasetError
 from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
@@ -24,20 +26,39 @@ from spirl_ros.tasks.kitchen.subtasks import SubtaskDetector, goal_positions, ta
 _COLUMNS = {"observations": 60, "actions": 9, "rewards": 0, "terminals": 0, "timeouts": 0}
 """Arrays of the schema and their columns, 0 for one number per row."""
 
+_KEPT = "spirl_metadata"
+"""Group of what only we read. D4RL's code that cuts files into episodes passes over names with this word."""
+
+_ROWS = {
+    "observations": "observations",
+    "actions": "actions",
+    "executed_actions": "infos/executed_actions",
+    "rewards": "rewards",
+}
+"""Arrays of an episode, and where its rows are in the file."""
+
 _ENDS = ("terminals", "timeouts")
 """Those that mark where episodes end. Files of D4RL's older code have only the first."""
 
 _OURS = {"next_observations": 60, "infos/executed_actions": 9}
 
 
-def read_d4rl(path: Path, task: str = "kitchen") -> Dataset:
+def read_d4rl(path: Path, task: str | None = None) -> Dataset:
     """Read a file of the kitchen family. Which subtasks are done, and when, is judged from the observations.
+
+    A file of ours gives the dataset that was exported, to the last bit.
+
+    Args:
+        path: the file.
+        task: to take it as; None is `kitchen`, or what was exported.
 
     Raises:
         DatasetError: no HDF5, another schema, sizes that do not fit, or values that are not finite.
     """
     with open_hdf5(path) as file:
         arrays = _read_arrays(file)
+        if file.has(_KEPT):
+            return _restored(file.group(_KEPT), arrays, path, task)
     scene = load_kitchen_scene()
     detector = SubtaskDetector(scene.scene_names)
     metadata = replace(kitchen_metadata(scene), operator=f"imported from {path.name}")
@@ -54,7 +75,9 @@ def read_d4rl(path: Path, task: str = "kitchen") -> Dataset:
             episodes.append(episode)
     if not episodes:
         raise DatasetError(f"{path} has {len(ends)} episodes of one row each, expected some of two or more.")
-    return Dataset(tuple(episodes), task, {"imported_from": path.name, "dropped": {"a single row": too_short}})
+    return Dataset(
+        tuple(episodes), task or "kitchen", {"imported_from": path.name, "dropped": {"a single row": too_short}}
+    )
 
 
 def write_d4rl(path: Path, dataset: Dataset) -> None:
@@ -87,6 +110,26 @@ def write_d4rl(path: Path, dataset: Dataset) -> None:
     with appearing_whole(path) as temporary, hdf5_written(temporary) as file:
         for name, values in arrays.items():
             file.create_dataset(name, data=values if values.dtype == bool else values.astype(np.float32))
+        kept = file.create_group(_KEPT)
+        kept["dataset"] = np.array([dataset_record(dataset)], dtype=bytes)
+        kept["episodes"] = np.array([episode_record(episode) for episode in episodes], dtype=bytes)
+        for name, column in _ROWS.items():
+            kept[f"rounding/{name}"] = rounding(
+                arrays[column][:, : len(goal)] if name == "observations" else arrays[column]
+            )
+
+
+def _restored(kept: Hdf5Group, arrays: dict[str, np.ndarray], path: Path, task: str | None) -> Dataset:
+    """The dataset that `write_d4rl` wrote."""
+    rows = {}
+    for name, column in _ROWS.items():
+        left_off = kept.array(f"rounding/{name}")
+        single = arrays[column][:, : left_off.shape[1]] if name == "observations" else arrays[column]
+        if single.shape != left_off.shape:
+            raise DatasetError(f"{kept.name}/rounding/{name} has shape {left_off.shape}, expected {single.shape}.")
+        rows[name] = unrounded(single, left_off)
+    (record,) = kept.texts("dataset")
+    return restore(record, kept.texts("episodes"), rows, path, f"its group {_KEPT}", task)
 
 
 def _read_arrays(file: Hdf5Group) -> dict[str, np.ndarray]:

@@ -84,6 +84,16 @@ class Hdf5Group:
             found.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
         return values
 
+    def texts(self, name: str) -> list[str]:
+        """All texts of an array of texts of a fixed length; errors as `array`."""
+        found = self._checked_array(name)
+        if found.dtype.kind != "S":
+            raise DatasetError(f"{self._path(name)} is of type {found.dtype}, expected text of a fixed length.")
+        values = np.empty(found.shape, found.dtype)
+        if values.size:
+            found.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+        return [value.decode() for value in values.ravel()]
+
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Sizes of an array, None for anything else."""
         found = self._find(name)

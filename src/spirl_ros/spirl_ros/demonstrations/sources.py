@@ -48,7 +48,7 @@ def read_source(
         from spirl_ros.demonstrations.bag_import import import_bags  # needs mcap, which others do not
 
         return import_bags([path], task)
-    return read_d4rl(path, task or "kitchen") if layout == D4RL else read_minari(path, task or "kitchen")
+    return read_d4rl(path, task) if layout == D4RL else read_minari(path, task or "kitchen")
 
 
 def find_source(source: str, *, download: bool = False) -> tuple[Path, str]:

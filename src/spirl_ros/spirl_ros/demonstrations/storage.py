@@ -157,7 +157,7 @@ def read_episode(file: Hdf5Group, name: str) -> Episode:
             rewards=arrays["rewards"],
             terminated=bool(arrays["terminations"].any()),
             truncated=bool(arrays["truncations"].any()),
-            metadata=_metadata_from(attributes),
+            metadata=metadata_from(attributes),
         )
     except (DatasetError, TypeError, ValueError) as error:  # arrays and attributes of other kinds
         raise DatasetError(f"{name}: {error}") from error
@@ -185,7 +185,12 @@ def _fixed_length(text: str | tuple[str, ...]) -> np.ndarray:
     return encoded.astype(h5py.string_dtype(length=max(1, encoded.itemsize)))
 
 
-def _metadata_from(attributes: Mapping[str, Any]) -> EpisodeMetadata:
+def metadata_from(attributes: Mapping[str, Any]) -> EpisodeMetadata:
+    """How an episode came about, from its attributes: `a/b` is the entry b of a.
+
+    Raises:
+        DatasetError: one is missing.
+    """
     values: dict[str, Any] = {"completed_at_step": {}, "operator_style": {}, "measurement_noise": {}}
     for path, value in attributes.items():
         name, _, entry = path.partition("/")

@@ -1,0 +1,119 @@
+"""Keeps what another program's format has no place for, so that an exported dataset comes back equal, to the last bit.
+
+Two records as JSON, of the dataset and of each episode, and for every number what single precision leaves off it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spirl_ros.demonstrations.dataset import Dataset, dataset_digest, require_task
+from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.storage import metadata_from
+from spirl_ros.errors import DatasetError
+
+_VERSION = 1
+
+
+def rounding(values: np.ndarray) -> np.ndarray:
+    """What rounding float64 to float32 leaves off, of the same shape: how many float64 lie between the two.
+
+    Neighbours differ by one when their bits are read as whole numbers, and rounding keeps the sign. int32 where that holds
+    all, which is wherever numbers are neither beyond float32 nor all but 0.
+    """
+    exact = np.ascontiguousarray(values, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        single = exact.astype(np.float32).astype(np.float64)
+    left_off = exact.view(np.int64) - single.view(np.int64)
+    fits = left_off.size == 0 or np.abs(left_off).max() <= np.iinfo(np.int32).max
+    return left_off.astype(np.int32) if fits else left_off
+
+
+def unrounded(single: np.ndarray, left_off: np.ndarray) -> np.ndarray:
+    """The float64 of which `rounding` gave `left_off`, from its float32."""
+    rounded = np.ascontiguousarray(single, dtype=np.float32).astype(np.float64)
+    return (rounded.view(np.int64) + left_off).view(np.float64)
+
+
+def dataset_record(dataset: Dataset) -> str:
+    """What a dataset is beside its episodes."""
+    record = {"version": _VERSION, "task": dataset.task, "origin": dict(dataset.origin)}
+    return json.dumps(record | {"digest": dataset_digest(dataset.episodes)}, default=_plain)
+
+
+def episode_record(episode: Episode) -> str:
+    """What an episode is beside the rows of its actions; the observation after the last action is one of them."""
+    record = {
+        "steps": episode.steps,
+        "last_observation": episode.observations[-1].tolist(),
+        "terminated": episode.terminated,
+        "truncated": episode.truncated,
+        "metadata": asdict(episode.metadata),
+    }
+    return json.dumps(record, default=_plain)
+
+
+def restore(
+    record: str, episode_records: Sequence[str], rows: Mapping[str, np.ndarray], path: Path, ours: str, task: str | None
+) -> Dataset:
+    """The dataset that was exported.
+
+    Args:
+        record: of the dataset.
+        episode_records: of each episode.
+        rows: by the names of Episode's arrays, those of all episodes one after the other, (N, …); without the observation
+            after an episode's last action.
+        path: where it was read from, for messages.
+        ours: what to delete there, so that the rest is read as anybody's.
+        task: what it must have been made for; None where that does not matter.
+
+    Raises:
+        DatasetError: the records are damaged, or its numbers were changed.
+    """
+    advice = f"Take the original again, or delete {ours}: then it is read like a file of anybody's."
+    episodes, first = [], 0
+    try:
+        kept = json.loads(record)
+        for text in episode_records:
+            entry = json.loads(text)
+            one = {name: values[first : first + entry["steps"]] for name, values in rows.items()}
+            last = np.array([entry["last_observation"]], dtype=np.float64)
+            one["observations"] = np.concatenate((one["observations"], last))
+            metadata = metadata_from(_flat(entry["metadata"]))
+            episodes.append(
+                Episode(**one, terminated=entry["terminated"], truncated=entry["truncated"], metadata=metadata)
+            )
+            first += entry["steps"]
+        dataset = Dataset(tuple(episodes), kept["task"], kept["origin"], str(path))
+        stored, found = kept["digest"], dataset_digest(dataset.episodes)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:  # DatasetError is a ValueError
+        raise DatasetError(f"{path}: what was stored with it to bring it back is damaged: {error} {advice}") from error
+    if found != stored or first != len(rows["actions"]):
+        raise DatasetError(
+            f"{path}: the digest is {found}, but {stored} was stored with it: its numbers were changed. {advice}"
+        )
+    if task is not None:
+        require_task(path, dataset.task, task)
+    return dataset
+
+
+def _flat(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """As `metadata_from` takes it: entries of mappings as a/b, lists as arrays."""
+    flat: dict[str, Any] = {}
+    for name, value in metadata.items():
+        entries = (
+            {f"{name}/{entry}": inner for entry, inner in value.items()} if isinstance(value, dict) else {name: value}
+        )
+        for path, entry in entries.items():
+            if entry is not None:
+                flat[path] = np.array(entry) if isinstance(entry, list) else entry
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy as Python's."""
+    return value.item()
