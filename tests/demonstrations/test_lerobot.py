@@ -20,6 +20,7 @@ FILES = [
     "meta/info.json",
     "meta/stats.json",
     "meta/tasks.parquet",
+    "spirl/episodes.parquet",
 ]
 FEATURES = {
     "observation.state": ("float32", [2], ["joint_a", "joint_b"]),

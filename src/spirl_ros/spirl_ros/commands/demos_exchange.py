@@ -21,12 +21,12 @@ def _add_import(commands) -> None:
         help="turn other programs' demonstrations into a dataset",
         description="Turn demonstrations into a dataset. SOURCE is an HDF5 file of D4RL's kitchen family, a Minari "
         "dataset of FrankaKitchen-v1 (an id in Minari's local storage, such as D4RL/kitchen/mixed-v2, or a folder), "
-        "a dataset of ours, or recordings: bags, .mcap files and folders of bags, as many as you like. Those of a real arm need "
-        "--robot; its joint states are all that is read. A D4RL file lacks the observation after an episode's last action, "
+        "a LeRobot dataset (a folder of format v2.0, v2.1 or v3.0), an HDF5 file of robomimic, a dataset of ours, or recordings: bags, .mcap files and folders of bags, as many as you like. Those of a real arm need "
+        "--robot; its joint states are all that is read, and so it is with LeRobot and robomimic. A D4RL file lacks the observation after an episode's last action, "
         "so that one action is left out; Minari has it.",
         epilog="example: spirl demos import D4RL/kitchen/mixed-v2 --out data/human",
     )
-    parser.add_argument("source", nargs="+", metavar="SOURCE", help="HDF5 file, Minari id, folder, or bags")
+    parser.add_argument("source", nargs="+", metavar="SOURCE", help="HDF5 file, folder, Minari id, or bags")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder that the dataset becomes")
     parser.add_argument(
         "--keep-truncated", action="store_true", help="take what is whole of bags that are truncated or damaged"
@@ -66,9 +66,14 @@ def _read(parsed: argparse.Namespace) -> "Dataset":
     choice = (parsed.task, parsed.keep_truncated, parsed.only_successful)
     if parsed.robot is not None:
         from spirl_ros.arms.robot_configuration import find_robot
+        from spirl_ros.demonstrations.sources import LEROBOT, ROBOMIMIC, find_source, read_source
+
+        robot = find_robot(parsed.robot)
+        if len(paths) == 1 and not find_bags(paths[0]) and find_source(parsed.source[0])[1] in (LEROBOT, ROBOMIMIC):
+            return read_source(parsed.source[0], parsed.task, robot=robot)
         from spirl_ros.demonstrations.arm_recording import import_arm_recordings
 
-        return import_arm_recordings(paths, find_robot(parsed.robot), *choice)
+        return import_arm_recordings(paths, robot, *choice)
     if len(paths) > 1 or any(choice[1:]) or find_bags(paths[0]):
         from spirl_ros.demonstrations.bag_import import import_bags
 
@@ -83,8 +88,8 @@ def _add_export(commands) -> None:
         "export",
         help="write a dataset in another format",
         description="Write a dataset in another format. d4rl: one HDF5 file in the kitchen family's schema, with "
-        "next_observations and infos/executed_actions besides. lerobot: a folder in LeRobot's dataset format v3.0; the "
-        "observation after an episode's last action has no place there. bag: a folder of bags, one per episode.",
+        "next_observations and infos/executed_actions besides. lerobot: a folder in LeRobot's dataset format v3.0. Of both, "
+        "import gives the same dataset again. bag: a folder of bags, one per episode.",
         epilog="example: spirl demos export data/kitchen_mixed --format lerobot --out data/lerobot/kitchen_mixed",
     )
     parser.add_argument("source", metavar="DATASET", help="folder of the dataset")

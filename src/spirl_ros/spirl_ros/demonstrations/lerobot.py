@@ -2,7 +2,9 @@
 
 The layout is that which lerobot 0.4's LeRobotDataset reads: frames of all episodes in data/, one row per episode with its
 statistics in meta/episodes/, tasks in meta/tasks.parquet, features and rate in meta/info.json. A frame is an observation
-and the action chosen on it, so the observation after an episode's last action has no place there.
+and the action chosen on it, so the observation after an episode's last action has no place there. It stands, with all
+else that the format has no place for, in spirl/episodes.parquet, which LeRobot ignores: with it lerobot_source gives the
+same dataset again.
 """
 
 import json
@@ -16,6 +18,8 @@ import pyarrow.parquet as parquet
 
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.kitchen_layout import kitchen_difference
+from spirl_ros.demonstrations.round_trip import dataset_record, episode_record, rounding
 from spirl_ros.demonstrations.whole_files import appearing_whole
 
 FORMAT_VERSION = "v3.0"
@@ -23,6 +27,21 @@ _CHUNK_PATH = "chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _FILES_PER_CHUNK = 1000
 _DATA_FILE_MB = 100
 """A data file is closed before it grows beyond this, as LeRobot's own are."""
+KEPT = Path("spirl", "episodes.parquet")
+"""What only we read."""
+KEPT_DATASET = b"spirl"
+"""Its schema's metadata has the record of the dataset under this name."""
+KEPT_RECORD = "record"
+KEPT_ROWS = {
+    "observations": ("observation.state", "observation.environment_state"),
+    "actions": ("action",),
+    "executed_actions": ("executed_action",),
+    "rewards": ("next.reward",),
+}
+"""Arrays of an episode, for each of which it has a column `rounding/...`, and the features that hold them."""
+SUCCESS = "next.success"
+"""LeRobot's name for it."""
+
 _QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 
 _FRAME_NUMBERS: dict[str, Any] = {
@@ -51,7 +70,7 @@ def write_lerobot(folder: Path, dataset: Dataset) -> None:
         whole = pa.concat_tables(frames)
         info = {
             "codebase_version": FORMAT_VERSION,
-            "robot_type": None,
+            "robot_type": _robot_type(dataset),
             "total_episodes": len(rows),
             "total_frames": whole.num_rows,
             "total_tasks": len(tasks),
@@ -69,6 +88,7 @@ def write_lerobot(folder: Path, dataset: Dataset) -> None:
         _write_table(meta / "tasks.parquet", _tasks_table(tasks))
         _write_json(meta / "info.json", info)
         _write_json(meta / "stats.json", _statistics(whole))
+        _write_kept(temporary / KEPT, dataset)
 
 
 def _features(dataset: Dataset) -> dict[str, Any]:
@@ -79,6 +99,7 @@ def _features(dataset: Dataset) -> dict[str, Any]:
         return {"dtype": "float32", "shape": [len(names)], "names": names}
 
     scene = observed[len(joints) :]
+    is_known = all(episode.metadata.is_success is not None for episode in dataset.episodes)
     return {
         "observation.state": vector(observed[: len(joints)]),
         **({"observation.environment_state": vector(scene)} if scene else {}),
@@ -86,6 +107,7 @@ def _features(dataset: Dataset) -> dict[str, Any]:
         "executed_action": vector(joints),
         "next.reward": {"dtype": "float32", "shape": [1], "names": None},
         "next.done": {"dtype": "bool", "shape": [1], "names": None},
+        **({SUCCESS: {"dtype": "bool", "shape": [1], "names": None}} if is_known else {}),
         **_FRAME_NUMBERS,
     }
 
@@ -135,6 +157,7 @@ def _frames(episode: Episode, features: Mapping[str, Any], index: int, first_fra
         "executed_action": episode.executed_actions,
         "next.reward": episode.rewards,
         "next.done": frames == episode.steps - 1,
+        SUCCESS: (frames == episode.steps - 1) & (episode.metadata.is_success is True),
         "timestamp": frames / episode.metadata.control_rate_hz,
         "frame_index": frames,
         "episode_index": np.full(episode.steps, index),
@@ -168,6 +191,28 @@ def _statistics(table: pa.Table) -> dict[str, dict[str, list]]:
             **{key: row.tolist() for key, row in zip(_QUANTILES, quantiles, strict=True)},
         }
     return statistics
+
+
+def _write_kept(path: Path, dataset: Dataset) -> None:
+    """Write what brings the dataset back equal."""
+    columns = {KEPT_RECORD: pa.array([episode_record(episode) for episode in dataset.episodes], pa.string())}
+    for name in KEPT_ROWS:
+        values = [getattr(episode, name)[: episode.steps] for episode in dataset.episodes]
+        flat = rounding(np.concatenate(values)).ravel()
+        offsets = np.cumsum([0, *(value.size for value in values)])
+        # Of 64 bits in any case, the encoding takes as few as are needed.
+        columns[f"rounding/{name}"] = pa.LargeListArray.from_arrays(offsets, flat.astype(np.int64))
+    table = pa.table(columns).replace_schema_metadata({KEPT_DATASET: dataset_record(dataset)})
+    path.parent.mkdir()
+    encoding = {f"rounding/{name}.list.element": "DELTA_BINARY_PACKED" for name in KEPT_ROWS}
+    parquet.write_table(table, path, compression="zstd", use_dictionary=False, column_encoding=encoding)
+
+
+def _robot_type(dataset: Dataset) -> str | None:
+    """The arm's name: as it was recorded, or that of the kitchen's; None for an arm that nobody named."""
+    if recorded := dataset.origin.get("robot"):
+        return str(recorded)
+    return "panda" if kitchen_difference(dataset.episodes[0].metadata, any_rate=True) is None else None
 
 
 def _tasks_table(tasks: Mapping[str, int]) -> pa.Table:
