@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spirl_ros.errors import RecordingError
-from spirl_ros.recording.bag_metadata import BagTopic, qos_from_text
+from spirl_ros.plain_yaml import shortened
+from spirl_ros.recording.bag_metadata import DAMAGED, BagTopic, qos_from_text
 from spirl_ros.recording.bag_reader import BagFile
 from spirl_ros.recording.bag_writer import EPISODE_METADATA, BagWriter, RawMessage, file_name
 
@@ -49,7 +50,7 @@ def _recover(unfinished: Path, folder: Path) -> Recovery:
     survey = _survey(path)
     whole = sum(survey.counts.values())
     if not whole or not survey.is_bag:
-        aside = _free_name(folder.with_name(f"{folder.name}.damaged"))
+        aside = _free_name(folder.with_name(f"{folder.name}{DAMAGED}"))
         unfinished.rename(aside)
         return Recovery(aside, 0, survey.problem or "it holds no message", False)
     problem = survey.problem or "it is whole, but the recorder ended before it had its name"
@@ -95,11 +96,13 @@ def _copy(path: Path, survey: BagFile, target: Path, problem: str) -> None:
 
 def _topic(survey: BagFile, number: int) -> BagTopic:
     channel = survey.channels[number]
-    schema = survey.schemas[channel.schema_id]
+    schema = survey.schemas.get(channel.schema_id)
+    if schema is None:
+        raise RecordingError(f"{survey.path} has no definition of the messages on {shortened(channel.topic)}")
     return BagTopic(
         channel.topic,
         schema.name,
-        schema.data.decode(),
+        schema.data.decode(errors="replace"),
         channel.metadata.get("topic_type_hash", ""),
         qos_from_text(channel.metadata.get("offered_qos_profiles", "")),
     )
