@@ -5,7 +5,8 @@ scene state with the status's stamp. The *intended* action is the last `operator
 *executed* one is what the joint command in force says: how far it leads the measured position (see VelocityAction).
 A command that a joint limit cut short says only what was left of the action, so where the intended action gives the
 same command, the intended one was executed. Without `operator_action` the executed action counts as intended; without
-commands of this kind, for example of an arm that is driven by trajectories, the intended one counts as executed.
+commands of this kind, for example of an arm that is driven by trajectories, the intended one counts as executed. Exported
+bags tell the executed action themselves.
 """
 
 import bisect
@@ -18,7 +19,15 @@ import numpy as np
 
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.velocity_action import VelocityAction
-from spirl_ros.demonstrations.bag_messages import BagMessages, Received, other_definition, stamp_ns
+from spirl_ros.demonstrations.bag_messages import (
+    SEED,
+    UNKNOWN,
+    BagMessages,
+    Received,
+    other_definition,
+    stamp_ns,
+    states_of,
+)
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.demonstrations.self_descriptions import described
 from spirl_ros.errors import DatasetError, ObservationError
@@ -46,6 +55,7 @@ class _Told(NamedTuple):
     """What recorder, simulator and operator said about an episode."""
 
     is_success: bool
+    has_no_seed: bool
     metadata: dict[str, Any]
     """Fields of EpisodeMetadata."""
 
@@ -73,6 +83,7 @@ class EpisodeReader:
         try:
             observations = self._observations(messages)
             commands, intentions = self._arrays(messages, "commands"), self._arrays(messages, "operator_action")
+            told_actions = self._arrays(messages, "executed_action")
             if not commands.times_ns and not intentions.times_ns:
                 raise DatasetError(
                     "there is neither an operator_action nor a command, expected at least one of them as "
@@ -82,7 +93,9 @@ class EpisodeReader:
             whole = [run for run in runs if run[0].content.step == 0]
             chosen = [run for run in whole or runs if len(run) > 1]
             episodes = [
-                self._episode(run, observations, commands, intentions, _told(messages, run, is_last=run is runs[-1]))
+                self._episode(
+                    run, observations, commands, intentions, told_actions, _told(messages, run, is_last=run is runs[-1])
+                )
                 for run in chosen
             ]
         except DatasetError as error:
@@ -98,14 +111,15 @@ class EpisodeReader:
 
     def _observations(self, messages: BagMessages) -> dict[int, np.ndarray]:
         """Observation (Do,) by stamp [ns]."""
-        assembler = ObservationAssembler(self._metadata.joint_names, self._metadata.observation_names[self._joints :])
+        joints, scene = self._metadata.joint_names, self._metadata.observation_names[self._joints :]
+        assembler = ObservationAssembler(joints, scene)
         updates = [
             (received.sent_ns, update, role, received.content)
-            for role, update in (
-                ("joint_states", assembler.update_joint_state),
-                ("scene_state", assembler.update_scene_state),
+            for role, names, update in (
+                ("joint_states", joints, assembler.update_joint_state),
+                ("scene_state", scene, assembler.update_scene_state),
             )
-            for received in messages.by_role[role]
+            for _, received in states_of(names, messages.by_role[role])
         ]
         observations = {}
         for sent_ns, update, role, content in sorted(updates, key=lambda entry: entry[0]):
@@ -126,6 +140,7 @@ class EpisodeReader:
         observations: dict[int, np.ndarray],
         commands: _Sent,
         intentions: _Sent,
+        told_actions: _Sent,
         told: _Told,
     ) -> Episode:
         first, last = run[0].content, run[-1].content
@@ -135,7 +150,10 @@ class EpisodeReader:
         for (begin, end), observation in zip(itertools.pairwise(run), measured, strict=False):
             command = commands.latest(run[0].sent_ns, end.sent_ns)
             intention = intentions.latest(begin.sent_ns, end.sent_ns)
-            if commands.times_ns:
+            exported = told_actions.latest(begin.sent_ns, end.sent_ns)
+            if exported is not None:
+                action = exported
+            elif commands.times_ns:
                 action = self._executed(command, intention, observation[: self._joints])
             else:
                 action = np.zeros(self._joints) if intention is None else np.clip(intention, -1.0, 1.0)
@@ -158,7 +176,7 @@ class EpisodeReader:
                 self._metadata,
                 task=tuple(last.subtasks),
                 completed_at_step=completed,
-                seed=int(last.seed),
+                seed=None if told.has_no_seed else int(last.seed),
                 **told.metadata,
             ),
         )
@@ -191,11 +209,11 @@ class EpisodeReader:
     def _arrays(self, messages: BagMessages, role: str) -> _Sent:
         """Messages of a role as arrays (Da,)."""
         sent = _Sent([], [])
-        for sent_ns, content in messages.by_role[role]:
-            values = np.asarray(content.data, dtype=float)
+        for received in messages.by_role[role]:
+            values = np.asarray(received.content.data, dtype=float)
             if values.shape != (self._joints,) or not np.isfinite(values).all():
                 raise DatasetError(f"{role} has {values.tolist()}, expected {self._joints} finite values.")
-            sent.times_ns.append(sent_ns)
+            sent.times_ns.append(received.sent_ns)
             sent.values.append(values)
         return sent
 
@@ -215,7 +233,7 @@ class EpisodeReader:
 def _told(messages: BagMessages, run: list[Received], is_last: bool) -> _Told:
     operator = messages.details.get("operator") or f"recorded in {messages.path.name}"
     metadata = {"operator": operator, **described(messages.by_role, run[0].sent_ns, run[-1].sent_ns)}
-    return _Told(is_last and messages.is_success, metadata)
+    return _Told(is_last and messages.is_success, messages.details.get(SEED) == UNKNOWN, metadata)
 
 
 def _runs(statuses: Sequence[Received]) -> list[list[Received]]:

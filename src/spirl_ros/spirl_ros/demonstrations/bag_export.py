@@ -1,4 +1,7 @@
-"""Writes a kitchen dataset as bags, one per episode: the messages that recording it would have given."""
+"""Writes a kitchen dataset as bags, one per episode: the messages that recording it would have given.
+
+One topic is more than that: `executed_action`, because a command at a joint's limit does not tell the whole of it.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +11,7 @@ import numpy as np
 from mcap_ros2._dynamic import serialize_dynamic
 
 from spirl_ros.control.velocity_action import VelocityAction
-from spirl_ros.demonstrations.bag_messages import ROLES
+from spirl_ros.demonstrations.bag_messages import ROLES, SEED, UNKNOWN
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
 from spirl_ros.demonstrations.kitchen_layout import require_kitchen
@@ -32,10 +35,11 @@ _TOPICS = {
     "/task_status": ("task_status", _LATCHED),
     "/operator_action": ("operator_action", qos_profile(depth=1)),
     "/forward_position_controller/commands": ("commands", qos_profile(depth=1)),
+    "/executed_action": ("executed_action", qos_profile(depth=1)),
     f"/{SIMULATOR_DESCRIPTION}": (SIMULATOR_DESCRIPTION, _LATCHED),
     f"/{OPERATOR_STYLE}": (OPERATOR_STYLE, _LATCHED),
 }
-_JOINT_STATES, _SCENE_STATE, _TASK_STATUS, _OPERATOR_ACTION, _COMMANDS, _SIMULATOR, _STYLE = range(7)
+_JOINT_STATES, _SCENE_STATE, _TASK_STATUS, _OPERATOR_ACTION, _COMMANDS, _EXECUTED, _SIMULATOR, _STYLE = range(8)
 
 _BEGIN_NS = 1_000_000_000
 """When an exported episode begins [ns since 1970]: its simulation has no date."""
@@ -66,6 +70,8 @@ def write_bags(path: Path, dataset: Dataset) -> None:
         for number, episode in enumerate(dataset.episodes, start=1):
             metadata = episode.metadata
             details = {"task": dataset.task, "operator": metadata.operator}
+            if metadata.seed is None:
+                details[SEED] = UNKNOWN  # the status can only say 0
             writer = BagWriter(temporary / f"episode_{number:06d}", topics, details)
             for time_ns, topic, content in _messages(episode, number, dataset.task, meaning):
                 writer.write(RawMessage(topic, time_ns, time_ns, 0, encoders[topic](content)))
@@ -110,6 +116,7 @@ def _messages(
             action, executed = episode.actions[step], episode.executed_actions[step]
             yield time_ns + 1000, _OPERATOR_ACTION, _float_array(action)
             yield time_ns + 2000, _COMMANDS, _float_array(meaning.joint_command(executed, positions))
+            yield time_ns + 2000, _EXECUTED, _float_array(executed)
 
 
 def _task_status(episode: Episode, number: int, task: str, step: int) -> dict[str, Any]:
