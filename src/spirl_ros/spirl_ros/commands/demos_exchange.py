@@ -21,8 +21,10 @@ def _add_import(commands) -> None:
         help="turn other programs' demonstrations into a dataset",
         description="Turn demonstrations into a dataset. SOURCE is an HDF5 file of D4RL's kitchen family, a Minari "
         "dataset of FrankaKitchen-v1 (an id in Minari's local storage, such as D4RL/kitchen/mixed-v2, or a folder), "
-        "a LeRobot dataset (a folder of format v2.0, v2.1 or v3.0), an HDF5 file of robomimic, a dataset of ours, or recordings: bags, .mcap files and folders of bags, as many as you like. Those of a real arm need "
-        "--robot; its joint states are all that is read, and so it is with LeRobot and robomimic. A D4RL file lacks the observation after an episode's last action, "
+        "a LeRobot dataset (a folder of format v2.0, v2.1 or v3.0), an HDF5 file of robomimic, a dataset of ours, or "
+        "recordings: bags, .mcap files and folders in which they are, as many as you like. Those of a real arm need --robot; "
+        "its joint states are all that is read, and so it is with LeRobot and robomimic. A D4RL file lacks the observation "
+        "after an episode's last action, "
         "so that one action is left out; Minari has it.",
         epilog="example: spirl demos import D4RL/kitchen/mixed-v2 --out data/human",
     )
@@ -33,6 +35,9 @@ def _add_import(commands) -> None:
     )
     parser.add_argument(
         "--only-successful", action="store_true", help="leave out recordings that were not finished as success"
+    )
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="leave out recordings that cannot be used, and say why of each"
     )
     parser.add_argument(
         "--robot",
@@ -52,10 +57,13 @@ def run_import(parsed: argparse.Namespace) -> int:
 
     dataset = _read(parsed)
     digest = write_dataset(parsed.out, dataset)
+    left_out = dataset.origin.get("left_out", []) if parsed.skip_bad else []
+    for reason in left_out:
+        print(f"left out: {reason}")
     print(f"{len(dataset.episodes)} episodes with {dataset.steps} steps in {parsed.out}\ndigest {digest}")
     if parsed.json:
         figures = {"path": str(parsed.out), "episodes": len(dataset.episodes), "steps": dataset.steps, "digest": digest}
-        print(json.dumps(figures))
+        print(json.dumps(figures | {"left_out": left_out}))
     return 0
 
 
@@ -63,7 +71,7 @@ def _read(parsed: argparse.Namespace) -> "Dataset":
     from spirl_ros.recording.bag_metadata import find_bags
 
     paths = [Path(source) for source in parsed.source]
-    choice = (parsed.task, parsed.keep_truncated, parsed.only_successful)
+    choice = (parsed.task, parsed.keep_truncated, parsed.only_successful, parsed.skip_bad)
     if parsed.robot is not None:
         from spirl_ros.arms.robot_configuration import find_robot
         from spirl_ros.demonstrations.sources import LEROBOT, ROBOMIMIC, find_source, read_source

@@ -14,12 +14,12 @@ from spirl_ros.arms.robot_configuration import RobotConfiguration
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.bag_import import require_some
-from spirl_ros.demonstrations.bag_messages import BagMessages, other_definition, read_bag_messages, stamp_ns
+from spirl_ros.demonstrations.bag_messages import BagMessages, other_definition, read_bag_messages, stamp_ns, states_of
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.demonstrations.possible_motion import possible_positions, require_speed
+from spirl_ros.demonstrations.recordings import look_at_all
 from spirl_ros.errors import DatasetError, ObservationError
-from spirl_ros.recording.bag_metadata import find_bags
 
 _JOINT_STATE = "sensor_msgs/msg/JointState"
 _LONGEST_GAP = 2.5
@@ -32,37 +32,40 @@ def import_arm_recordings(
     task: str | None = None,
     keep_truncated: bool = False,
     only_successful: bool = False,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Read bags of an arm, each of them one episode.
 
     Args:
-        paths: each a bag's folder, an .mcap file, or a folder of bags.
+        paths: each a bag's folder, an .mcap file, or a folder in which bags are.
         robot: the arm; says which topic, which joints, and how fast an action of 1 is.
         task: name of what was demonstrated; None is the one that was recorded first.
         keep_truncated: take what is whole of truncated files.
         only_successful: leave out what was not finished as success.
+        skip_bad: leave out recordings that cannot be used; the dataset's origin says why.
 
     Raises:
-        DatasetError: one of them cannot be used; the message names it.
+        DatasetError: some of them cannot be used, without `skip_bad`, or none; the message names each.
     """
     topic = robot.joint_state_topic.strip("/")
-    bags = [bag for path in paths for bag in (find_bags(path) or [path])]
-    episodes, failed = [], 0
-    for bag in bags:
+
+    def read(bag: Path) -> tuple[str | None, Episode | None]:
         messages = read_bag_messages(bag, keep_truncated, {topic: _JOINT_STATE}, needed=(topic,))
         if only_successful and not messages.is_success:
-            failed += 1
-            continue
-        task = task or messages.details.get("task")
+            return None, None
         try:
-            episodes.append(_episode(messages, topic, robot))
+            return messages.details.get("task"), _episode(messages, topic, robot)
         except DatasetError as error:
             raise DatasetError(f"{bag}: {error}") from error
         except AttributeError as error:
             raise other_definition(bag, error) from error
+
+    recordings = look_at_all(paths, read, skip_bad)
+    episodes = [episode for _, episode in recordings.read.values() if episode is not None]
+    failed = len(recordings.read) - len(episodes)
     require_some(episodes, failed)
-    origin = {"imported_from": [bag.name for bag in bags], "robot": robot.name, "dropped": {"not successful": failed}}
-    return Dataset(tuple(episodes), task or robot.name, origin)
+    task = task or next((recorded for recorded, _ in recordings.read.values() if recorded), robot.name)
+    return Dataset(tuple(episodes), task, recordings.origin({"not successful": failed}) | {"robot": robot.name})
 
 
 def _episode(messages: BagMessages, topic: str, robot: RobotConfiguration) -> Episode:
@@ -97,7 +100,7 @@ def _measurements(messages: BagMessages, topic: str, names: tuple[str, ...]) -> 
     assembler = ObservationAssembler(names, ())
     stamps_ns: list[int] = []
     positions = []
-    for number, received in enumerate(messages.by_role[topic]):
+    for number, received in states_of(names, messages.by_role[topic]):
         content, measured_ns = received.content, stamp_ns(received.content)
         try:
             assembler.update_joint_state(content.name, content.position, measured_ns, received.sent_ns * 1e-9)

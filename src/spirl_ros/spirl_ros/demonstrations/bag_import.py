@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.bag_episodes import EpisodeReader
@@ -9,11 +10,19 @@ from spirl_ros.demonstrations.bag_messages import ROLES, read_bag_messages
 from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.recordings import look_at_all
 from spirl_ros.demonstrations.self_descriptions import DESCRIPTION_ROLES
 from spirl_ros.errors import ConfigError, DatasetError
-from spirl_ros.recording.bag_metadata import find_bags
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
+
+
+class _Read(NamedTuple):
+    """What an import takes from a bag."""
+
+    task: str | None
+    episodes: list[Episode]
+    joined_late: int
 
 
 def import_bags(
@@ -21,40 +30,42 @@ def import_bags(
     task: str | None = None,
     keep_truncated: bool = False,
     only_successful: bool = False,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Read bags of the kitchen.
 
     Args:
-        paths: each a bag's folder, an .mcap file, or a folder of bags.
+        paths: each a bag's folder, an .mcap file, or a folder in which bags are.
         task: name of the dataset's task; None is the one that was recorded.
         keep_truncated: take what is whole of truncated files.
         only_successful: leave out what was not finished as success.
+        skip_bad: leave out recordings that cannot be used; the dataset's origin says why.
 
     Raises:
-        DatasetError: one of them cannot be used; the message names it.
+        DatasetError: some of them cannot be used, without `skip_bad`, or none; the message names each.
     """
     scene = load_kitchen_scene()
     meaning = VelocityAction(scene.position_lower, scene.position_upper, CONTROL_PERIOD_S)
     reader = EpisodeReader(kitchen_metadata(scene), meaning)
-    bags = [bag for path in paths for bag in (find_bags(path) or [path])]
-    episodes: list[Episode] = []
-    tasks: dict[str, Path] = {}
-    late = failed = 0
-    for bag in bags:
+
+    def read(bag: Path) -> _Read | None:
         messages = read_bag_messages(bag, keep_truncated, ROLES | DESCRIPTION_ROLES)
         if only_successful and not messages.is_success:
-            failed += 1
-            continue
-        found, incomplete = reader.episodes(messages)
-        episodes += found
-        late += incomplete
-        if recorded := messages.details.get("task"):
-            tasks.setdefault(recorded, bag)
+            return None
+        return _Read(messages.details.get("task"), *reader.episodes(messages))
+
+    recordings = look_at_all(paths, read, skip_bad)
+    used = {bag: one for bag, one in recordings.read.items() if one is not None}
+    failed = len(recordings.read) - len(used)
+    episodes = [episode for one in used.values() for episode in one.episodes]
     require_some(episodes, failed)
-    names = [bag.name for bag in bags]
+    tasks: dict[str, Path] = {}
+    for bag, one in used.items():
+        if one.task:
+            tasks.setdefault(one.task, bag)
+    late = sum(one.joined_late for one in used.values())
     dropped = {"joined late": late, **({"not successful": failed} if failed else {})}
-    task = task or _recorded_task(tasks)
-    return Dataset(tuple(episodes), task, {"imported_from": names, "dropped": dropped})
+    return Dataset(tuple(episodes), task or _recorded_task(tasks), recordings.origin(dropped))
 
 
 def require_some(episodes: Sequence[Episode], failed: int) -> None:
