@@ -184,7 +184,10 @@ def test_refused_bag_keeps_its_bytes(folder, tmp_path, capsys):
     bad.write_bytes(bad.read_bytes()[:-100])
     before = {path: path.read_bytes() for path in bags.rglob("*") if path.is_file()}
     assert main(["demos", "import", str(bags), "--out", str(tmp_path / "out")]) == 2
-    assert re.fullmatch(rf"error: {bad} is truncated or damaged: .*--keep-truncated\.\n", capsys.readouterr().err)
+    assert re.fullmatch(
+        rf"error: {bad} is truncated or damaged: .*--keep-truncated\. Import the rest with --skip-bad\.\n",
+        capsys.readouterr().err,
+    )
     assert {path: path.read_bytes() for path in bags.rglob("*") if path.is_file()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bags", "data"]
 

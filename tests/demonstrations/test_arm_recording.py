@@ -1,5 +1,6 @@
 """Recordings of an arm without a scene: the motion becomes episodes, and what does not fit is told."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from spirl_ros.demonstrations.arm_recording import import_arm_recordings
 from spirl_ros.demonstrations.storage import read_dataset
 from spirl_ros.errors import DatasetError
 from spirl_ros.recording.bag_metadata import BagTopic
+from spirl_ros.recording.bag_reader import BagFile
 from spirl_ros.recording.bag_writer import BagWriter, RawMessage
 from spirl_ros.recording.message_definitions import message_definition
+from tests.recording import hostile_bags
+from tests.recording.hostile_bags import joint_state
 
 ROBOT = read_robot("ur5e")
 TYPE = "sensor_msgs/msg/JointState"
@@ -46,6 +50,20 @@ def record(
         writer.write(RawMessage(0, stamp_ns, stamp_ns, 0, encode(content)))
     writer.finish({"is_success": end[0], "note": ""})
     return folder
+
+
+def of_joint_states(bag: Path, change) -> Path:
+    """The bag's messages again in a loose file: `change(number, data)` gives those that stand in place of each."""
+    source = BagFile(bag / f"{bag.name}_0.mcap")
+    content = [
+        hostile_bags.message(data, time_ns=one.log_time)
+        for number, one in enumerate(source.messages())
+        for data in change(number, one.data)
+    ]
+    path = bag.with_name(f"{bag.name}_changed.mcap")
+    channel = hostile_bags.channel(f"/{ROBOT.joint_state_topic}")
+    path.write_bytes(hostile_bags.file_of(hostile_bags.header(), hostile_bags.schema(), channel, *content))
+    return path
 
 
 def swing(times_s: np.ndarray, robot: RobotConfiguration = ROBOT, speed: float = 0.8) -> np.ndarray:
@@ -142,3 +160,64 @@ def test_what_does_not_fit_the_arm_is_told(tmp_path) -> None:
     record(tmp_path / "failed", times_s, positions, end=("false", ""))
     with pytest.raises(DatasetError, match="none of 1 recordings was finished as success"):
         import_arm_recordings([tmp_path / "failed"], ROBOT, only_successful=True)
+
+
+def test_states_of_a_gripper_on_the_arms_topic_are_left_out(tmp_path) -> None:
+    """Its first one was refused: "measurement lacks shoulder_pan_joint, …; it has finger_joint"."""
+    times_s = np.arange(0.0, 1.0, 0.01)
+    bag = record(tmp_path / "bag", times_s, swing(times_s))
+    finger = joint_state(("finger_joint",), np.array([0.3]).tobytes(), 5_000_000_001)
+    mixed = of_joint_states(bag, lambda number, data: [finger, data] if number % 3 == 0 else [data])
+    (expected,), (found,) = (import_arm_recordings([path], ROBOT).episodes for path in (bag, mixed))
+    np.testing.assert_array_equal(found.observations, expected.observations)
+    only_finger = of_joint_states(bag, lambda number, data: [finger])
+    with pytest.raises(DatasetError, match="message 0 .* lacks shoulder_pan_joint.*finger_joint.*another arm"):
+        import_arm_recordings([only_finger], ROBOT)
+    some = joint_state(ROBOT.limits.joint_names[:3], bytes(24), 5_300_000_000)
+    with pytest.raises(DatasetError, match="message 30 on joint_states: measurement lacks wrist_1_joint"):
+        import_arm_recordings([of_joint_states(bag, lambda n, data: [some if n == 30 else data])], ROBOT)
+
+
+def test_states_before_every_joint_was_measured_once_are_left_out(tmp_path) -> None:
+    """Drivers that are not connected yet send NaN; the recording was refused for its first message.
+
+    From 0.2 s on to 0.99 s there are 15 control steps of 0.05 s.
+    """
+    times_s = np.arange(0.0, 1.0, 0.01)
+    positions = swing(times_s)
+    positions[:10] = np.nan
+    positions[10:20, 4] = np.inf
+    (episode,) = import_arm_recordings([record(tmp_path / "late", times_s, positions)], ROBOT).episodes
+    assert episode.steps == 15
+    np.testing.assert_allclose(episode.observations[0], positions[20], rtol=0.0, atol=1e-12)
+    never = record(tmp_path / "never", times_s, np.full_like(positions, np.nan))
+    with pytest.raises(DatasetError, match="message 0 on joint_states: shoulder_pan_joint is not finite"):
+        import_arm_recordings([never], ROBOT)
+
+
+def test_every_bad_recording_is_listed_and_skipped_where_that_is_asked(tmp_path, capsys) -> None:
+    """Only the first bad one was named, and nothing went on without it."""
+    times_s = np.arange(0.0, 1.0, 0.01)
+    record(tmp_path / "all/monday/good", times_s, swing(times_s))
+    record(tmp_path / "all/short", times_s[:3], swing(times_s)[:3])
+    fast = record(tmp_path / "all/fast", times_s, swing(times_s, speed=1.5))
+    (tmp_path / "all/loose.mcap").write_bytes(b"hello")
+    command = ["demos", "import", str(tmp_path / "all"), "--robot", "ur5e", "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    first, *listed = capsys.readouterr().err.splitlines()
+    assert first == "error: 3 of 4 recordings cannot be used. Import the rest with --skip-bad."
+    for line, (name, reason) in zip(
+        listed,
+        (("fast", "moves at"), ("loose.mcap", "is not an MCAP file"), ("short", "it lasts 0.020 s")),
+        strict=True,
+    ):
+        assert line.startswith(f"  {tmp_path / 'all' / name}") and reason in line
+    assert not (tmp_path / "out").exists()
+    assert main([*command, "--skip-bad", "--json"]) == 0
+    *lines, figures = capsys.readouterr().out.splitlines()
+    assert [line[:10] for line in lines[:3]] == ["left out: "] * 3
+    assert len(json.loads(figures)["left_out"]) == 3 and json.loads(figures)["steps"] == 19
+    origin = read_dataset(tmp_path / "out").origin
+    assert origin["imported_from"] == ["good"] and str(fast) in origin["left_out"][0]
+    with pytest.raises(DatasetError, match="2 of 2 recordings cannot be used.\n  .*short.*\n  .*fast"):
+        import_arm_recordings([tmp_path / "all/short", fast, fast], ROBOT, skip_bad=True)

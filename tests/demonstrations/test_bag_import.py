@@ -28,6 +28,7 @@ from spirl_ros.recording.bag_writer import BagWriter, RawMessage
 from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
 from spirl_ros.tasks.kitchen.simulation import MeasurementNoise
 from tests.demonstrations.small_dataset import assert_same_episode, make_dataset, make_episode
+from tests.recording.hostile_bags import joint_state
 
 METADATA = replace(
     kitchen_metadata(load_kitchen_scene()),
@@ -61,7 +62,7 @@ def bag(tmp_path) -> Path:
 
 
 def rewrite(bag: Path, change=lambda topic, number, data: data, define=lambda topic, text: text, added=()) -> Path:
-    """The same bag, changed: `change(topic, number, data)` gives new data or None, `define(topic, text)` a definition.
+    """The same bag, changed: `change(topic, number, data)` gives new data, several or None, `define(topic, text)` a definition.
 
     `added` are texts as (time [s], topic, text).
     """
@@ -84,9 +85,9 @@ def rewrite(bag: Path, change=lambda topic, number, data: data, define=lambda to
         topic = topics[numbers.index(message.channel_id)].name
         data = change(topic, counts[message.channel_id], message.data)
         counts[message.channel_id] += 1
-        if data is not None:
+        for one in [] if data is None else data if isinstance(data, list) else [data]:
             index = numbers.index(message.channel_id)
-            writer.write(RawMessage(index, message.log_time, message.publish_time, 0, data))
+            writer.write(RawMessage(index, message.log_time, message.publish_time, 0, one))
     writer.finish({})
     return target
 
@@ -283,6 +284,14 @@ def test_renamed_field_is_told(bag, topic: str, field: str) -> None:
     changed = rewrite(bag, lambda topic, number, data: data, rename)
     with pytest.raises(DatasetError, match=f"changed: a message has other fields .*'{field}'.* another version"):
         import_bags([changed])
+
+
+def test_states_of_others_on_the_arms_topic_are_left_out(bag) -> None:
+    """They were told as joints that are lacking."""
+    other = joint_state(("finger_joint",), bytes(8), 1_000_000_000)
+    twice = rewrite(bag, lambda topic, number, data: [other, data] if topic == "/joint_states" else data)
+    (expected,), (found,) = import_bags([bag]).episodes, import_bags([twice]).episodes
+    np.testing.assert_array_equal(found.observations, expected.observations)
 
 
 def test_other_joints_are_told(bag) -> None:
