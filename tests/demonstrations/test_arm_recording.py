@@ -29,17 +29,29 @@ TYPE = "sensor_msgs/msg/JointState"
 
 
 def record(
-    folder: Path, times_s, positions, robot: RobotConfiguration = ROBOT, names=None, end=("true", "press")
+    folder: Path,
+    times_s,
+    positions,
+    robot: RobotConfiguration = ROBOT,
+    names=None,
+    end=("true", "press"),
+    stamps_s=None,
+    sent_s=None,
 ) -> Path:
-    """A bag of joint states (N, Da) with one more joint, in another order than the arm's."""
+    """A bag of joint states (N, Da) with one more joint, in another order than the arm's.
+
+    Stamped and sent at `times_s` unless something else is given; received then."""
     definition = message_definition(TYPE)
     encode = serialize_dynamic(TYPE, definition.text)[TYPE]
     writer = BagWriter(
         folder, [BagTopic(f"/{robot.joint_state_topic}", TYPE, definition.text)], {"task": end[1], "operator": "ann"}
     )
     names = ["gripper", *reversed(robot.limits.joint_names if names is None else names)]
-    for time_s, row in zip(times_s, positions, strict=True):
-        stamp_ns = 5_000_000_000 + round(time_s * 1e9)
+    stamps_s, sent_s = times_s if stamps_s is None else stamps_s, times_s if sent_s is None else sent_s
+    for time_s, stamp_s, sending_s, row in zip(times_s, stamps_s, sent_s, positions, strict=True):
+        stamp_ns, sent_ns, received_ns = (
+            5_000_000_000 + round(moment * 1e9) for moment in (stamp_s, sending_s, time_s)
+        )
         content = {
             "header": {"stamp": {"sec": stamp_ns // 10**9, "nanosec": stamp_ns % 10**9}, "frame_id": ""},
             "name": names,
@@ -47,8 +59,8 @@ def record(
             "velocity": [],
             "effort": [],
         }
-        writer.write(RawMessage(0, stamp_ns, stamp_ns, 0, encode(content)))
-    writer.finish({"is_success": end[0], "note": ""})
+        writer.write(RawMessage(0, received_ns, sent_ns, 0, encode(content)))
+    writer.finish({} if end[0] is None else {"is_success": end[0], "note": ""})
     return folder
 
 
@@ -221,3 +233,77 @@ def test_every_bad_recording_is_listed_and_skipped_where_that_is_asked(tmp_path,
     assert origin["imported_from"] == ["good"] and str(fast) in origin["left_out"][0]
     with pytest.raises(DatasetError, match="2 of 2 recordings cannot be used.\n  .*short.*\n  .*fast"):
         import_arm_recordings([tmp_path / "all/short", fast, fast], ROBOT, skip_bad=True)
+
+
+@pytest.mark.parametrize("moved_s", [-1.5, -0.2, 0.4, 10.0])
+@pytest.mark.parametrize("sends_by_the_same_clock", [False, True])
+def test_clock_that_is_set_while_recording_changes_no_motion(tmp_path, moved_s: float, sends_by_the_same_clock) -> None:
+    """150 of 1,000 states vanished and the motion was spliced: a joint at 0.02 rad/s got an action of 0.62."""
+    times_s = np.arange(0.0, 4.03, 0.01)
+    stamps_s = times_s + np.where(times_s > 1.995, moved_s, 0.0)
+    sent_s = stamps_s if sends_by_the_same_clock else None
+    record(tmp_path / "true", times_s, swing(times_s))
+    record(tmp_path / "set", times_s, swing(times_s), stamps_s=stamps_s, sent_s=sent_s)
+    (true,) = import_arm_recordings([tmp_path / "true"], ROBOT).episodes
+    dataset = import_arm_recordings([tmp_path / "set"], ROBOT)
+    (episode,) = dataset.episodes
+    assert episode.steps == true.steps == 80
+    np.testing.assert_allclose(episode.actions, true.actions, rtol=0.0, atol=1e-9)
+    (note,) = dataset.origin["clocks"]
+    direction = "forward" if moved_s > 0.0 else "back"
+    assert note == f"set: the clock of the stamps was set {direction} by {abs(moved_s):.3f} s, 2.000 s after the first"
+
+
+@pytest.mark.parametrize(
+    ("stamp", "note"),
+    [
+        (lambda times_s: np.full_like(times_s, -5.0), "header.stamp is 0"),
+        (lambda times_s: np.full_like(times_s, 7.0), "header.stamp stands still at 12.000 s"),
+        (np.floor, "header.stamp stands still for 1.000 s while the arm moves"),
+        (lambda times_s: np.where(times_s < 0.5, -5.0, times_s), "header.stamp is 0"),
+    ],
+    ids=["zero", "constant", "whole seconds", "zero at first"],
+)
+def test_stamps_that_stand_still_are_replaced_by_the_times_of_sending(tmp_path, stamp, note: str) -> None:
+    """A driver that never fills in the stamp gave "it lasts 0.000 s", a stamp of whole seconds a gap."""
+    times_s = np.arange(0.0, 4.03, 0.01)
+    record(tmp_path / "true", times_s, swing(times_s))
+    record(tmp_path / "still", times_s, swing(times_s), stamps_s=stamp(times_s))
+    (true,) = import_arm_recordings([tmp_path / "true"], ROBOT).episodes
+    dataset = import_arm_recordings([tmp_path / "still"], ROBOT)
+    np.testing.assert_allclose(dataset.episodes[0].actions, true.actions, rtol=0.0, atol=1e-9)
+    assert dataset.origin["clocks"] == [f"still: {note}: measured when it was sent"]
+
+
+def test_states_that_a_driver_repeats_are_no_motion(tmp_path) -> None:
+    """It lost its arm for 0.3 s and went on with the last state: where the arm was meanwhile is not known."""
+    times_s = np.arange(0.0, 2.0, 0.01)
+    lost = (times_s > 0.995) & (times_s < 1.295)
+    known_s = np.where(lost, 0.99, times_s)
+    record(tmp_path / "lost", times_s, swing(known_s), stamps_s=known_s)
+    with pytest.raises(DatasetError, match=r"no message on joint_states for 0\.310 s, 0\.990 s after the first"):
+        import_arm_recordings([tmp_path / "lost"], ROBOT)
+
+
+def test_stamps_of_a_slow_simulation_are_its_time(tmp_path) -> None:
+    """At half speed for 4 s, with a second of pause: 2 s of motion."""
+    times_s = np.arange(0.0, 2.03, 0.01)
+    wall_s = 2.0 * times_s + np.where(times_s > 1.0, 1.0, 0.0)
+    record(tmp_path / "true", times_s, swing(times_s))
+    record(tmp_path / "slow", wall_s + 1.7e9, swing(times_s), stamps_s=times_s)
+    (true,) = import_arm_recordings([tmp_path / "true"], ROBOT).episodes
+    (episode,) = import_arm_recordings([tmp_path / "slow"], ROBOT).episodes
+    np.testing.assert_allclose(episode.actions, true.actions, rtol=0.0, atol=1e-9)
+
+
+def test_verdict_of_a_recording_stays_with_its_episode(tmp_path, capsys) -> None:
+    """Whether a recording was finished as success or failure was lost in the dataset."""
+    times_s = np.arange(0.0, 1.0, 0.01)
+    for number, said in enumerate(("true", "false", None)):
+        record(tmp_path / f"bags/episode_{number}", times_s, swing(times_s), end=(said, "press"))
+    assert main(["demos", "import", str(tmp_path / "bags"), "--robot", "ur5e", "--out", str(tmp_path / "data")]) == 0
+    read = read_dataset(tmp_path / "data")
+    assert [episode.metadata.is_success for episode in read.episodes] == [True, False, None]
+    capsys.readouterr()
+    assert main(["demos", "info", str(tmp_path / "data")]) == 0
+    assert "success 1, failure 1, unknown 1" in capsys.readouterr().out

@@ -333,7 +333,11 @@ def test_existing_folder_is_left_alone(bag) -> None:
 
 def test_task_is_the_recorded_one_and_failures_can_be_left_out(tmp_path) -> None:
     good, bad = kitchen_dataset([4]).episodes[0], replace(kitchen_dataset([6]).episodes[0], terminated=False)
-    write_bags(tmp_path / "some", Dataset((good, replace(bad, truncated=True)), "slide_cabinet", {}))
+    told = [
+        replace(episode, metadata=replace(episode.metadata, is_success=is_success))
+        for episode, is_success in ((good, True), (replace(bad, truncated=True), False))
+    ]
+    write_bags(tmp_path / "some", Dataset(tuple(told), "slide_cabinet", {}))
     write_bags(tmp_path / "others", kitchen_dataset([4]))
     both = [tmp_path / "some", tmp_path / "others"]
     assert import_bags(both[:1]).task == "slide_cabinet"

@@ -60,6 +60,8 @@ def run_import(parsed: argparse.Namespace) -> int:
     left_out = dataset.origin.get("left_out", []) if parsed.skip_bad else []
     for reason in left_out:
         print(f"left out: {reason}")
+    for note in dataset.origin.get("clocks", ()):
+        print(f"note: {note}")
     print(f"{len(dataset.episodes)} episodes with {dataset.steps} steps in {parsed.out}\ndigest {digest}")
     if parsed.json:
         figures = {"path": str(parsed.out), "episodes": len(dataset.episodes), "steps": dataset.steps, "digest": digest}

@@ -17,6 +17,7 @@ from spirl_ros.demonstrations.bag_import import require_some
 from spirl_ros.demonstrations.bag_messages import BagMessages, other_definition, read_bag_messages, stamp_ns, states_of
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.demonstrations.measuring_times import Stamped, measuring_times
 from spirl_ros.demonstrations.possible_motion import possible_positions, require_speed
 from spirl_ros.demonstrations.recordings import look_at_all
 from spirl_ros.errors import DatasetError, ObservationError
@@ -49,28 +50,34 @@ def import_arm_recordings(
     """
     topic = robot.joint_state_topic.strip("/")
 
-    def read(bag: Path) -> tuple[str | None, Episode | None]:
+    def read(bag: Path) -> tuple[str | None, Episode | None, tuple[str, ...]]:
         messages = read_bag_messages(bag, keep_truncated, {topic: _JOINT_STATE}, needed=(topic,))
         if only_successful and not messages.is_success:
-            return None, None
+            return None, None, ()
         try:
-            return messages.details.get("task"), _episode(messages, topic, robot)
+            return messages.details.get("task"), *_episode(messages, topic, robot)
         except DatasetError as error:
             raise DatasetError(f"{bag}: {error}") from error
         except AttributeError as error:
             raise other_definition(bag, error) from error
 
     recordings = look_at_all(paths, read, skip_bad)
-    episodes = [episode for _, episode in recordings.read.values() if episode is not None]
+    episodes = [episode for _, episode, _ in recordings.read.values() if episode is not None]
     failed = len(recordings.read) - len(episodes)
     require_some(episodes, failed)
-    task = task or next((recorded for recorded, _ in recordings.read.values() if recorded), robot.name)
-    return Dataset(tuple(episodes), task, recordings.origin({"not successful": failed}) | {"robot": robot.name})
+    task = task or next((recorded for recorded, _, _ in recordings.read.values() if recorded), robot.name)
+    origin = recordings.origin({"not successful": failed}) | {"robot": robot.name}
+    if clocks := [f"{bag.name}: {note}" for bag, (_, _, notes) in recordings.read.items() for note in notes]:
+        origin["clocks"] = clocks
+    return Dataset(tuple(episodes), task, origin)
 
 
-def _episode(messages: BagMessages, topic: str, robot: RobotConfiguration) -> Episode:
+def _episode(messages: BagMessages, topic: str, robot: RobotConfiguration) -> tuple[Episode, tuple[str, ...]]:
+    """The episode, and what was wrong with its stamps."""
     period_s, names = 1.0 / robot.control_rate_hz, robot.limits.joint_names
-    times_s, measured = _measurements(messages, topic, names)
+    stamped, measured = _measurements(messages, topic, names)
+    chosen, times_s, notes = measuring_times(stamped, measured, _LONGEST_GAP * period_s)
+    measured = measured[chosen]
     _require_rate(times_s, period_s, topic)
     measured = possible_positions(times_s, measured, robot)
     steps = int((times_s[-1] - times_s[0]) / period_s + 1e-6)
@@ -89,32 +96,35 @@ def _episode(messages: BagMessages, topic: str, robot: RobotConfiguration) -> Ep
         joint_names=names,
         joint_units=robot.units,
         action_scale=robot.velocity_scale,
+        is_success=messages.verdict,
     )
-    return Episode(
+    episode = Episode(
         observations, actions, actions, np.zeros(steps), messages.is_success, not messages.is_success, metadata
     )
+    return episode, notes
 
 
-def _measurements(messages: BagMessages, topic: str, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Times (N,) [s since the first] and positions (N, Da) [rad, m] of every joint state that is new."""
+def _measurements(messages: BagMessages, topic: str, names: tuple[str, ...]) -> tuple[list[Stamped], np.ndarray]:
+    """Times and positions (N, Da) [rad, m] of every joint state."""
     assembler = ObservationAssembler(names, ())
-    stamps_ns: list[int] = []
+    stamped: list[Stamped] = []
     positions = []
     for number, received in states_of(names, messages.by_role[topic]):
         content, measured_ns = received.content, stamp_ns(received.content)
+        if set(names).isdisjoint(content.name):
+            raise DatasetError(
+                f"message {number} on {topic}: measurement lacks {', '.join(names)}; it has {', '.join(content.name) or 'no names'}. It was "
+                "recorded from another arm: give only recordings of this one."
+            )
         try:
             assembler.update_joint_state(content.name, content.position, measured_ns, received.sent_ns * 1e-9)
         except ObservationError as error:
-            is_other_arm = not set(names) & set(content.name)
-            advice = " It was recorded from another arm: give only recordings of this one." if is_other_arm else ""
             raise DatasetError(
-                f"message {number} on {topic}: {error} Expected a finite position of every joint.{advice}"
+                f"message {number} on {topic}: {error} Expected a finite position of every joint."
             ) from error
-        if stamps_ns and measured_ns <= stamps_ns[-1]:
-            continue  # sent twice, or overtaken on the way
-        stamps_ns.append(measured_ns)
+        stamped.append(Stamped(measured_ns, received.sent_ns, received.received_ns))
         positions.append(assembler.joint_positions())
-    return (np.array(stamps_ns) - stamps_ns[0]) * 1e-9, np.array(positions)
+    return stamped, np.array(positions)
 
 
 def _require_rate(times_s: np.ndarray, period_s: float, topic: str) -> None:

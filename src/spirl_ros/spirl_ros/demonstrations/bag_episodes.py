@@ -30,6 +30,7 @@ from spirl_ros.demonstrations.bag_messages import (
 )
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.demonstrations.self_descriptions import described
+from spirl_ros.demonstrations.sender_clocks import clock_steps
 from spirl_ros.errors import DatasetError, ObservationError
 
 _SAME_COMMAND = 1e-9
@@ -192,6 +193,7 @@ class EpisodeReader:
                 )
             period_s = (stamp_ns(after) - stamp_ns(before)) * 1e-9
             if abs(period_s - expected_s) > _PERIOD_TOLERANCE * expected_s:
+                _require_one_clock(run)
                 raise DatasetError(
                     f"control step {after.step} of episode {after.episode} lasted {period_s:.4f} s, expected "
                     f"{expected_s:.4f} s ({self._metadata.control_rate_hz:g} Hz)."
@@ -230,9 +232,22 @@ class EpisodeReader:
         return np.where(np.abs(asked - command) < _SAME_COMMAND, np.clip(intention, -1.0, 1.0), action)
 
 
+def _require_one_clock(run: Sequence[Received]) -> None:
+    """Refuse an episode in which the clock that stamps control steps was set."""
+    steps = clock_steps([stamp_ns(status.content) for status in run], [status.received_ns for status in run])
+    for step in steps:
+        content = run[step.index].content
+        raise DatasetError(
+            f"the clock that stamps task_status was {step} before control step {content.step} of episode {content.episode}. "
+            "Leave this recording out, and let a clock be set before or after an episode."
+        )
+
+
 def _told(messages: BagMessages, run: list[Received], is_last: bool) -> _Told:
     operator = messages.details.get("operator") or f"recorded in {messages.path.name}"
     metadata = {"operator": operator, **described(messages.by_role, run[0].sent_ns, run[-1].sent_ns)}
+    if is_last:
+        metadata["is_success"] = messages.verdict
     return _Told(is_last and messages.is_success, messages.details.get(SEED) == UNKNOWN, metadata)
 
 

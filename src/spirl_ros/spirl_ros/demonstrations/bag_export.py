@@ -75,8 +75,8 @@ def write_bags(path: Path, dataset: Dataset) -> None:
             writer = BagWriter(temporary / f"episode_{number:06d}", topics, details)
             for time_ns, topic, content in _messages(episode, number, dataset.task, meaning):
                 writer.write(RawMessage(topic, time_ns, time_ns, 0, encoders[topic](content)))
-            is_success = episode.terminated if metadata.is_success is None else metadata.is_success
-            writer.finish({"is_success": str(is_success).lower(), "note": "exported"})
+            verdict = {} if metadata.is_success is None else {"is_success": str(metadata.is_success).lower()}
+            writer.finish({**verdict, "note": "exported"})
 
 
 def _messages(

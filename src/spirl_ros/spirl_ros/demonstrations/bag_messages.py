@@ -11,6 +11,7 @@ from mcap.records import Channel, Message, Schema
 from mcap.well_known import SchemaEncoding
 from mcap_ros2.decoder import DecoderFactory
 
+from spirl_ros.demonstrations.sender_clocks import sending_times
 from spirl_ros.errors import ConfigError, DatasetError, RecordingError
 from spirl_ros.plain_yaml import printable, shortened
 from spirl_ros.recording.bag_compression import DECOMPRESSION_ERRORS, decompress_message
@@ -49,7 +50,7 @@ class Received(NamedTuple):
     """A message."""
 
     sent_ns: int
-    """When it was sent [ns since 1970]."""
+    """When it was sent [ns since 1970]; on the receiver's clock where the senders' clocks do not agree with it."""
     content: Any
     """Its fields as attributes."""
     received_ns: int
@@ -58,7 +59,7 @@ class Received(NamedTuple):
 
 @dataclass(frozen=True)
 class BagMessages:
-    """The messages of one recording, each topic in the order it was sent."""
+    """The messages of one recording, each topic in the order in which it was sent, whatever was done to clocks."""
 
     path: Path
     by_role: dict[str, list[Received]]
@@ -69,7 +70,12 @@ class BagMessages:
     @property
     def is_success(self) -> bool:
         """Was the episode finished as success."""
-        return self.details.get("is_success") == "true"
+        return self.verdict is True
+
+    @property
+    def verdict(self) -> bool | None:
+        """Was the episode finished as success or as failure; None when nobody said so."""
+        return {"true": True, "false": False}.get(self.details.get("is_success", ""))
 
 
 def read_bag_messages(
@@ -108,9 +114,25 @@ def read_bag_messages(
         expected = ", ".join(f"{role} ({roles[role]})" for role in needed)
         other = " Recordings of an arm without a scene are imported with --robot." if "scene_state" in missing else ""
         raise DatasetError(f"{path} has no message on {', '.join(missing)}, expected some: {expected}.{other}")
-    for received in by_role.values():
-        received.sort(key=lambda entry: entry.sent_ns)
-    return BagMessages(path, by_role, details)
+    return BagMessages(path, _in_sending_order(path, by_role), details)
+
+
+def _in_sending_order(path: Path, by_role: Mapping[str, list[Received]]) -> dict[str, list[Received]]:
+    told = {
+        role: ([one.sent_ns for one in received], [one.received_ns for one in received])
+        for role, received in by_role.items()
+    }
+    try:
+        times = sending_times(told)
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from error
+    return {
+        role: sorted(
+            (one._replace(sent_ns=int(sent_ns)) for one, sent_ns in zip(received, times[role], strict=True)),
+            key=lambda one: one.sent_ns,
+        )
+        for role, received in by_role.items()
+    }
 
 
 def _files(path: Path) -> list[Path]:

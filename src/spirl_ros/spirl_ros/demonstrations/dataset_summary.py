@@ -33,6 +33,10 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "episodes_completing_all_targets": sum(
             bool(targets) and targets <= set(one.completed_at_step) for one in metadata
         ),
+        "finished_as": {
+            verdict: sum(one.is_success is told for one in metadata)
+            for verdict, told in (("success", True), ("failure", False), ("unknown", None))
+        },
         "different_chains": len(chains),
         "most_frequent_chains": dict(chains.most_common(_CHAINS_SHOWN)),
         "injected_noise": [min(s.action_noise for s in styles), max(s.action_noise for s in styles)]
@@ -63,6 +67,7 @@ def summary_table(figures: dict[str, Any]) -> str:
             {f"{n} by": f"{count} episodes" for n, count in figures["subtasks_per_episode"].items()}
         ),
         "did all targets": f"{figures['episodes_completing_all_targets']} episodes",
+        "finished as": _counts({verdict: count for verdict, count in figures["finished_as"].items() if count}),
         "chains": f"{figures['different_chains']} different; most frequent: "
         + ("; ".join(f"{chain} ({count})" for chain, count in figures["most_frequent_chains"].items()) or "unknown"),
         "injected noise": "unknown" if noise is None else f"{noise[0]:.3g} to {noise[1]:.3g}, arm joints",

@@ -46,7 +46,7 @@ def look_at_all(paths: Sequence[Path], read: Callable[[Path], T], skip_bad: bool
         except DatasetError as error:
             bad.append(str(error))
     if bad and not (skip_bad and found):
-        advice = f" Import the rest with --skip-bad." if found else ""
+        advice = " Import the rest with --skip-bad." if found else ""
         if len(bad) == 1:
             raise DatasetError(f"{bad[0]}{advice}")
         raise DatasetError("\n  ".join([f"{len(bad)} of {len(bags)} recordings cannot be used.{advice}", *bad]))
