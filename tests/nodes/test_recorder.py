@@ -37,8 +37,12 @@ def start_recording(client, **request) -> StartRecording.Response:
     return client.call(StartRecording, "start_recording", StartRecording.Request(**request))
 
 
-def stop_recording(client, **request) -> StopRecording.Response:
-    return client.call(StopRecording, "stop_recording", StopRecording.Request(**request))
+def stop_recording(client, is_awaited: bool = True, **request) -> StopRecording.Response:
+    """The answer; the bag is there when the disk has completed it, which may be later."""
+    response = client.call(StopRecording, "stop_recording", StopRecording.Request(**request))
+    if response.success and is_awaited:
+        client.wait_for(Path(response.path).is_dir, "the bag")
+    return response
 
 
 def messages_of(bag: Path, topic: str, message_type) -> list:
@@ -142,7 +146,7 @@ def test_services_start_stop_and_discard_episodes(client, start_node, tmp_path) 
     arm.publish(5)
     discarded = client.call(Trigger, "discard_recording", Trigger.Request())
     assert discarded.success
-    assert [path.name for path in tmp_path.iterdir() if path.name != ".lock"] == ["episode_000001"]
+    client.wait_for(lambda: {path.name for path in tmp_path.iterdir()} == {".lock", "episode_000001"}, "the removal")
     client.wait_for(lambda: statuses[-1].state == RecordingStatus.IDLE and statuses[-1].episodes == 1, "idle")
     states = [status.state for status in statuses]
     assert RecordingStatus.RECORDING in states and RecordingStatus.FAILED not in states

@@ -9,10 +9,10 @@ from spirl_ros.recording.recording_folder import RecordingFolder
 
 def test_next_number_follows_all_that_is_there(tmp_path) -> None:
     folder = RecordingFolder(tmp_path / "new")
-    assert folder.next_episode() == tmp_path / "new" / "episode_000001"
+    assert folder.episode(folder.next_number()) == tmp_path / "new" / "episode_000001"
     for name in ("episode_000002", "episode_000007.damaged", ".episode_000004.recording", "notes"):
         (folder.path / name).mkdir()
-    assert folder.next_episode().name == "episode_000008"
+    assert folder.next_number() == 8
     assert folder.finished_episodes() == 0
 
 

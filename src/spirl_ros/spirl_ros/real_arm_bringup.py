@@ -88,10 +88,10 @@ def recorded_topics(robot: RobotConfiguration) -> list[str]:
     """What the recorder records of an arm, as its parameter `topics`."""
     return [
         f"{robot.joint_state_topic} sensor_msgs/msg/JointState",
-        "operator_action std_msgs/msg/Float64MultiArray action",
-        f"{robot.trajectory_controller}/joint_trajectory trajectory_msgs/msg/JointTrajectory action",
-        "forward_position_controller/commands std_msgs/msg/Float64MultiArray action",
-        "safety_status spirl_msgs/msg/SafetyStatus latched",
+        "operator_action std_msgs/msg/Float64MultiArray action optional",
+        f"{robot.trajectory_controller}/joint_trajectory trajectory_msgs/msg/JointTrajectory action optional",
+        "forward_position_controller/commands std_msgs/msg/Float64MultiArray action optional",
+        "safety_status spirl_msgs/msg/SafetyStatus latched optional",
     ]
 
 

@@ -31,6 +31,9 @@ _TWO_MACHINES_NS = 20_000_000, 200_000_000
 """Leads above the first, or below minus the second, are another machine's clock and not latency [ns]."""
 
 
+Times = Sequence[int] | np.ndarray
+
+
 class ClockStep(NamedTuple):
     """A clock was set."""
 
@@ -44,7 +47,7 @@ class ClockStep(NamedTuple):
         return f"set {'forward' if self.moved_ns > 0 else 'back'} by {abs(self.moved_ns) * 1e-9:.3f} s"
 
 
-def clock_steps(stamps_ns: Sequence[int], received_ns: Sequence[int]) -> list[ClockStep]:
+def clock_steps(stamps_ns: Times, received_ns: Times) -> list[ClockStep]:
     """Where the clock that stamped messages was set.
 
     A clock of another rate or of another age is taken for a simulation's, which may wait or hurry: only going back and leaps
@@ -77,7 +80,7 @@ def clock_steps(stamps_ns: Sequence[int], received_ns: Sequence[int]) -> list[Cl
     return steps
 
 
-def without_steps(stamps_ns: Sequence[int], steps: Sequence[ClockStep]) -> np.ndarray:
+def without_steps(stamps_ns: Times, steps: Sequence[ClockStep]) -> np.ndarray:
     """Stamps (N,) [ns] as a clock that nobody set would have given."""
     times = np.array(stamps_ns, dtype=np.int64)
     for step in steps:

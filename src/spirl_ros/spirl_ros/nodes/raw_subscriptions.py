@@ -1,29 +1,47 @@
 """Subscriptions whose messages are fetched in batches and stay serialised."""
 
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 
 from rclpy.duration import Duration
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    LivelinessPolicy,
+    QoSCompatibility,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+)
 from rclpy.subscription import Subscription
 
 from spirl_ros.errors import ConfigError
+from spirl_ros.nodes.latched_memory import LatchedMemory
 from spirl_ros.nodes.polled_topic import Unwaited
 from spirl_ros.recording.bag_metadata import BagTopic, QosProfile, qos_profile
 from spirl_ros.recording.bag_writer import RawMessage
 from spirl_ros.recording.message_definitions import MessageDefinition, message_definition
+from spirl_ros.recording.receive_clock import ReceiveClock
+from spirl_ros.recording.stamp_watch import StampWatch, has_stamp, stamp_ns
 
 _DEPTH = 2000
 """Messages of a topic that wait for a fetch: half a second at 4 kHz."""
 
-_LATCHED, _ACTION = "latched", "action"
+_LONGEST_LATENCY_NS = 100_000_000
+"""Messages that seem to come later, or before they were sent, were sent by another clock than ours [ns]."""
+
+_LATCHED, _ACTION, _OPTIONAL = "latched", "action", "optional"
+_KINDS = (_LATCHED, _ACTION, _OPTIONAL)
 
 
 @dataclass(frozen=True)
 class TopicRequest:
-    """A topic to record, as the parameter names it: `NAME TYPE`, `NAME TYPE latched` or `NAME TYPE action`."""
+    """A topic to record, as the parameter names it: `NAME TYPE`, and any of `latched`, `action` and `optional` behind it."""
 
     name: str
     definition: MessageDefinition
@@ -31,6 +49,8 @@ class TopicRequest:
     """Its last message counts until the next one, and who subscribes later gets it too."""
     is_action: bool
     """A message on it says that somebody acts."""
+    is_optional: bool = False
+    """An episode may be without it."""
 
     @classmethod
     def parse(cls, text: str) -> "TopicRequest":
@@ -41,12 +61,12 @@ class TopicRequest:
             RecordingError: the type is not known.
         """
         words = text.split()
-        if len(words) not in (2, 3) or words[2:] not in ([], [_LATCHED], [_ACTION]):
+        if len(words) < 2 or not set(words[2:]) <= set(_KINDS):
             raise ConfigError(
-                f"topics has '{text}', expected 'NAME TYPE', 'NAME TYPE {_LATCHED}' or 'NAME TYPE {_ACTION}', "
+                f"topics has '{text}', expected 'NAME TYPE' and behind it any of {', '.join(_KINDS)}, "
                 "for example 'joint_states sensor_msgs/msg/JointState'."
             )
-        return cls(words[0], message_definition(words[1]), words[2:] == [_LATCHED], words[2:] == [_ACTION])
+        return cls(words[0], message_definition(words[1]), *(kind in words[2:] for kind in _KINDS))
 
 
 @dataclass
@@ -55,8 +75,14 @@ class _Topic:
 
     request: TopicRequest
     subscription: Subscription
+    memory: LatchedMemory | None
+    """Of a latched topic."""
+    stamps: StampWatch | None
+    """Of a topic whose messages have stamps."""
     publishers: frozenset[bytes] = frozenset()
     last_sequence: int | None = None
+    received: int = 0
+    """Messages so far."""
 
     def missed(self, sequence: int) -> int:
         """Messages lost before this one, by the count of the topic's only publisher."""
@@ -80,32 +106,60 @@ class RawSubscriptions:
         for request in requests:
             durability = DurabilityPolicy.TRANSIENT_LOCAL if request.is_latched else DurabilityPolicy.VOLATILE
             subscription = self._subscribe(request, ReliabilityPolicy.RELIABLE, durability)
-            self._topics.append(_Topic(request, subscription))
-        self.latched = {index for index, request in enumerate(requests) if request.is_latched}
-        """Indices of the topics whose last message counts until the next one."""
+            ask = partial(self._subscribe, request, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+            memory = LatchedMemory(node, ask) if request.is_latched else None
+            stamps = StampWatch() if has_stamp(request.definition.text) else None
+            self._topics.append(_Topic(request, subscription, memory, stamps))
+        self.clock = ReceiveClock(time.time_ns(), time.monotonic_ns())
+        """Whose times messages are received at."""
         self.lost = 0
         """Messages that were sent and never arrived."""
+        self.stamp_problems: list[tuple[str, str]] = []
+        """Topics whose stamps cannot be true, and why; whoever tells it empties the list."""
+
+    @property
+    def names(self) -> list[str]:
+        """Full name of each topic."""
+        return [topic.subscription.topic_name for topic in self._topics]
+
+    @property
+    def received(self) -> list[int]:
+        """How many messages came on each topic."""
+        return [topic.received for topic in self._topics]
 
     def fetch(self) -> list[RawMessage]:
         """Everything that arrived since the last call, in the order it was sent."""
-        messages = []
+        self.clock.begin_fetch(time.time_ns(), time.monotonic_ns())
+        messages, order_ns = [], []
         for index, topic in enumerate(self._topics):
-            handle, message_type = topic.subscription.handle, topic.subscription.msg_type
-            with handle:
-                while (taken := handle.take_message(message_type, True)) is not None:
-                    data, info = taken
-                    received_ns, sequence = info["received_timestamp"], info["publication_sequence_number"] or 0
-                    self.lost += topic.missed(sequence)
-                    sent_ns = info["source_timestamp"] or received_ns
-                    messages.append(RawMessage(index, received_ns, sent_ns, sequence, data))
-        messages.sort(key=lambda message: message.publish_time_ns)
-        return messages
+            for message, latency_ns in self._take(index, topic.subscription):
+                self.lost += topic.missed(message.sequence)
+                topic.received += 1
+                if topic.memory is not None:
+                    topic.memory.hear(message)
+                if topic.stamps is not None and (
+                    said := topic.stamps.follow(stamp_ns(message.data), message.log_time_ns)
+                ):
+                    self.stamp_problems.append((topic.subscription.topic_name, said))
+                messages.append(message)
+                order_ns.append(message.log_time_ns - (latency_ns if 0 <= latency_ns < _LONGEST_LATENCY_NS else 0))
+            if topic.memory is not None:
+                topic.memory.listen(lambda asked, index=index: (told for told, _ in self._take(index, asked)))
+        return [messages[index] for index in sorted(range(len(messages)), key=order_ns.__getitem__)]
+
+    def latched_messages(self) -> list[RawMessage]:
+        """What each publisher of a latched topic told last."""
+        return [message for topic in self._topics if topic.memory is not None for message in topic.memory.messages]
 
     def look_for_publishers(self) -> None:
         """Subscribe again to what a publisher offers with less than was asked for. Call it about once a second."""
         for topic in self._topics:
-            offered = self._node.get_publishers_info_by_topic(topic.subscription.topic_name)
+            offered = [
+                one for one in self._publishers_of(topic) if one.topic_type == topic.request.definition.type_name
+            ]
             publishers = frozenset(bytes(publisher.endpoint_gid) for publisher in offered)
+            if topic.memory is not None:
+                topic.memory.refresh(len(publishers), publishers != topic.publishers)
             if publishers == topic.publishers:
                 continue
             topic.publishers, topic.last_sequence = publishers, None
@@ -122,6 +176,52 @@ class RawSubscriptions:
                 self._node.destroy_subscription(topic.subscription)
                 topic.subscription = self._subscribe(topic.request, reliability, durability)
 
+    def absences(self, received_before: Sequence[int] | None = None) -> list[str]:
+        """Why nothing comes on topics that an episode should not be without, a sentence each.
+
+        Args:
+            received_before: `received` at another moment: told are topics on which nothing came since. None: those that nobody
+                publishes.
+        """
+        return [
+            f"{topic.subscription.topic_name}: {why}"
+            for index, topic in enumerate(self._topics)
+            if not topic.request.is_optional
+            and (received_before is None or topic.received == received_before[index])
+            and (why := self._why_nothing_comes(topic, received_before is not None))
+        ]
+
+    def _why_nothing_comes(self, topic: _Topic, may_be_silent: bool) -> str:
+        """Empty where there is a publisher, unless `may_be_silent` asks for more."""
+        expected, everybody = topic.request.definition.type_name, self._publishers_of(topic)
+        fitting = [one for one in everybody if one.topic_type == expected]
+        if not fitting:
+            if everybody:
+                return f"it is published as {everybody[0].topic_type}, expected {expected}"
+            others = [name for name, types in self._node.get_topic_names_and_types() if expected in types]
+            published = [name for name in others if self._node.count_publishers(name)]
+            of_that_type = f" ({expected} is published on {', '.join(published)})" if published else ""
+            return f"nobody publishes it{of_that_type}"
+        for one in fitting:
+            fits, reason = qos_check_compatible(one.qos_profile, topic.subscription.qos_profile)
+            if fits == QoSCompatibility.ERROR:
+                return f"{one.node_name} offers another quality of service: {reason}"
+        return f"{fitting[0].node_name} publishes it and sent nothing" if may_be_silent else ""
+
+    def _publishers_of(self, topic: _Topic) -> list:
+        return self._node.get_publishers_info_by_topic(topic.subscription.topic_name)
+
+    def _take(self, index: int, subscription: Subscription) -> Iterator[tuple[RawMessage, int]]:
+        """Messages that wait in a subscription, and how long each was under way [ns]."""
+        handle, message_type = subscription.handle, subscription.msg_type
+        with handle:
+            while (taken := handle.take_message(message_type, True)) is not None:
+                data, info = taken
+                received_ns, sequence = info["received_timestamp"], info["publication_sequence_number"] or 0
+                sent_ns = info["source_timestamp"] or received_ns
+                message = RawMessage(index, self.clock.time_ns(received_ns), sent_ns, sequence, data)
+                yield message, received_ns - sent_ns
+
     def bag_topics(self) -> list[BagTopic]:
         """What a bag says about each topic, with the quality of service of those who publish it now."""
         topics = []
@@ -136,6 +236,8 @@ class RawSubscriptions:
         """Unsubscribe."""
         for topic in self._topics:
             self._node.destroy_subscription(topic.subscription)
+            if topic.memory is not None:
+                topic.memory.close()
 
     def _subscribe(
         self, request: TopicRequest, reliability: ReliabilityPolicy, durability: DurabilityPolicy

@@ -19,6 +19,8 @@ from spirl_ros.recording.recording_folder import RecordingFolder
 
 Result = TypeVar("Result")
 
+_NOTHING = "no episode is being recorded. Start one first."
+
 
 @dataclass(frozen=True)
 class EpisodeRecorderConfig:
@@ -66,8 +68,12 @@ class EpisodeRecorder:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="episode_recorder")
         self._writer: BagWriter | None = None
         self._flushed_s = 0.0
-        self._backlog_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._backlog_bytes = 0
+        self._number = folder.next_number() - 1
+        self._open: Path | None = None
+        self._overrun: Path | None = None
+        self._asked_s: float | None = None
         self._status = RecorderStatus(free_bytes=free_bytes(folder.path), episodes=folder.finished_episodes())
 
     def status(self) -> RecorderStatus:
@@ -75,10 +81,20 @@ class EpisodeRecorder:
         return self._status
 
     @property
+    def open_episode(self) -> Path | None:
+        """What messages are written to, as far as it was asked for: the disk may not be there yet."""
+        return self._open
+
+    @property
     def waiting_bytes(self) -> int:
         """Size of what was handed over and is not written yet."""
-        with self._backlog_lock:
+        with self._lock:
             return self._backlog_bytes
+
+    def unanswered_s(self) -> float:
+        """How long the disk has been busy with one thing [s]."""
+        asked_s = self._asked_s
+        return 0.0 if asked_s is None else time.monotonic() - asked_s
 
     def start(self, topics: Sequence[BagTopic], details: Mapping[str, str]) -> Future[Path]:
         """Begin an episode; RecordingError when one is under way or the disk is short or refuses.
@@ -87,12 +103,22 @@ class EpisodeRecorder:
             topics: everything that may be written.
             details: what is known of the episode.
         """
-        return self._submit(self._start, tuple(topics), dict(details))
+        with self._lock:
+            if self._open is not None:
+                return _refused(f"{self._open} is being recorded already. Stop or discard it first.")
+            self._number += 1
+            self._open = path = self._folder.episode(self._number)
+        return self._submit(self._start, path, tuple(topics), dict(details))
 
     def write(self, messages: Sequence[RawMessage]) -> None:
         """Write messages to the episode under way; without one they are dropped. Call it several times a second."""
         size = sum(len(message.data) for message in messages)
-        with self._backlog_lock:
+        with self._lock:
+            if self._open is None:
+                return
+            if self._backlog_bytes + size > 2 * self._config.max_backlog_bytes:
+                self._overrun = self._open  # ends when the disk answers, before what is dropped here
+                return
             self._backlog_bytes += size
         self._submit(self._write, messages, size).add_done_callback(self._report)
 
@@ -102,10 +128,16 @@ class EpisodeRecorder:
         Args:
             details: what is known of the episode at its end.
         """
+        if self._close_episode() is None:
+            return _refused(_NOTHING)
         return self._submit(self._stop, dict(details))
 
     def discard(self) -> Future[Path]:
         """End the episode under way and delete it; RecordingError when there is none."""
+        path = self._close_episode()
+        if path is None:
+            return _refused(_NOTHING)
+        self._give_back(path)
         return self._submit(self._discard)
 
     def close(self) -> None:
@@ -115,32 +147,71 @@ class EpisodeRecorder:
             self._writer.abandon()
 
     def _submit(self, work: Callable[..., Result], *arguments: object) -> Future[Result]:
-        return self._thread.submit(partial(work, *arguments))
+        return self._thread.submit(self._timed, partial(work, *arguments))
+
+    def _timed(self, work: Callable[[], Result]) -> Result:
+        self._asked_s = time.monotonic()
+        try:
+            return work()
+        finally:
+            self._asked_s = None
+
+    def _close_episode(self) -> Path | None:
+        """Whatever comes now belongs to no episode; returns the one that it belonged to."""
+        with self._lock:
+            path, self._open = self._open, None
+            return path
+
+    def _forget(self, path: Path) -> None:
+        """An episode ended by itself."""
+        with self._lock:
+            if self._open == path:
+                self._open = None
+
+    def _give_back(self, path: Path) -> None:
+        """The next episode may have the number of one that came to nothing."""
+        with self._lock:
+            if path == self._folder.episode(self._number):
+                self._number -= 1
 
     def _report(self, future: Future[None]) -> None:
         error = future.exception()
         if error is not None:
             self._on_error(error)
 
-    def _start(self, topics: tuple[BagTopic, ...], details: dict[str, str]) -> Path:
-        if self._writer is not None:
-            raise RecordingError(f"{self._writer.folder} is being recorded already. Stop or discard it first.")
-        require_free(self._folder.path, self._config.min_free_bytes)
-        path = self._folder.next_episode()
+    def _start(self, path: Path, topics: tuple[BagTopic, ...], details: dict[str, str]) -> Path:
         try:
-            self._writer = BagWriter(path, topics, details)
-        except OSError as error:
-            shutil.rmtree(unfinished_folder(path), ignore_errors=True)  # It has no message yet.
-            raise RecordingError(f"{path} cannot be written: {error}.") from error
+            self._writer = self._begin(path, topics, details)
+        except RecordingError as error:
+            self._forget(path)
+            if not path.exists():
+                self._give_back(path)
+            self._change(state=FAILED, reason=str(error))
+            raise
         self._flushed_s = now_s = time.monotonic()
         self._change(state=RECORDING, reason="", path=path, messages=0, bytes=0, started_s=now_s, duration_s=0.0)
         return path
 
+    def _begin(self, path: Path, topics: tuple[BagTopic, ...], details: dict[str, str]) -> BagWriter:
+        require_free(self._folder.path, self._config.min_free_bytes)
+        if path.exists() or unfinished_folder(path).exists():
+            with self._lock:
+                self._number = max(self._number, self._folder.next_number() - 1)
+            raise RecordingError(f"{path} is there already: another program put it there. Start again.")
+        try:
+            return BagWriter(path, topics, details)
+        except OSError as error:
+            shutil.rmtree(unfinished_folder(path), ignore_errors=True)  # It has no message yet.
+            raise RecordingError(f"{path} cannot be written: {error}.") from error
+
     def _write(self, messages: Sequence[RawMessage], size: int) -> None:
-        with self._backlog_lock:
+        with self._lock:
             backlog = self._backlog_bytes
             self._backlog_bytes -= size
         if self._writer is None:
+            return
+        if self._overrun == self._writer.folder:
+            self._fail(f"the disk is too slow: {backlog / 1e6:.0f} MB wait for it")
             return
         for message in messages:
             self._writer.write(message)
@@ -189,7 +260,7 @@ class EpisodeRecorder:
 
     def _require_writer(self) -> BagWriter:
         if self._writer is None:
-            raise RecordingError("no episode is being recorded. Start one first.")
+            raise RecordingError(_NOTHING)
         return self._writer
 
     def _finish(self, writer: BagWriter, details: Mapping[str, str]) -> FinishedEpisode:
@@ -206,6 +277,7 @@ class EpisodeRecorder:
     def _fail(self, reason: str) -> None:
         """End the episode because it cannot go on; what was written is kept."""
         writer = self._require_writer()
+        self._forget(writer.folder)
         writer.release_reserve()
         try:
             finished = self._finish(writer, {"is_success": "false", "note": f"ended by the recorder: {reason}"})
@@ -223,3 +295,10 @@ class EpisodeRecorder:
 
     def _update(self, **values) -> None:
         self._status = replace(self._status, **values)
+
+
+def _refused(reason: str) -> Future:
+    """An answer that needs no disk."""
+    future: Future = Future()
+    future.set_exception(RecordingError(reason))
+    return future

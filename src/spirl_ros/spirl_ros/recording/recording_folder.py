@@ -43,10 +43,14 @@ class RecordingFolder:
         """Let another recorder have the folder."""
         self._lock.close()
 
-    def next_episode(self) -> Path:
-        """The folder of the next episode: one more than the highest number there is, repaired or damaged."""
+    def next_number(self) -> int:
+        """Of the next episode: one more than the highest there is, repaired or damaged."""
         numbers = [int(match[1]) for entry in self.path.iterdir() if (match := _NUMBER.match(entry.name))]
-        return self.path / f"episode_{max(numbers, default=0) + 1:06d}"
+        return max(numbers, default=0) + 1
+
+    def episode(self, number: int) -> Path:
+        """The folder of an episode."""
+        return self.path / f"episode_{number:06d}"
 
     def finished_episodes(self) -> int:
         """Complete bags in the folder."""
