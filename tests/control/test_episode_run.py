@@ -254,6 +254,39 @@ def test_skill_of_somebody_else_ends_it() -> None:
     assert graph.run.failure == "the skill executor carries out a skill of somebody else (number 0)."
 
 
+def test_new_episode_that_is_heard_of_before_the_executors_last_word_goes_on() -> None:
+    """An endless run gave up with "somebody else": reset and task were heard of before the executor's next word.
+
+    Steps of 0.08 s; skill 2 is sent 0.05 s before the end of skill 1, which the episode does not outlast.
+    """
+    graph = Graph(episodes=0, time_waits=False)
+    graph.begin()
+    assert graph.next() is Wish.CHOOSE
+    graph.run.skill_sent(1)
+    for step in range(1, H + 1):
+        graph.now_s, graph.tick = step * 0.08, graph.tick + 1
+        graph.executor(EXECUTING, 1, step)
+        graph.task(step)
+        graph.observe()
+        assert graph.next() is Wish.NOTHING
+    graph.now_s += 0.031
+    assert graph.next() is Wish.CHOOSE
+    graph.run.skill_sent(2)
+    graph.tick += 1
+    graph.task(H + 1, in_order=2, has_ended=True)
+    assert graph.next() is Wish.RESET
+    graph.episode, graph.tick = 2, graph.tick + 1
+    graph.run.reset_answered(2, graph.now_s)
+    graph.task()
+    graph.observe()
+    assert graph.next() is Wish.NOTHING and not graph.run.is_over
+    for state, skill_id in ((EXECUTING, 1), (EXECUTING, 2)):
+        graph.executor(state, skill_id, 1)
+        assert graph.next() is Wish.NOTHING and graph.run.failure == ""
+    graph.executor(IDLE, 2, 1)
+    assert graph.next() is Wish.CHOOSE and graph.run.results == [EpisodeResult(2, 2, H + 1)]
+
+
 def test_without_a_task_an_episode_is_a_number_of_control_steps() -> None:
     """With a lead of a control period or more, one skill too many was sent."""
     graph = Graph(episodes=2, max_steps=2 * H, subtasks=None, time_waits=False, lead_s=0.2)

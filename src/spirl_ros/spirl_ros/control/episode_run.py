@@ -57,8 +57,8 @@ class EpisodeRun:
     are on the steady clock [s].
     """
 
-    def __init__(self, config: EpisodeRunConfig, now_s: float) -> None:
-        """Begin by waiting for the executor and for an observation."""
+    def __init__(self, config: EpisodeRunConfig, now_s: float, sent_before: tuple[int, ...] = ()) -> None:
+        """Begin by waiting for the executor and for an observation; `sent_before` as in SkillHandover."""
         self.config = config
         self.results: list[EpisodeResult] = []
         """Of the episodes that have ended."""
@@ -66,7 +66,9 @@ class EpisodeRun:
         """Why it ended before its last episode did."""
         self.has_acted = False
         """Did an episode begin."""
-        self.handover = SkillHandover(config.skill_horizon, config.control_period_s, config.lead_s, config.time_waits)
+        self.handover = SkillHandover(
+            config.skill_horizon, config.control_period_s, config.lead_s, config.time_waits, sent_before
+        )
         self._phase, self._since_s = _Phase.WAITING, now_s
         self._executor: ExecutorMoment | None = None
         self._executor_s = self._executor_moved_s = now_s

@@ -1,5 +1,7 @@
 """When the next skill is due, so that the executor goes from one to the next without a control step between them."""
 
+from collections import deque
+
 from spirl_ros.control.control_loop import LoopState
 from spirl_ros.control.episode_moments import ExecutorMoment
 
@@ -8,6 +10,9 @@ TICKS_TO_BEGIN = 3
 
 SAME_MOMENT_S = 0.002
 """In lockstep, how long after the executor's status the state of the same moment may be on its way [s]."""
+
+_MOST_OWN_IDS = 100
+"""More skills than that are never sent before one is told of: a run is given up after some seconds without one."""
 
 
 class SkillHandover:
@@ -21,7 +26,14 @@ class SkillHandover:
     Not thread-safe. Times are on the steady clock [s].
     """
 
-    def __init__(self, skill_horizon: int, control_period_s: float, lead_s: float, time_waits: bool) -> None:
+    def __init__(
+        self,
+        skill_horizon: int,
+        control_period_s: float,
+        lead_s: float,
+        time_waits: bool,
+        sent_before: tuple[int, ...] = (),
+    ) -> None:
         """Idle until `begin_episode`.
 
         Args:
@@ -29,6 +41,7 @@ class SkillHandover:
             control_period_s: time between two control steps [s].
             lead_s: how long before the end of a skill the next one is due, where time does not wait [s].
             time_waits: simulated time stands still until a command comes.
+            sent_before: `own_ids` of the run before this one: the executor may still come to them.
         """
         self._skill_horizon, self._period_s, self._lead_s = skill_horizon, control_period_s, lead_s
         self._time_waits = time_waits
@@ -37,7 +50,7 @@ class SkillHandover:
         self.skill_id: int | None = None
         """The last one sent in this episode; None before the first."""
         self._executor: ExecutorMoment | None = None
-        self._id_before: int | None = None
+        self._own_ids = deque(sent_before, maxlen=_MOST_OWN_IDS)
         self.begin_episode(0)
 
     @property
@@ -73,7 +86,16 @@ class SkillHandover:
         executor = self._executor
         if executor is None or executor.state is not LoopState.EXECUTING:
             return False
-        return executor.skill_id not in (self.skill_id, self._id_before)
+        return executor.skill_id not in self._own_ids
+
+    @property
+    def own_ids(self) -> tuple[int, ...]:
+        """Skills that were sent here and that the executor may carry out now or later, in their order.
+
+        It takes skills in the order they were sent, so one that it tells of ends the wait for those before. An episode's
+        end does not: a skill sent shortly before may be told of when the next episode has long begun.
+        """
+        return tuple(self._own_ids)
 
     def begin_episode(self, begin_ns: int) -> None:
         """The first skill is due when the executor is idle in a state of this time [ns] or later."""
@@ -84,6 +106,9 @@ class SkillHandover:
     def executor_told(self, executor: ExecutorMoment, now_s: float) -> None:
         """A skill status was received."""
         self._executor = executor
+        if executor.skill_id in self._own_ids:
+            while self._own_ids[0] != executor.skill_id:
+                self._own_ids.popleft()
         is_idle = executor.state is LoopState.IDLE
         if self.skill_id is None or self._time_waits:
             self._has_begun = self.skill_id is not None and executor.skill_id == self.skill_id
@@ -126,10 +151,10 @@ class SkillHandover:
             assert self._executor is not None
             self._steps_before += self._executor.step
             self._is_late = self._executor.state is LoopState.IDLE
+        self._own_ids.append(skill_id)
         self._await_skill(skill_id, chosen_ns)
 
     def _await_skill(self, skill_id: int | None, chosen_ns: int) -> None:
-        self._id_before = self.skill_id if self.skill_id is not None else self._id_before
         self.skill_id, self._chosen_ns = skill_id, chosen_ns
         self._has_begun, self._idle_ticks = False, 0
         self._due_s: float | None = None

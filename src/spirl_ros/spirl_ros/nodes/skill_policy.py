@@ -41,6 +41,7 @@ class SkillPolicyNode(ManagedNode):
         super().__init__("skill_policy", SkillPolicyConfig)
         self._run: EpisodeRun | None = None
         self._runs_begun = 0
+        self._sent_before: tuple[int, ...] = ()
         self._end_asked_for = self._failure = ""
         self._is_own_run = self._is_own_run_cut_off = False
 
@@ -206,6 +207,7 @@ class SkillPolicyNode(ManagedNode):
                 max_steps=config.max_steps,
             ),
             self.now_s(),
+            self._sent_before,
         )
         return ""
 
@@ -327,6 +329,7 @@ class SkillPolicyNode(ManagedNode):
         """Answer whoever asked; after a failure the arm is brought to rest."""
         self._run = None
         self._late_skills += run.handover.late_skills
+        self._sent_before = run.handover.own_ids
         self._due_timer.cancel()
         self._calls.clear()
         is_stopped = bool(run.failure) and run.has_acted and run.config.episodes == 0
