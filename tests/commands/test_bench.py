@@ -68,6 +68,7 @@ def test_one_that_fails_alone_is_an_error(three_benchmarks: None, capsys: pytest
     [
         (["--rounds", "1"], "--rounds is 1, expected at least 2"),
         (["--workers", "0"], "--workers is 0, expected at least 1"),
+        (["--episodes", "0"], "--episodes is 0, expected at least 1"),
         (["--seconds", "nan"], "--seconds is nan, expected 1 to 3600"),
     ],
 )

@@ -44,10 +44,19 @@ def add_parser(subparsers) -> None:
         "--seconds", type=float, default=60.0, help="recorder, monitor: how long to measure (default %(default)g)"
     )
     parser.add_argument(
+        "--episodes", type=int, default=20, metavar="N", help="soak: how many to run (default %(default)s)"
+    )
+    parser.add_argument(
+        "--rate",
+        choices=("realtime", "lockstep"),
+        default="realtime",
+        help="soak: in real time, an episode in about 20 s, or as fast as it goes (default %(default)s)",
+    )
+    parser.add_argument(
         "--bundle",
         type=Path,
         metavar="DIR",
-        help="skills: measure this bundle, too; control, policy, monitor: with this one (default models/kitchen)",
+        help="skills: measure this bundle, too; control, policy, monitor, soak: with this one (default models/kitchen)",
     )
     parser.add_argument(
         "--skills", type=Path, metavar="DIR", help="trainer: learn with these, a folder of spirl skills train"
@@ -79,6 +88,8 @@ def run(parsed: argparse.Namespace) -> int:
         raise ConfigError(f"--workers is {parsed.workers}, expected at least 1.")
     if not 1.0 <= parsed.seconds <= 3600.0:
         raise ConfigError(f"--seconds is {parsed.seconds}, expected 1 to 3600.")
+    if parsed.episodes < 1:
+        raise ConfigError(f"--episodes is {parsed.episodes}, expected at least 1.")
     official_code(parsed)  # a wrong folder is told before anything is measured
     names = list(_BENCHMARKS) if parsed.what == "all" else [parsed.what]
     figures: dict[str, dict[str, object]] = {}
@@ -193,6 +204,14 @@ def _monitor(parsed: argparse.Namespace) -> Found:
     yield "the web page", measure_monitor(parsed.bundle or shipped("models/kitchen"), parsed.seconds)
 
 
+def _soak(parsed: argparse.Namespace) -> Found:
+    """Memory, descriptors and threads of every node of an endless run, and how they grow with its episodes."""
+    from spirl_ros.benchmarks.soak import measure_soak
+
+    require_ros()
+    yield "a long run", measure_soak(str(parsed.bundle or "kitchen"), parsed.rate, parsed.episodes)
+
+
 def _trainer(parsed: argparse.Namespace) -> Found:
     """Learning over ROS beside the environment alone, and what kill -9 costs, at most ten times (needs --skills)."""
     if parsed.skills is None:
@@ -225,5 +244,6 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace], Found]] = {
     "control": _control,
     "policy": _policy,
     "monitor": _monitor,
+    "soak": _soak,
     "trainer": _trainer,
 }
