@@ -53,6 +53,7 @@ def test_policy_waits_to_be_asked_and_has_to_be_there(tmp_path: Path) -> None:
         200,
         0.5,
     )
+    assert "goes_on" not in policy  # nothing resumes by itself on a real arm
     with pytest.raises(SpirlError, match="holds skills alone"):
         nodes_of(bundle=bundle, policy="learned")
 

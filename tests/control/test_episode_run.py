@@ -328,3 +328,123 @@ def test_executor_or_simulator_that_was_started_again_ends_it() -> None:
             graph.task()
         assert graph.next() is Wish.NOTHING
         assert graph.run.is_over and told in graph.run.failure
+
+
+def go_on_graph() -> Graph:
+    """A simulation's endless run, in the middle of its first episode."""
+    graph = Graph(episodes=0, goes_on=True)
+    graph.begin()
+    assert graph.next() is Wish.CHOOSE
+    graph.run.skill_sent(1)
+    graph.executor(EXECUTING, 1, 1)
+    return graph
+
+
+def wishes(graph: Graph, seconds: float, **executor) -> list[tuple[float, Wish]]:
+    """What is wished for during so long, ten times a second, and when."""
+    found, end_s = [], graph.now_s + seconds
+    while graph.now_s < end_s - 1e-6:
+        graph.now_s += 0.1
+        graph.executor(**executor)
+        graph.observe()
+        if (wish := graph.next()) is not Wish.NOTHING:
+            found.append((round(graph.now_s, 1), wish))
+    return found
+
+
+def test_simulation_that_was_late_goes_on_by_itself() -> None:
+    """The demo latched once on a busy machine ("data is 1.192 s old") and stood still for good.
+
+    The executor is latched from 0.1 s on; it is released a second later, and again a second after that if need be. Idle
+    again at 2.2 s, it has a new episode at once: more than a second has passed since the fault.
+    """
+    graph = go_on_graph()
+    latched = {"state": LATCHED, "skill_id": 1, "step": 1, "reason": "data is 1.192 s old"}
+    assert wishes(graph, 2.2, **latched) == [(1.2, Wish.RELEASE), (2.2, Wish.RELEASE)]
+    assert graph.run.is_waiting and not graph.run.is_over
+    assert graph.run.interruption.startswith("the skill executor is latched: data is 1.192 s old")
+    graph.executor(IDLE, 1, 1)
+    assert graph.next() is Wish.RESET
+    graph.reset()
+    assert graph.next() is Wish.CHOOSE and graph.run.interruption == "" and graph.run.finished == 0
+
+
+@pytest.mark.parametrize("state", [BRAKING, LATCHED])
+def test_arm_that_a_person_stopped_stays_stopped_in_simulation_too(state: LoopState) -> None:
+    graph = go_on_graph()
+    graph.executor(state, 1, 1, reason="stopped by a service call")
+    assert graph.next() is Wish.NOTHING and graph.run.is_over
+    assert "stopped by a service call" in graph.run.failure
+    graph = go_on_graph()
+    graph.run.give_up("no observation for 3 s", graph.now_s)
+    assert not graph.run.is_over
+    assert wishes(graph, 5.0, state=LATCHED, skill_id=1, step=1, reason="stopped by a service call") == []
+    assert graph.run.is_over
+
+
+def test_on_a_real_arm_nothing_resumes_by_itself() -> None:
+    graph = Graph(episodes=0)
+    graph.begin()
+    graph.executor(LATCHED, 0, 0, reason="data is 0.3 s old")
+    assert wishes(graph, 60.0, state=LATCHED, reason="data is 0.3 s old") == [] and graph.run.is_over
+    assert graph.run.failure.endswith("Release it with its service reset.")
+
+
+def test_simulation_goes_on_with_another_executor_or_simulator() -> None:
+    graph = go_on_graph()
+    graph.tick += 1
+    graph.executor(IDLE, 0, 0)
+    assert graph.run.interruption == "the skill executor was started again"
+    assert [wish for _, wish in wishes(graph, 1.1, state=IDLE)] == [Wish.RESET]
+    graph.reset()
+    assert graph.next() is Wish.CHOOSE
+    graph.run.skill_sent(2)
+    graph.tick, graph.episode = 0, 1
+    graph.task()
+    assert graph.run.interruption.startswith("the task's time went back")
+    graph.executor(IDLE, 1, 1)
+    assert graph.next() is Wish.NOTHING  # the states from before do not count
+    assert [wish for _, wish in wishes(graph, 1.1, state=IDLE, skill_id=1)] == [Wish.RESET]
+
+
+def test_policy_waits_for_a_task_that_it_can_do() -> None:
+    """A press of the page's button for another task ended the policy's process, and the demo with it."""
+    graph = go_on_graph()
+    graph.episode, graph.tick = 2, 2
+    graph.task(subtasks=("slide_cabinet",))
+    assert graph.next() is Wish.RESET  # somebody else's episode
+    graph.episode, graph.tick = 3, 3
+    graph.run.reset_answered(3, graph.now_s)
+    graph.task(subtasks=("slide_cabinet",))
+    assert graph.next() is Wish.NOTHING
+    assert wishes(graph, 60.0, state=IDLE, skill_id=1, step=1) == [] and not graph.run.is_over
+    assert graph.run.interruption.startswith("the task is slide_cabinet, but the policy was trained for")
+    graph.episode, graph.tick = 4, 4
+    graph.task()
+    assert wishes(graph, 0.1, state=IDLE, skill_id=1, step=1)[0][1] is Wish.RESET
+
+
+def test_other_bundle_is_told_once_and_waited_for_in_simulation() -> None:
+    graph = Graph(episodes=0, goes_on=True)
+    assert wishes(graph, 30.0, bundle="other") == []
+    assert graph.run.interruption.startswith("the skill executor runs bundle 'other'")
+    assert wishes(graph, 0.1)[0][1] is Wish.RESET
+
+
+def test_what_is_missing_at_the_start_is_told_and_waited_for_in_simulation() -> None:
+    graph = Graph(episodes=0, goes_on=True, start_s=20.0)
+    graph.now_s = 20.1
+    assert graph.next() is Wish.NOTHING and not graph.run.is_over
+    assert graph.run.interruption == "waited 20 s for a skill executor that says what it does on skill_status"
+    assert wishes(graph, 1.5)[-1][1] is Wish.RESET
+
+
+def test_endless_run_keeps_nothing_of_its_episodes_but_the_last() -> None:
+    graph = Graph(episodes=0)
+    graph.begin()
+    for episode in range(3):
+        graph.task(280, in_order=episode % 2, has_ended=True)
+        assert graph.next() is Wish.RESET
+        graph.reset()
+        graph.next()
+    assert graph.run.finished == 3 and graph.run.results == [EpisodeResult(0, 0, 280)]

@@ -26,6 +26,7 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.action import RunEpisode
 from spirl_msgs.msg import SceneState, Skill, SkillStatus, TaskStatus
+from spirl_msgs.srv import ResetScene, SetTask
 from spirl_ros.deployment.bundle import load_bundle
 from spirl_ros.nodes.messages import LATCHED_QOS, stamp_ns
 from spirl_ros.shipped import shipped
@@ -83,6 +84,19 @@ class Graph:
 
     def run(self, **goal) -> RunEpisode.Result:
         return self.result(self.send(**goal))
+
+    def wait_for_idle(self) -> None:
+        self.client.wait_for(lambda: self.executed[-1].state == SkillStatus.IDLE, "rest without a latch")
+
+    def wait_for_skill(self) -> None:
+        """Until another skill is sent."""
+        sent = len(self.skills)
+        self.client.wait_for(lambda: len(self.skills) > sent, "a skill")
+
+    def choose_task(self, task: str) -> None:
+        """What the page's buttons for the next task do."""
+        assert self.client.call(SetTask, "set_task", SetTask.Request(task=task)).success
+        assert self.client.call(ResetScene, "reset_scene", ResetScene.Request()).success
 
     def wait_for_motion(self) -> None:
         self.client.wait_for(lambda: self.executed[-1].state == SkillStatus.EXECUTING, "motion")
@@ -277,7 +291,11 @@ def test_endless_run_that_was_stopped_waits_to_be_started_again(client, start_no
     client.wait_for(lambda: graph.executed[-1].state == SkillStatus.LATCHED, "the latch")
     client.spin_for(0.5)
     assert "latched: stopped by a service call. Release it" in graph.run().message
+    # Start said that it begins, and a second later that it had stopped.
+    refused = client.call(Trigger, "skill_policy/start", Trigger.Request())
+    assert not refused.success and "latched: stopped by a service call. Release it" in refused.message
     assert client.call(Trigger, "skill_executor/reset", Trigger.Request()).success
+    graph.wait_for_idle()
     sent = len(graph.skills)
     assert client.call(Trigger, "skill_policy/start", Trigger.Request()).success
     client.wait_for(lambda: len(graph.skills) > sent + 1, "skills")
@@ -314,9 +332,68 @@ def test_executor_with_another_bundle_is_refused(client, start_node, bundle, tmp
     other = write_kitchen_bundle(tmp_path / "other", name="other", policy="works")
     start_node("mujoco_sim", rate="lockstep")
     start_node("skill_executor", rate="lockstep", bundle=other)
-    policy = start_node("skill_policy", rate="lockstep", bundle=bundle, start="at_once")
+    policy = start_node("skill_policy", rate="lockstep", bundle=bundle, start="at_once", episodes=1)
     code, output = policy.wait()
     assert code == 3 and "runs bundle 'other'" in output and "Load the same bundle in both" in output
+
+
+@pytest.mark.parametrize("rate", ["realtime", "lockstep"])
+def test_simulation_that_was_late_is_gone_on_with(client, start_node, bundle, rate) -> None:
+    """The demo latched on a busy machine ("data is 1.192 s old") and stood still for good."""
+    graph = Graph(client, start_node, bundle, rate, start="at_once", goes_on=True)
+    graph.wait_for_motion()
+    graph.simulator.process.send_signal(signal.SIGSTOP)
+    client.spin_for(3.0)
+    if rate == "realtime":  # in lockstep the policy is the first to lose patience, and has the skill canceled
+        assert graph.executed[-1].state == SkillStatus.LATCHED
+    graph.simulator.process.send_signal(signal.SIGCONT)
+    graph.wait_for_idle()
+    graph.wait_for_skill()
+    # A person's stop is no fault: it stays.
+    assert client.call(Trigger, "skill_executor/stop", Trigger.Request()).success
+    client.wait_for(lambda: graph.executed[-1].state == SkillStatus.LATCHED, "the latch")
+    client.spin_for(3.0)
+    assert graph.executed[-1].state == SkillStatus.LATCHED
+    assert client.call(Trigger, "skill_executor/reset", Trigger.Request()).success
+    sent = len(graph.skills)
+    client.spin_for(2.0)
+    assert len(graph.skills) == sent
+    assert client.call(Trigger, "skill_policy/start", Trigger.Request()).success
+    graph.wait_for_skill()
+    code, output = graph.policy.end()
+    assert code == 0 and output.count("This is a simulation, which goes on by itself") == 1
+    assert "goes on by itself, with a new episode" in output
+    assert "stopped after 0 episodes: the skill executor is" in output
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_policy_that_cannot_do_the_task_says_so_and_waits(client, start_node, bundle, goes_on) -> None:
+    """Next task slide_cabinet with the prior, then the policy: its process ended with 3, and the whole demo with it."""
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    graph = Graph(client, start_node, bundle, "lockstep", start="at_once", source="prior", goes_on=goes_on)
+    graph.wait_for_motion()
+    graph.choose_task("slide_cabinet")
+    graph.wait_for_skill()
+    to_policy = Parameter("source", value="policy").to_parameter_msg()
+    client.call(SetParameters, "skill_policy/set_parameters", SetParameters.Request(parameters=[to_policy]))
+    for transition in ("DEACTIVATE", "CLEANUP", "CONFIGURE", "ACTIVATE"):
+        request = ChangeState.Request(transition=Transition(id=getattr(Transition, f"TRANSITION_{transition}")))
+        assert client.call(ChangeState, "skill_policy/change_state", request).success
+
+    def is_told() -> bool:
+        told = [status for array in diagnostics for status in array.status if status.name == "skill_policy: active"]
+        return bool(told) and "the task is slide_cabinet, but the policy was trained for" in told[-1].message
+
+    client.wait_for(is_told, "why it waits")
+    sent = len(graph.skills)
+    client.spin_for(2.0)
+    assert len(graph.skills) == sent and graph.policy.process.poll() is None
+    graph.choose_task("kitchen")
+    if not goes_on:
+        assert client.call(Trigger, "skill_policy/start", Trigger.Request()).success
+    graph.wait_for_skill()
+    code, output = graph.policy.end()
+    assert code == 0 and "Traceback" not in output
 
 
 def test_bundle_that_cannot_choose_ends_the_node_with_a_message(start_node, tmp_path) -> None:

@@ -98,6 +98,19 @@ def test_completing_the_task_terminates_and_pays_once() -> None:
     assert environment.progress.completed_in_order == 2
 
 
+def test_nothing_counts_after_the_end_of_an_episode() -> None:
+    """Where nobody reset the scene, the task went on to "step 723 of 280", and paid for what fell into place by then."""
+    environment = KitchenEnvironment(KitchenConfig(task="microwave", max_steps=3))
+    for _ in range(3):
+        environment.step(np.zeros(9))
+    measured = environment.measurement
+    put_done(environment, microwave=-0.75)
+    late = environment.step(np.zeros(9))
+    assert (late.reward, late.terminated, late.truncated, environment.step_count) == (0.0, False, True, 3)
+    assert environment.progress.completed_at_step == {}
+    assert environment.measurement is not measured  # the scene itself moves on
+
+
 def test_episode_begins_at_rest_at_other_positions_when_asked(environment: KitchenEnvironment) -> None:
     positions = INITIAL_POSITIONS.copy()
     positions[0] += 0.2

@@ -57,8 +57,6 @@ class NodeDescription:
     remappings: tuple[tuple[str, str], ...] = ()
     respawn: Respawn = Respawn.NEVER
     """When to start it again after it ended. Otherwise the whole graph ends with it."""
-    parameters_again: Mapping[str, bool | int | float | str] = field(default_factory=dict)
-    """Parameters that differ when it is started again, so that nothing moves by itself."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,7 @@ class Bringup:
 
     def node_again(self, values: Mapping[str, str], name: str) -> NodeDescription:
         """How a node is started again after a crash: what it left behind, such as a run that is trained, counts."""
-        description = next(node for node in self.nodes(values) if node.name == name)
-        return replace(description, parameters={**description.parameters, **description.parameters_again})
+        return next(node for node in self.nodes(values) if node.name == name)
 
     def check(self, given: Mapping[str, str]) -> dict[str, str]:
         """Complete the given arguments with their defaults.
@@ -171,12 +168,9 @@ def _viewer_nodes(values: Mapping[str, str], bundle: str = "") -> list[NodeDescr
 def _acting_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
     # In a namespace the simulator's clock is its own: several graphs on one domain keep their times apart.
     remappings = (("/clock", "clock"),) if values["namespace"] else ()
-    parameters = acting_parameters(values)
-    # A policy that begins with its start waits for ~/start when it is started again.
-    again = {"skill_policy": {"start": "on_request"}}
     return [
-        NodeDescription(name, name, given, remappings, Respawn.AFTER_CRASH, again.get(name, {}))
-        for name, given in parameters.items()
+        NodeDescription(name, name, given, remappings, Respawn.AFTER_CRASH)
+        for name, given in acting_parameters(values).items()
     ]
 
 

@@ -42,7 +42,7 @@ def acting_parameters(values: Mapping[str, str]) -> dict[str, Parameters]:
         choice = {"source": "prior", "latent": "sample"}
     return {
         "skill_executor": {**skills, "max_age_s": SIMULATED_AGE_S, "max_missed": 12},
-        "skill_policy": {**skills, **choice, **episodes, "start": "at_once"},
+        "skill_policy": {**skills, **choice, **episodes, "start": "at_once", "goes_on": True},
     }
 
 

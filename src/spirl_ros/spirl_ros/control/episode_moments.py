@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from spirl_ros.control.control_loop import LoopState
 
+STOPPED_BY_PERSON = "stopped by a service call"
+"""How the skill executor's reason begins when somebody asked it to stop."""
+
 
 class TaskMoment(NamedTuple):
     """What the task says after a control step."""
@@ -41,6 +44,18 @@ class ExecutorMoment(NamedTuple):
     """Empty when the executor does not tell."""
     reason: str
     """Why it brakes or is latched, or what it waits for."""
+
+    @property
+    def is_stopped_by_person(self) -> bool:
+        """Does it brake, or is it latched, because somebody asked for that."""
+        return self.state >= LoopState.BRAKING and self.reason.startswith(STOPPED_BY_PERSON)
+
+    @property
+    def latch(self) -> str:
+        """Why it takes no skill before its latch is released, and how that is done; empty when it is not latched."""
+        if self.state is not LoopState.LATCHED:
+            return ""
+        return f"the skill executor is latched: {self.reason}. Release it with its service reset."
 
 
 class EpisodeResult(NamedTuple):

@@ -34,6 +34,9 @@ class EpisodeRunConfig:
     """How long arm and executor may take to be there [s]."""
     max_steps: int = 0
     """Control steps of an episode without a task. 0: there is a task, whose scene is reset and which says when to end."""
+    goes_on: bool = False
+    """After a fault, wait until nothing is wrong any more and begin a new episode, instead of giving up; the executor's latch
+    is released for it, unless a person stopped the arm. For simulations, where nobody is hurt."""
 
 
 class Wish(Enum):
@@ -41,9 +44,15 @@ class Wish(Enum):
 
     NOTHING = auto()
     RESET = auto()
-    """Reset the scene, then tell `reset_answered`, or `fail`."""
+    """Reset the scene, then tell `reset_answered`, or `give_up`."""
     CHOOSE = auto()
-    """Choose a skill on the newest observation and send it, then tell `skill_sent`, or `fail`."""
+    """Choose a skill on the newest observation and send it, then tell `skill_sent`, or `give_up`."""
+    RELEASE = auto()
+    """Release the latch of the skill executor; wished again while it is not."""
+
+
+GO_ON_AFTER_S = 1.0
+"""How long a run that goes on by itself rests after a fault, and between two attempts to release the latch [s]."""
 
 
 class _Phase(Enum):
@@ -51,7 +60,9 @@ class _Phase(Enum):
 
 
 class EpisodeRun:
-    """Follows what task, executor and observations say and tells what to do next. It waits for nothing for ever.
+    """Follows what task, executor and observations say and tells what to do next.
+
+    It waits for nothing for ever, unless it `goes_on`: then it does between two episodes, and says for what.
 
     After everything that was told, at `due_s`, and a few times a second, `next` has to be asked. Not thread-safe. Times
     are on the steady clock [s].
@@ -61,17 +72,19 @@ class EpisodeRun:
         """Begin by waiting for the executor and for an observation; `sent_before` as in SkillHandover."""
         self.config = config
         self.results: list[EpisodeResult] = []
-        """Of the episodes that have ended."""
+        """Of the episodes that have ended; of an endless run the last one alone."""
+        self.finished = 0
+        """Episodes that have ended."""
         self.failure = ""
         """Why it ended before its last episode did."""
-        self.has_acted = False
-        """Did an episode begin."""
+        self.interruption = ""
+        """Why there is no episode, in a run that goes on by itself; empty while there is one, or before the first."""
         self.handover = SkillHandover(
             config.skill_horizon, config.control_period_s, config.lead_s, config.time_waits, sent_before
         )
         self._phase, self._since_s = _Phase.WAITING, now_s
         self._executor: ExecutorMoment | None = None
-        self._executor_s = self._executor_moved_s = now_s
+        self._executor_s = self._executor_moved_s = self._released_s = now_s
         self._observed_ns, self._observed_s = -1, now_s
         self._task: TaskMoment | None = None
         self._task_moved_s = self._asked_s = now_s
@@ -79,7 +92,7 @@ class EpisodeRun:
 
     @property
     def is_waiting(self) -> bool:
-        """Has the first episode not begun yet."""
+        """Has everything to be there before an episode can begin: the first one, or the next after a fault."""
         return self._phase is _Phase.WAITING
 
     @property
@@ -117,7 +130,7 @@ class EpisodeRun:
         if before is None or task.stamp_ns != before.stamp_ns:
             self._task_moved_s = now_s
         if before is not None and task.stamp_ns < before.stamp_ns and not self.is_waiting:
-            self.fail("the task's time went back, as when a simulator is started again")
+            self.give_up("the task's time went back, as when a simulator is started again", now_s)
 
     def executor_told(self, executor: ExecutorMoment, now_s: float) -> None:
         """A skill status was received."""
@@ -127,7 +140,7 @@ class EpisodeRun:
         forgot_skills = before is not None and executor.skill_id < before.skill_id
         if forgot_skills and executor.state is LoopState.IDLE and not self.is_waiting:
             # It is ready for a skill, and would move the arm on where the one before it died.
-            self.fail("the skill executor was started again")
+            self.give_up("the skill executor was started again", now_s)
         self.handover.executor_told(executor, now_s)
 
     def reset_answered(self, episode: int, now_s: float) -> None:
@@ -139,9 +152,18 @@ class EpisodeRun:
         self.handover.sent(skill_id, self._observed_ns)
 
     def fail(self, reason: str) -> None:
-        """End the run; a skill under way ends by itself."""
+        """End the run for good; a skill under way ends by itself."""
         if not self.is_over:
             self._phase, self.failure = _Phase.OVER, reason
+
+    def give_up(self, reason: str, now_s: float) -> None:
+        """End the episode for a fault, and the run with it unless it goes on by itself."""
+        if not self.config.goes_on or (self._executor is not None and self._executor.is_stopped_by_person):
+            self.fail(reason)
+        elif not self.is_over:
+            self._phase, self._since_s = _Phase.WAITING, now_s
+            self._observed_ns = -1
+            self.interruption = reason
 
     def task_refusal(self, subtasks: tuple[str, ...]) -> str:
         """Why a task with these target subtasks cannot be done, or nothing."""
@@ -158,24 +180,28 @@ class EpisodeRun:
 
         Args:
             now_s: time.
-            lacking: what else has to be there before the first episode, in words; empty when nothing is.
+            lacking: what else has to be there before an episode while `is_waiting`, in words; empty when nothing is.
         """
         held_up_s, self._asked_s = now_s - self._asked_s, now_s
         if self._phase is _Phase.WAITING:
             return self._wait(now_s, lacking)
         if held_up_s > self.config.patience_s and not self.is_over:
             # What it hears now is fresh again, so nothing else would keep the arm from moving off by itself.
-            return self._give_up(f"the chooser of skills itself was held up for {held_up_s:.1f} s")
+            return self._give_up(f"the chooser of skills itself was held up for {held_up_s:.1f} s", now_s)
         if self._phase is _Phase.RESETTING:
             return self._await_reset(now_s)
         return self._act(now_s) if self._phase is _Phase.ACTING else Wish.NOTHING
 
     def _wait(self, now_s: float, lacking: str) -> Wish:
-        executor = self._executor
+        executor, is_resting = self._executor, bool(self.interruption) and now_s < self._since_s + GO_ON_AFTER_S
         if executor is None:
             lacking = "a skill executor that says what it does on skill_status"
-        elif fault := self._fault(executor):
-            return self._give_up(fault)
+        elif self.config.goes_on and executor.latch and not executor.is_stopped_by_person:
+            return self._release(executor.latch, now_s)
+        elif fault := self._fault(executor) or self._known_refusal():
+            if fault != self.interruption:
+                return self._give_up(fault, now_s)
+            lacking = fault
         elif executor.state is not LoopState.IDLE:
             lacking = f"the skill executor to be idle; it is {executor.state.name.lower()}"
         elif self._observed_ns < 0:
@@ -183,10 +209,23 @@ class EpisodeRun:
         elif executor.reason:
             lacking = f"a ready skill executor; it says: {executor.reason}"
         if not lacking:
-            return self._begin_episode(now_s)
-        if now_s > self._since_s + self.config.start_s:
-            return self._give_up(f"waited {self.config.start_s:g} s for {lacking}")
+            return Wish.NOTHING if is_resting else self._begin_episode(now_s)
+        if now_s > self._since_s + self.config.start_s and not self.interruption:
+            return self._give_up(f"waited {self.config.start_s:g} s for {lacking}", now_s)
         return Wish.NOTHING
+
+    def _release(self, latch: str, now_s: float) -> Wish:
+        """Have a latch released that no person asked for, some time after it was heard of."""
+        if not self.interruption:
+            return self._give_up(latch, now_s)
+        if now_s < max(self._since_s, self._released_s) + GO_ON_AFTER_S:
+            return Wish.NOTHING
+        self._released_s = now_s
+        return Wish.RELEASE
+
+    def _known_refusal(self) -> str:
+        """Why a run that goes on cannot do the task that there is; any other finds out after the reset of the scene."""
+        return self.task_refusal(self._task.subtasks) if self.config.goes_on and self._task is not None else ""
 
     def _begin_episode(self, now_s: float) -> Wish:
         self._since_s, self._episode = now_s, None
@@ -199,14 +238,14 @@ class EpisodeRun:
         task, patience_s = self._task, self.config.patience_s
         if self._episode is not None and task is not None and task.episode == self._episode:
             refusal = self.task_refusal(task.subtasks)
-            return self._give_up(refusal) if refusal else self._enter_episode(now_s)
+            return self._give_up(refusal, now_s) if refusal else self._enter_episode(now_s)
         if now_s > self._since_s + patience_s:
             what = "no answer to a reset of the scene" if self._episode is None else "no status of the episode"
-            return self._give_up(f"{what} for {patience_s:g} s. Is the simulator running?")
+            return self._give_up(f"{what} for {patience_s:g} s. Is the simulator running?", now_s)
         return Wish.NOTHING
 
     def _enter_episode(self, now_s: float) -> Wish:
-        self._phase, self.has_acted = _Phase.ACTING, True
+        self._phase, self.interruption = _Phase.ACTING, ""
         self._executor_s = self._executor_moved_s = self._observed_s = self._task_moved_s = now_s
         self.handover.begin_episode(0 if self._task is None else self._task.stamp_ns)
         return self._act(now_s)
@@ -225,7 +264,7 @@ class EpisodeRun:
                 result = EpisodeResult(task.completed_in_order, task.completed_any_order, task.step)
                 return self._end_episode(result, now_s)
         if reason := self._fault(executor) or self._halt(executor, now_s):
-            return self._give_up(reason)
+            return self._give_up(reason, now_s)
         if self.config.max_steps and self.handover.steps_to_come >= self.config.max_steps:
             return Wish.NOTHING  # The skill under way is the last one.
         task_ns = None if task is None else task.stamp_ns
@@ -233,21 +272,24 @@ class EpisodeRun:
         return Wish.CHOOSE if is_due else Wish.NOTHING
 
     def _end_episode(self, result: EpisodeResult, now_s: float) -> Wish:
+        if self.config.episodes == 0:
+            self.results.clear()
         self.results.append(result)
-        if len(self.results) == self.config.episodes:
+        self.finished += 1
+        if self.finished == self.config.episodes:
             self._phase = _Phase.OVER
             return Wish.NOTHING
         return self._begin_episode(now_s)
 
-    def _give_up(self, reason: str) -> Wish:
-        self.fail(reason)
+    def _give_up(self, reason: str, now_s: float) -> Wish:
+        self.give_up(reason, now_s)
         return Wish.NOTHING
 
     def _fault(self, executor: ExecutorMoment) -> str:
         """Why this executor cannot be sent skills, or nothing."""
         config, name = self.config, executor.state.name.lower()
-        if executor.state is LoopState.LATCHED:
-            return f"the skill executor is {name}: {executor.reason}. Release it with its service reset."
+        if executor.latch:
+            return executor.latch
         if executor.state is LoopState.BRAKING and not self.is_waiting:
             return f"the skill executor is {name}: {executor.reason}"
         if self.handover.is_somebody_elses and not self.is_waiting:

@@ -184,11 +184,11 @@ class ScriptedOperator(ManagedNode):
             self._act_when_due()
 
     def _finish_episode(self, status: TaskStatus) -> None:
-        targets = len(status.subtasks)
-        line = self._lines.end(status.completed_in_order, sum(status.is_completed), targets, status.step)
+        subtasks = list(status.subtasks)
+        line = self._lines.end(status.completed_in_order, sum(status.is_completed), subtasks, status.step)
         self.get_logger().info(line)
         if self._lines.finished == self._config.episodes:
-            self.get_logger().info(self._lines.summary(targets))
+            self.get_logger().info(self._lines.summary())
             self.end(0)
         else:
             self._reset()

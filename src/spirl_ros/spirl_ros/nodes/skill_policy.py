@@ -1,6 +1,7 @@
 """Chooses skills: at every skill boundary the policy, or the prior, picks a latent for the skill executor."""
 
 import gc
+import math
 import sys
 
 import numpy as np
@@ -10,6 +11,7 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import RecordingStatus, Skill, SkillStatus, TaskStatus
 from spirl_msgs.srv import ResetScene, SetTask
+from spirl_ros.control.episode_moments import ExecutorMoment
 from spirl_ros.control.episode_run import EpisodeRun, EpisodeRunConfig, Wish
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_choice import NO_POLICY, POLICY, SkillChoiceConfig, SkillChooser
@@ -28,6 +30,8 @@ from spirl_ros.tasks.episode_lines import EpisodeLines
 
 WATCH_PERIOD_S = 0.1
 """How often the node looks whether something stands still [s]."""
+SILENT_S = 1.0
+"""What the executor said so long ago [s] is no reason to refuse a run: it says what it does more often."""
 
 
 class SkillPolicyNode(ManagedNode):
@@ -42,6 +46,8 @@ class SkillPolicyNode(ManagedNode):
         self._run: EpisodeRun | None = None
         self._runs_begun = 0
         self._sent_before: tuple[int, ...] = ()
+        self._executor: ExecutorMoment | None = None
+        self._executor_s = -math.inf
         self._end_asked_for = self._failure = ""
         self._is_own_run = self._is_own_run_cut_off = False
 
@@ -81,6 +87,7 @@ class SkillPolicyNode(ManagedNode):
         self._reset_client = self.create_client(ResetScene, "reset_scene")
         self._task_client = self.create_client(SetTask, "set_task")
         self._cancel_client = self.create_client(Trigger, f"{config.executor}/cancel")
+        self._release_client = self.create_client(Trigger, f"{config.executor}/reset")
         self._calls = ServiceCalls(self._on_call_failed, config.patience_s)
         self._own_request = EpisodeRequest("", config.episodes, config.seed)
         self._action = RunEpisodeAction(self, self._own_request, self._begin, self._cancel)
@@ -126,7 +133,7 @@ class SkillPolicyNode(ManagedNode):
         self.destroy_publisher(self._skill_publisher)
         for subscription in self._subscriptions_of_policy:
             self.destroy_subscription(subscription)
-        for client in (self._reset_client, self._task_client, self._cancel_client):
+        for client in (self._reset_client, self._task_client, self._cancel_client, self._release_client):
             self.destroy_client(client)
         gc.unfreeze()
 
@@ -141,7 +148,7 @@ class SkillPolicyNode(ManagedNode):
             "bundle": self._bundle.description.name,
             "bundle digest": self._bundle.digest[:12],
             "source": config.source,
-            "episodes": 0 if run is None else len(run.results),
+            "episodes": 0 if run is None else run.finished,
             "skills chosen": self._skill_id,
             "divergence from the prior [nats]": self._divergence,
             "skills chosen by the fallback": self._fallbacks,
@@ -155,6 +162,8 @@ class SkillPolicyNode(ManagedNode):
             return WARN, f"waiting for run_episode or ~/start: the last run stopped {self._failure}", values
         if run is None:
             return OK, "waiting for run_episode or ~/start", values
+        if run.interruption:
+            return WARN, f"waiting to go on by itself: {run.interruption}", values
         age_s = self._states.newest.age_s(self.now_s())
         values["observation age [s]"] = age_s
         if run.is_acting and age_s > 1.0:
@@ -184,13 +193,16 @@ class SkillPolicyNode(ManagedNode):
             return "episodes are under way. Wait for them or cancel them."
         if request.task and config.max_steps:
             return "max_steps is set, so episodes have no task. Leave the task empty."
+        goes_on = config.goes_on and request.episodes == 0
+        if latch := self._latch(goes_on):
+            return latch
         self._task_to_set, self._seed = request.task, request.seed
         self._runs_begun += 1
         self._end_asked_for = self._failure = ""
         self._is_own_run, self._is_own_run_cut_off = request is self._own_request, False
         self._calls.clear()  # what an executor that died never answered is no fault of this run
         self._states.forget()
-        self._lines = EpisodeLines()
+        self._lines, self._told_interruption = EpisodeLines(), ""
         self._due_s: float | None = None
         self._run = EpisodeRun(
             EpisodeRunConfig(
@@ -205,11 +217,19 @@ class SkillPolicyNode(ManagedNode):
                 patience_s=config.patience_s,
                 start_s=config.start_s,
                 max_steps=config.max_steps,
+                goes_on=goes_on,
             ),
             self.now_s(),
             self._sent_before,
         )
         return ""
+
+    def _latch(self, goes_on: bool) -> str:
+        """Why the executor takes no skill now, or nothing; a latch that a run would have released does not count."""
+        executor = self._executor
+        if executor is None or self.now_s() > self._executor_s + SILENT_S:
+            return ""
+        return "" if goes_on and not executor.is_stopped_by_person else executor.latch
 
     def _cancel(self, reason: str) -> bool:
         """End the run under way with the next turn, as somebody wished; returns whether there is one."""
@@ -240,6 +260,9 @@ class SkillPolicyNode(ManagedNode):
             self._reset(run)
         elif wish is Wish.CHOOSE:
             self._choose(run)
+        elif wish is Wish.RELEASE:
+            self._calls.call(self._release_client, Trigger.Request(), lambda _: None, now_s)
+        self._tell_interruption(run)
         if run.is_over:
             self._end_run(run)
         elif run.due_s is not None and run.due_s != self._due_s:
@@ -266,7 +289,7 @@ class SkillPolicyNode(ManagedNode):
             self._calls.call(self._task_client, request, lambda answer: self._on_task_set(run, answer), self.now_s())
             return
         seed = self._seed
-        request = ResetScene.Request(use_seed=seed is not None, seed=0 if seed is None else seed + len(run.results))
+        request = ResetScene.Request(use_seed=seed is not None, seed=0 if seed is None else seed + run.finished)
         self._calls.call(self._reset_client, request, lambda answer: self._on_scene_reset(run, answer), self.now_s())
 
     def _on_task_set(self, run: EpisodeRun, response: SetTask.Response) -> None:
@@ -281,11 +304,11 @@ class SkillPolicyNode(ManagedNode):
         if response.success:
             run.reset_answered(response.episode, self.now_s())
         else:
-            run.fail(f"the scene was not reset: {response.message}")
+            run.give_up(f"the scene was not reset: {response.message}", self.now_s())
 
     def _on_call_failed(self, reason: str) -> None:
         if self._run is not None:
-            self._run.fail(reason)
+            self._run.give_up(reason, self.now_s())
 
     def _choose(self, run: EpisodeRun) -> None:
         """Choose a skill on the newest observation and send it."""
@@ -297,7 +320,7 @@ class SkillPolicyNode(ManagedNode):
             completed = 0 if task is None else task.completed_in_order
             choice = self._chooser.choose(self._states.newest.values, completed, self._generator)
         except SpirlError as error:
-            run.fail(str(error))
+            run.give_up(str(error), self.now_s())
             return
         self._skill_id = max(self._skill_id, run.last_skill_id) + 1
         self._skill_publisher.publish(to_skill(choice, self._skill_id, self._states.newest.measured_ns))
@@ -312,7 +335,7 @@ class SkillPolicyNode(ManagedNode):
     def _tell(self, run: EpisodeRun) -> None:
         """Say which subtasks were completed and which episodes have ended."""
         task, lines = run.task, self._lines
-        has_ended = len(run.results) > lines.finished
+        has_ended = run.finished > lines.finished
         if task is not None and (run.is_acting or has_ended):
             new = lines.completed(task.completed)
             for line in new:
@@ -320,10 +343,25 @@ class SkillPolicyNode(ManagedNode):
             if new or task.step % run.config.skill_horizon == 0:
                 self._action.tell(lines.finished + 1, task)
         if has_ended:
-            result, targets = run.results[-1], 0 if task is None else len(task.subtasks)
+            result, subtasks = run.results[-1], () if task is None else task.subtasks
             self.get_logger().info(
-                lines.end(result.completed_in_order, result.completed_any_order, targets, result.steps)
+                lines.end(result.completed_in_order, result.completed_any_order, subtasks, result.steps)
             )
+
+    def _tell_interruption(self, run: EpisodeRun) -> None:
+        """Say once why there is no episode, and when there is one again; the arm is brought to rest meanwhile."""
+        before, self._told_interruption = self._told_interruption, run.interruption
+        if run.is_over or run.interruption == before:
+            return
+        if run.interruption:
+            self.get_logger().warning(
+                f"interrupted after {run.finished} episodes: {run.interruption} This is a simulation, which goes on by "
+                "itself as soon as it can."
+            )
+            if self._cancel_client.service_is_ready():
+                self._calls.call(self._cancel_client, Trigger.Request(), lambda _: None, self.now_s())
+        else:
+            self.get_logger().info("goes on by itself, with a new episode")
 
     def _end_run(self, run: EpisodeRun) -> None:
         """Answer whoever asked; after a failure the arm is brought to rest."""
@@ -332,15 +370,15 @@ class SkillPolicyNode(ManagedNode):
         self._sent_before = run.handover.own_ids
         self._due_timer.cancel()
         self._calls.clear()
-        is_stopped = bool(run.failure) and run.has_acted and run.config.episodes == 0
+        is_endless = run.config.episodes == 0
         if run.failure:
-            told = f"after {len(run.results)} episodes: {run.failure}"
+            told = f"after {run.finished} episodes: {run.failure}"
             if run.failure == self._end_asked_for:
                 self.get_logger().info(f"ended {told}")
             else:
                 self._failure = told
                 self.get_logger().error(f"stopped {told}")
-            if is_stopped:
+            if is_endless and self.is_active:
                 service = self.resolve_service_name("~/start")
                 self.get_logger().info(f"Start on the web page, or the service {service}, begins again")
             if self._cancel_client.service_is_ready():
@@ -348,9 +386,9 @@ class SkillPolicyNode(ManagedNode):
         if run.handover.late_skills:
             self.get_logger().warning(f"{run.handover.late_skills} skills came late: the arm came to rest before them")
         if run.results:
-            self.get_logger().info(self._lines.summary(0 if run.task is None else len(run.task.subtasks)))
+            self.get_logger().info(self._lines.summary())
         self._action.ended(run)
-        if self._ends_after_run and not is_stopped:
+        if self._ends_after_run and not is_endless:
             self.end(EXIT_FAULT if run.failure else 0)
         self._ends_after_run = False
 
@@ -360,8 +398,9 @@ class SkillPolicyNode(ManagedNode):
             self._advance()
 
     def _on_skill_status(self, message: SkillStatus) -> None:
+        self._executor, self._executor_s = from_skill_status(message), self.now_s()
         if self._run is not None:
-            self._run.executor_told(from_skill_status(message), self.now_s())
+            self._run.executor_told(self._executor, self._executor_s)
             self._advance()
 
     def _on_recording_status(self, message: RecordingStatus) -> None:

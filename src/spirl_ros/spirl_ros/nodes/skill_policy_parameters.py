@@ -48,8 +48,13 @@ class SkillPolicyConfig:
     start: str = parameter(
         ON_REQUEST,
         "on_request: by run_episode or ~/start. at_once: begin with the activation and end the process after the last "
-        "episode, or where one fails; an endless run that was stopped waits for ~/start",
+        "episode, or where one fails; an endless run that was stopped or has failed waits for ~/start",
         choices=(ON_REQUEST, AT_ONCE),
+    )
+    goes_on: bool = parameter(
+        False,
+        "for simulators, where nobody is hurt: an endless run that failed releases the executor's latch and goes on by "
+        "itself as soon as it can, unless a person stopped the arm",
     )
     episodes: int = parameter(0, "how many ~/start and at_once run; 0 goes on for ever", minimum=0)
     seed: int = parameter(0, "their first episode's seed; the next ones count up", minimum=0)

@@ -126,10 +126,16 @@ class KitchenEnvironment:
         return self.finish_step()
 
     def finish_step(self) -> StepResult:
-        """Measure and judge after one control period has passed in the simulation."""
-        self.step_count += 1
+        """Measure and judge after one control period has passed in the simulation.
+
+        After the end of the episode time may pass on, but nothing counts any more.
+        """
+        has_ended = self.has_ended
         self.measurement = self.simulation.measure()
-        reward = self.progress.update(self._detector.done(self.simulation.true_scene_positions()), self.step_count)
+        reward = 0.0
+        if not has_ended:
+            self.step_count += 1
+            reward = self.progress.update(self._detector.done(self.simulation.true_scene_positions()), self.step_count)
         terminated = self.config.terminate_on_complete and self.progress.is_complete
         truncated = not terminated and self.step_count >= self.config.max_steps
         return StepResult(self.measurement.observation(), reward, terminated, truncated)
