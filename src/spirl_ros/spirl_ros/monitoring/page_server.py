@@ -1,19 +1,32 @@
 """The web server behind the monitor's page: viser, kept to this machine and to the page's own buttons."""
 
+import gzip
+import http
 import ipaddress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import rich
 import viser
-from viser.infra import WebsockClientConnection
+import websockets.asyncio.server
+from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 
 from spirl_ros.errors import ConfigError
+from spirl_ros.monitoring.page_additions import with_additions
+
+_INDEX = ("/", "/index.html")
+_FOREIGN = "403: this page is its own only. Open it by the address that the node's log names.\n"
 
 
 class PageServer(viser.ViserServer):
     """A viser server that sends nothing to other machines by itself and takes orders from its own page only.
 
-    A page of another site, open in the same browser, could otherwise connect to this one and press its buttons.
+    A page of another site, open in the same browser, could otherwise connect to this one and press its buttons. It is
+    refused in the handshake: not one of its messages is read.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -24,9 +37,12 @@ class PageServer(viser.ViserServer):
         """
         check_address(host)
         rich.reconfigure(quiet=True)  # it would print boxes; the node says in its log what there is to say
-        super().__init__(host=host, port=port, verbose=False)
         self.address = host
-        self._websock_server.on_client_connect(self._refuse_other_sites)
+        index = Path(viser.__file__).parent / "client" / "build" / "index.html"
+        self._page = with_additions(index.read_bytes())
+        self._zipped_page = gzip.compress(self._page)
+        with _answered_first(self._answer):
+            super().__init__(host=host, port=port, verbose=False)
 
     @property
     def url(self) -> str:
@@ -38,11 +54,59 @@ class PageServer(viser.ViserServer):
         """Viser's tunnel through a server of its makers: refused, nothing of the robot leaves the machine."""
         return None
 
-    async def _refuse_other_sites(self, client: WebsockClientConnection) -> None:
-        connection = self._websock_server._live_connections[client.client_id]
-        headers = connection.request.headers if connection.request is not None else {}
-        if not is_own_page(headers.get("Origin"), headers.get("Host"), self.address):
-            await connection.close(1008, "orders are taken from this server's own page only")
+    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Refuse other sites, and serve the page; None leaves the rest to viser: web sockets, and files it may have."""
+        headers = request.headers
+        hosts, origins = headers.get_all("Host"), headers.get_all("Origin")
+        is_unclear = len(hosts) != 1 or len(origins) > 1
+        if is_unclear or not is_own_page(origins[0] if origins else None, hosts[0], self.address):
+            return connection.respond(http.HTTPStatus.FORBIDDEN, _FOREIGN)
+        if "Upgrade" in headers or request.path.partition("?")[0] not in _INDEX:
+            return None
+        is_zipped = "gzip" in headers.get("Accept-Encoding", "")
+        body = self._zipped_page if is_zipped else self._page
+        about = Headers(
+            {
+                "Content-Type": "text/html; charset=utf-8",
+                "Content-Length": str(len(body)),
+                "Content-Encoding": "gzip" if is_zipped else "identity",
+                # Another site's page must not lay this one under its own buttons.
+                "Content-Security-Policy": "frame-ancestors 'none'",
+            }
+        )
+        return Response(http.HTTPStatus.OK, "OK", about, body)
+
+
+Answer = Callable[[ServerConnection, Request], Response | None]
+
+
+@contextmanager
+def _answered_first(answer: Answer) -> Iterator[None]:
+    """Have a server that viser starts meanwhile ask us about each request, web sockets' included, before it does anything.
+
+    viser has no place for that: the function is put around the one that it gives to the library of web sockets.
+    """
+    serve, is_asked = websockets.asyncio.server.serve, []
+
+    class Serve(serve):
+        def __init__(self, *arguments, process_request: Answer, **options) -> None:
+            def ask(connection: ServerConnection, request: Request) -> Response | None:
+                refusal = answer(connection, request)
+                return process_request(connection, request) if refusal is None else refusal
+
+            is_asked.append(True)
+            super().__init__(*arguments, process_request=ask, **options)
+
+    websockets.asyncio.server.serve = Serve
+    try:
+        yield
+    finally:
+        websockets.asyncio.server.serve = serve
+    if not is_asked:
+        raise ConfigError(
+            f"viser {viser.__version__} starts its server in another way, so pages of other sites could press buttons. "
+            "Install the version that setup.py asks for."
+        )
 
 
 def check_address(host: str) -> None:
@@ -55,8 +119,8 @@ def check_address(host: str) -> None:
         ) from error
 
 
-def is_own_page(origin: str | None, host: str | None, address: str) -> bool:
-    """Does a connection come from the page that this server serves, or from a program that is no browser.
+def is_own_page(origin: str | None, host: str, address: str) -> bool:
+    """Does a request come from the page that this server serves, or from a program that is no browser.
 
     Args:
         origin: the request's header, which browsers set and pages cannot change.
@@ -64,12 +128,14 @@ def is_own_page(origin: str | None, host: str | None, address: str) -> bool:
         address: what the server listens on. On a loopback address only loopback names count, so that another name
             that is made to point here (DNS rebinding) is refused.
     """
-    if origin is None:
-        return True
-    of_page = urlsplit(origin)
-    if host is None or of_page.netloc != host:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        of_page = None if origin is None else urlsplit(origin).netloc
+    except ValueError:
         return False
-    return not _is_loopback(address) or _is_loopback(of_page.hostname or "")
+    if not name or (_is_loopback(address) and not _is_loopback(name)):
+        return False
+    return of_page is None or of_page.lower() == host.lower()
 
 
 def _is_loopback(host: str) -> bool:
