@@ -108,3 +108,35 @@ def test_click_asks_for_what_was_clicked_whatever_the_page_shows_meanwhile(shown
     shown.browser.press("x")
     assert shown.ordered() == Order(STOP)
     shown.page.show_source("policy")
+
+
+def test_emergency_stop_stays_in_view_however_far_the_panel_is_scrolled(shown) -> None:
+    """It scrolled out of view with the rest."""
+    top = """(() => {
+        const button = [...document.querySelectorAll("button")].find((b) => b.innerText.trim() === "Emergency stop (X)");
+        const panel = button.closest(".mantine-ScrollArea-viewport");
+        panel.scrollTo(0, 10000);
+        return [panel.scrollTop, button.getBoundingClientRect().top - panel.getBoundingClientRect().top];
+    })()"""
+    scrolled_px, below_px = shown.browser.evaluate(top)
+    assert scrolled_px > 50 and 0 <= below_px < 15
+
+
+def test_lost_connection_is_said_and_found_again(tmp_path: Path) -> None:
+    """When the graph ended the page went grey without a word."""
+    page = MonitorPage("127.0.0.1", 0, None, lambda _: None, lambda: None)
+    page.show(LATCHED)
+    port = int(page.url.rpartition(":")[2])
+    browser = Browser(tmp_path / "profile")
+    try:
+        browser.open(page.url)
+        browser.wait_for(lambda: "Emergency stop" in browser.text(), "the panel")
+        assert "Connection lost" not in browser.text()
+        page.close()
+        browser.wait_for(lambda: "Connection lost at" in browser.text(), "the word")
+        page = MonitorPage("127.0.0.1", port, None, lambda _: None, lambda: None)
+        assert page.url.endswith(f":{port}")
+        browser.wait_for(lambda: "Connection lost" not in browser.text(), "the connection")
+    finally:
+        browser.close()
+        page.close()

@@ -10,6 +10,7 @@ from spirl_ros.monitoring.chart_html import charts_html
 from spirl_ros.monitoring.gauges import gauges
 from spirl_ros.monitoring.kitchen_meshes import KitchenMeshes
 from spirl_ros.monitoring.orders import PAUSE, RELEASE, RESET, RESUME, SOURCE, START, STOP, TASK, Order
+from spirl_ros.monitoring.page_additions import STAYS_IN_VIEW
 from spirl_ros.monitoring.page_server import PageServer
 from spirl_ros.monitoring.page_silence import executor_silent_s
 from spirl_ros.monitoring.training_history import CHARTS, TrainingHistory
@@ -17,7 +18,8 @@ from spirl_ros.monitoring.views import GraphView
 from spirl_ros.tasks.kitchen.scene import KitchenScene
 from spirl_ros.tasks.kitchen.subtasks import SUBTASKS, TASKS
 
-_CAMERA_M, _LOOK_AT_M = (0.75, -1.35, 2.75), (-0.2, 0.45, 1.8)
+CAMERA_M, LOOK_AT_M = (0.2, -0.8, 3.4), (-0.3, 0.5, 1.85)
+"""Above the arm's column, which hides the stove from everywhere in front of it."""
 _TRAIL_THICKNESS_M = 0.008
 _TRAINING_WIDTH_PX = 320
 
@@ -63,7 +65,7 @@ class MonitorPage:
         server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="large")
         server.gui.set_panel_label("spirl_ros")
         server.gui.main_panel.dock_right()
-        server.initial_camera.position, server.initial_camera.look_at = _CAMERA_M, _LOOK_AT_M
+        server.initial_camera.position, server.initial_camera.look_at = CAMERA_M, LOOK_AT_M
         self.meshes = None if scene is None else KitchenMeshes(server, scene)
         self._lay_out()
         self._is_open = True
@@ -154,7 +156,8 @@ class MonitorPage:
     def _lay_out(self) -> None:
         """What matters at a glance comes first and fits a laptop's screen of 1366 x 768 without scrolling."""
         gui = self._server.gui
-        # On top, where nothing that appears above it can push it away from under the pointer.
+        # On top, where nothing that appears above it can push it away from under the pointer, and always in view.
+        gui.add_html(STAYS_IN_VIEW)
         stop = gui.add_button(f"Emergency stop ({_STOP_KEY})", hint="brake and stay at rest", color="red")
         self._on_press(stop.on_click, lambda _: Order(STOP))
         self._release = gui.add_button("Release the latch", hint="let skills move the arm again", visible=False)

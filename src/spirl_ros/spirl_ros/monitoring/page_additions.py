@@ -1,7 +1,7 @@
 """What the page has beside viser's client: it says that the connection is lost, and the emergency stop stays in view."""
 
-STOP_LABEL = "Emergency stop"
-"""How the label of the button begins that stays in view."""
+STAYS_IN_VIEW = '<span class="spirl-stays"></span>'
+"""HTML in front of the button that stays in view, however far the panel is scrolled."""
 
 _STYLE = """
 <style>
@@ -10,10 +10,11 @@ _STYLE = """
     background: #c92a2a; color: white; font: 600 16px/1.4 system-ui, sans-serif; text-align: center;
   }
   #spirl-lost.shown { display: block; }
-  .spirl-stop {
-    position: sticky !important; top: 0; z-index: 10;
-    background: var(--mantine-color-body, white); padding-top: .5em !important;
+  :has(.spirl-stays) + div:has(> button) {
+    position: sticky; top: 0; z-index: 10; padding-top: .4em; background: var(--mantine-color-body, white);
   }
+  /* What is hidden would be kept from scrolling, and the button from sticking to what scrolls; clipped it is not. */
+  .mantine-ScrollArea-viewport :has(.spirl-stays) { overflow: clip !important; }
 </style>
 """
 
