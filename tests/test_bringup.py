@@ -117,7 +117,7 @@ def test_arm_is_teleoperated_beside_its_own_driver_and_recorded(tmp_path) -> Non
     topics = nodes["recorder"]["topics"]
     assert isinstance(topics, list)
     assert topics[0] == "franka/joint_states sensor_msgs/msg/JointState"
-    assert "fr3_arm_controller/joint_trajectory trajectory_msgs/msg/JointTrajectory action" in topics
+    assert "fr3_arm_controller/joint_trajectory trajectory_msgs/msg/JointTrajectory action optional" in topics
 
 
 def test_stand_in_is_teleoperated_where_hardware_is_fake_and_its_kinematics_are_known() -> None:
