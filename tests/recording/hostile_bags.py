@@ -137,9 +137,9 @@ MAKERS: dict[str, tuple[Callable[[], bytes], str]] = {
     "zstd_chunk_that_says_so.mcap": (lambda: _zstd_chunk(HUGE), "a chunk has 1073741824 bytes, expected at most"),
     "many_chunks.mcap": (_many_chunks, "becomes far larger"),
     "lz4_chunk.mcap": (lambda: _lz4_chunk(10**8), "a chunk has 100000001 bytes or more"),
-    "whole_file.mcap.zstd": (
-        lambda: zeros_as_zstd(HUGE, MAGIC + header(), says_size=False),
-        "becomes far larger|records",
+    "empty_records.mcap.zstd": (
+        lambda: zstandard.compress(MAGIC + header() + record(0x90, b"") * 10_000_000),
+        "far more records",
     ),
     "one_record.mcap.zstd": (
         lambda: zeros_as_zstd(HUGE, MAGIC + header() + struct.pack("<BQ", Opcode.MESSAGE, HUGE - 100)),
@@ -178,7 +178,11 @@ MAKERS: dict[str, tuple[Callable[[], bytes], str]] = {
         "the definition of sensor_msgs/msg/JointState has 1188890 bytes",
     ),
     "many_entries.mcap.zstd": (_many_entries, "schemas, channels and metadata have more than"),
-    "name_with_escapes.mcap": (
+    "names_with_escapes.mcap": (
+        lambda: file_of(header(), schema(), channel(), message(joint_state(["\x1b[2J\nerror: all is well"] * 5000))),
+        r"lacks .* it has \\x1b\[2J error: all is well, .*…",
+    ),
+    "type_with_escapes.mcap": (
         lambda: file_of(header(), schema(name="\x1b[2J\nall is well"), channel("/\x1b[31m/joint_states"), message(b"")),
         r"/\\x1b\[31m/joint_states is a \\x1b\[2J all is well, expected",
     ),
@@ -192,6 +196,10 @@ def make_hostile_bags(folder: Path) -> dict[str, str]:
     for name, (make, pattern) in MAKERS.items():
         (folder / name).write_bytes(make())
         patterns[str(folder / name)] = pattern
+    with (folder / "zeros.mcap").open("wb") as file:
+        file.write(MAGIC + header())
+        file.truncate(50 * 2**30)  # of which the disk holds one block
+    patterns[str(folder / "zeros.mcap")] = "zeros stand where a record should"
     begin = "rosbag2_bagfile_information:\n  storage_identifier: "
     aliases = "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(12))
     merges = "".join(f"m{n + 1}: &m{n + 1}\n  <<: [{', '.join([f'*m{n}'] * 9)}]\n" for n in range(12))

@@ -21,6 +21,7 @@ from spirl_ros.demonstrations.measuring_times import Stamped, measuring_times
 from spirl_ros.demonstrations.possible_motion import possible_positions, require_speed
 from spirl_ros.demonstrations.recordings import look_at_all
 from spirl_ros.errors import DatasetError, ObservationError
+from spirl_ros.plain_yaml import printable
 
 _JOINT_STATE = "sensor_msgs/msg/JointState"
 _LONGEST_GAP = 2.5
@@ -113,14 +114,14 @@ def _measurements(messages: BagMessages, topic: str, names: tuple[str, ...]) -> 
         content, measured_ns = received.content, stamp_ns(received.content)
         if set(names).isdisjoint(content.name):
             raise DatasetError(
-                f"message {number} on {topic}: measurement lacks {', '.join(names)}; it has {', '.join(content.name) or 'no names'}. It was "
+                f"message {number} on {topic}: measurement lacks {', '.join(names)}; it has {printable(', '.join(content.name)) or 'no names'}. It was "
                 "recorded from another arm: give only recordings of this one."
             )
         try:
             assembler.update_joint_state(content.name, content.position, measured_ns, received.sent_ns * 1e-9)
         except ObservationError as error:
             raise DatasetError(
-                f"message {number} on {topic}: {error} Expected a finite position of every joint."
+                f"message {number} on {topic}: {printable(str(error))} Expected a finite position of every joint."
             ) from error
         stamped.append(Stamped(measured_ns, received.sent_ns, received.received_ns))
         positions.append(assembler.joint_positions())

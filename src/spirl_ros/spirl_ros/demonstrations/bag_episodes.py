@@ -32,6 +32,7 @@ from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.demonstrations.self_descriptions import described
 from spirl_ros.demonstrations.sender_clocks import clock_steps
 from spirl_ros.errors import DatasetError, ObservationError
+from spirl_ros.plain_yaml import printable
 
 _SAME_COMMAND = 1e-9
 """Joint commands this close are the same [rad, m]."""
@@ -129,7 +130,7 @@ class EpisodeReader:
                 update(content.name, content.position, measured_ns, sent_ns * 1e-9)
             except ObservationError as error:
                 raise DatasetError(
-                    f"{role} of {measured_ns * 1e-9:.3f} s: {error} Expected a finite position for every name."
+                    f"{role} of {measured_ns * 1e-9:.3f} s: {printable(str(error))} Expected a finite position for every name."
                 ) from error
             if assembler.is_complete:
                 observations[assembler.stamp_ns] = assembler.observation()
@@ -214,7 +215,9 @@ class EpisodeReader:
         for received in messages.by_role[role]:
             values = np.asarray(received.content.data, dtype=float)
             if values.shape != (self._joints,) or not np.isfinite(values).all():
-                raise DatasetError(f"{role} has {values.tolist()}, expected {self._joints} finite values.")
+                raise DatasetError(
+                    f"{role} has {printable(str(values.tolist()[:100]))}, expected {self._joints} finite values."
+                )
             sent.times_ns.append(received.sent_ns)
             sent.values.append(values)
         return sent

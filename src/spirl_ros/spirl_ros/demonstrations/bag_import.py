@@ -13,6 +13,7 @@ from spirl_ros.demonstrations.episode import Episode
 from spirl_ros.demonstrations.recordings import look_at_all
 from spirl_ros.demonstrations.self_descriptions import DESCRIPTION_ROLES
 from spirl_ros.errors import ConfigError, DatasetError
+from spirl_ros.plain_yaml import printable, shortened
 from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 
@@ -81,11 +82,13 @@ def require_some(episodes: Sequence[Episode], failed: int) -> None:
 def _recorded_task(tasks: Mapping[str, Path]) -> str:
     """The task of all recordings, of which those with another one are given; `kitchen` when none says so."""
     if len(tasks) > 1:
-        found = ", ".join(f"'{task}' ({bag.name})" for task, bag in tasks.items())
+        found = ", ".join(f"{shortened(task)} ({printable(bag.name)})" for task, bag in tasks.items())
         raise DatasetError(f"these are recordings of different tasks: {found}. Choose the dataset's with --task.")
     (task,) = tasks or ("kitchen",)
     try:
         target_subtasks(task)
     except ConfigError as error:
-        raise DatasetError(f"{tasks[task]} was recorded for '{task}': {error} Choose one with --task.") from error
+        raise DatasetError(
+            f"{tasks[task]} was recorded for {shortened(task)}: {printable(str(error))} Choose one with --task."
+        ) from error
     return task

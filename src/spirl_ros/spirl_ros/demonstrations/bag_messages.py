@@ -42,8 +42,8 @@ _LARGEST_MESSAGE_BYTES = 2**18
 _LARGEST_DEFINITION_BYTES = 65_536
 """The longest of the roles' has 3,000."""
 
-_BYTES, _BYTES_PER_BYTE = 16 * 2**20, 64
-"""Messages that are kept may have so many bytes, and so many more for each of their files': zstd makes 20 of states at rest."""
+_BYTES, _BYTES_PER_BYTE = 8 * 2**20, 250
+"""Messages that are kept may have so many bytes, and so many more for each of their files'. See bag_reader."""
 
 
 class Received(NamedTuple):

@@ -29,11 +29,12 @@ _LARGEST_RECORD_BYTES = 128 * 2**20
 _LARGEST_DESCRIPTION_BYTES = 16 * 2**20
 """All schemas, channels and metadata. Those of a robot with 1,000 topics have less than half of it."""
 
-_BYTES, _BYTES_PER_BYTE = 256 * 2**20, 100
-"""A file may become so many bytes, and so many more for each of its own. zstd makes 20 of joint states at rest."""
+_BYTES, _BYTES_PER_BYTE = 256 * 2**20, 400
+"""A file may become so many bytes, and so many more for each of its own. 40 joints at rest are 170 times as large as what
+zstd makes of them, applied to chunks and then to the whole file."""
 
 _RECORDS, _BYTES_PER_RECORD = 40_000, 8
-"""It may have so many records, and one more for so many of its bytes: the times of a message alone take as many."""
+"""It may have so many records, and one more for so many of its bytes: those joint states, compressed twice, take 12 each."""
 
 _READ = frozenset(
     (Opcode.HEADER, Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.METADATA, Opcode.DATA_END, Opcode.FOOTER)
@@ -112,7 +113,7 @@ class BagFile:
         while opcode != Opcode.FOOTER:
             checksum = stream.checksum()
             opcode, length = stream.read1(), stream.read8()
-            self._count_record()
+            self._count_record(opcode)
             if opcode == Opcode.CHUNK:
                 yield from self._chunk(stream, length)
                 continue
@@ -132,7 +133,7 @@ class BagFile:
 
     def _chunk(self, stream: ReadDataStream, length: int) -> Iterator[Message]:
         for opcode, content in _records(self._decompressed(stream, length)):
-            self._count_record()
+            self._count_record(opcode)
             if opcode == Opcode.MESSAGE:
                 yield from self._message(content)
             elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
@@ -173,7 +174,9 @@ class BagFile:
         if self._bytes_left < 0:
             raise ValueError("it becomes far larger when it is decompressed than a recording of its size does")
 
-    def _count_record(self) -> None:
+    def _count_record(self, opcode: int) -> None:
+        if opcode == 0:
+            raise ValueError("zeros stand where a record should")
         self._records_left -= 1
         if self._records_left < 0:
             raise ValueError("it has far more records than a recording of its size has")
