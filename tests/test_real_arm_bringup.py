@@ -7,7 +7,7 @@ import yaml
 pytest.importorskip("onnx")
 
 from spirl_ros.arms.robot_configuration import RATES, read_robot
-from spirl_ros.bringup import REAL_ARM
+from spirl_ros.bringup import REAL_ARM, TELEOP
 from spirl_ros.control.velocity_action import COMMANDED
 from spirl_ros.deployment.bundle_description import ActionMeaning, Joint, ObservationLayout
 from spirl_ros.errors import SpirlError
@@ -115,3 +115,13 @@ def test_bundle_may_be_more_careful_than_the_arm_and_observe_a_scene_that_is_mea
     scene = write_arm_bundle(tmp_path / "scene", robot, observation=layout)
     nodes = nodes_of(bundle=scene, scene_state_topic="doors/state")
     assert nodes["skill_executor"]["scene_state_topic"] == "doors/state"
+
+
+def test_stand_in_is_teleoperated_with_the_urdf_that_the_arms_file_names(tmp_path: Path) -> None:
+    (tmp_path / "mine.urdf").write_text(shipped("config/urdf/ur5e.urdf").read_text())
+    file = tmp_path / "mine.yaml"
+    file.write_text(shipped("config/robots/ur5e.yaml").read_text() + "urdf: mine.urdf\n")
+    for is_fake, urdf_file in (("true", str(tmp_path / "mine.urdf")), ("false", "")):
+        given = {"robot": "generic", "robot_file": str(file), "use_fake_hardware": is_fake}
+        nodes = {node.name: dict(node.parameters) for node in TELEOP.nodes(TELEOP.check(given))}
+        assert nodes["teleop"]["urdf_file"] == urdf_file  # a driver publishes one that is calibrated

@@ -61,8 +61,10 @@ def arm_teleop_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]
     Raises:
         ConfigError: an unknown robot, a robot without limits, or a file that cannot be used.
     """
-    robot_of(values)
+    robot = robot_of(values)
     is_fake, urdf_file = values["use_fake_hardware"] == "true", _file(values["urdf"])
+    if is_fake and not urdf_file:  # a driver publishes the arm's own, with its calibration
+        urdf_file = robot.urdf
     if is_fake and not urdf_file and values["robot"] not in WITH_URDF:
         raise ConfigError(
             f"argument urdf is empty, and no stand-in has one for robot:={values['robot']}. Give its file: urdf:=<file>."

@@ -66,7 +66,7 @@ class RobotConfiguration:
     recovery: tuple[str, ...] = ()
     """What a person does after the arm has stopped, step by step."""
     urdf: str = ""
-    """File of its URDF, beside the robot's file; empty where only the driver knows it."""
+    """File of its URDF; a relative one is beside the robot's file. Empty where only the driver knows it."""
     continuous: tuple[str, ...] = ()
     """Joints that turn without end, which drivers may report within ±π. Their limits count whole turns."""
     slides: tuple[str, ...] = ()
@@ -148,8 +148,10 @@ def read_robot(robot: str, file: Path | None = None) -> RobotConfiguration:
     values = read_yaml_file(path)
     try:
         parsed = _parse(values)
-        urdf = _known_urdf(robot, path, parsed.urdf)
-        return parsed if urdf is None else parsed.with_urdf(urdf)
+        if parsed.urdf:
+            parsed = replace(parsed, urdf=str((path.parent / Path(parsed.urdf).expanduser()).absolute()))
+            return parsed.with_urdf(read_urdf(Path(parsed.urdf)))
+        return parsed.with_urdf(read_urdf(shipped(f"config/urdf/{robot}.urdf"))) if robot in WITH_URDF else parsed
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -212,13 +214,6 @@ _ENDLESS = {"position_lower": -20.0 * np.pi, "position_upper": 20.0 * np.pi}
 """Range of a joint that turns without end and says none: ten turns to both sides of where it reports 0."""
 
 
-def _known_urdf(robot: str, path: Path, named: str) -> str | None:
-    """The text of an arm's URDF where there is a file of it: named by the robot's file, or ours."""
-    if named:
-        return read_urdf(path.parent / Path(named).expanduser())
-    return read_urdf(shipped(f"config/urdf/{robot}.urdf")) if robot in WITH_URDF else None
-
-
 def _velocity_scale(values: Mapping, joints: Sequence[Mapping], limits: JointLimits) -> VelocityScale:
     """One number, or that of each joint; an action of 1 must be a motion that the joint can make."""
     has_own = ["velocity_scale" in joint for joint in joints]
@@ -257,7 +252,7 @@ def _is_continuous(joint: Mapping) -> bool:
 
 def _check_names(where: str, values: Mapping, known: tuple[str, ...], required: list[str] | tuple[str, ...]) -> None:
     if unknown := [name for name in values if name not in known]:
-        raise ConfigError(f"{where}{unknown[0]} is unknown. Known are {', '.join(known)}.")
+        raise ConfigError(f"{where}{printable(str(unknown[0]), 80)} is unknown. Known are {', '.join(known)}.")
     if missing := [name for name in required if values.get(name) is None]:
         raise ConfigError(
             f"{where}{', '.join(missing)} missing. An arm does not move without limits: take them from the vendor's "
