@@ -84,6 +84,8 @@ def test_generic_robot_is_refused_until_its_limits_are_filled_in(tmp_path: Path)
         (lambda v: v["joints"][2].update(velocity_scale=3.2), "velocity_scale is 3.2, .*of elbow_joint, 3.14"),
         (lambda v: v["joints"][2].update(velocity_scale=0), "velocity_scale is 1/1/0/1/1/1, expected finite"),
         (lambda v: v.update(velocity_scale=57.3), "velocity_scale is 57.3, .*of every joint, 3.14 at most"),
+        (lambda v: v["joints"][2].update(name=["a"]), r"name of a joint is \['a'\], expected a text"),
+        (lambda v: v.update(urdf="/dev/zero"), "/dev/zero is a device, expected a regular file"),
         (lambda v: v.update(path_tolerance=12), "path_tolerance is 12.0, expected rad or m from 0 to 3"),
         (lambda v: v.pop("velocity_scale"), "velocity_scale missing"),
         (lambda v: v.update(urdf="no.urdf"), "no.urdf cannot be read"),

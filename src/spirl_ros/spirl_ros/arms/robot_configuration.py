@@ -165,7 +165,9 @@ def read_urdf(file: Path) -> str:
     """The text of an arm's URDF; raises ConfigError when the file cannot be read."""
     try:
         return read_regular_file(file, LARGEST_URDF_BYTES).decode("utf-8")
-    except (ConfigError, UnicodeDecodeError) as error:
+    except ConfigError as error:
+        raise ConfigError(f"{error} Give the arm's URDF, which xacro makes.") from error
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{file} cannot be read: {error}. Expected the arm's URDF, which xacro makes.") from error
 
 
@@ -188,6 +190,10 @@ def _parse(values: Any) -> RobotConfiguration:
             "home",
             *(rate for rate in RATES if not (rate in _ENDLESS and joint.get("continuous") is True)),
         )
+        if not isinstance(joint.get("name", ""), str):
+            raise ConfigError(
+                f"name of a joint is {shortened(joint['name'])}, expected a text, as joint states have it."
+            )
         _check_names(f"joint {printable(str(joint.get('name')), 80)}: ", joint, known_of_joint, needed)
     limits = JointLimits(
         joint_names=tuple(str(joint["name"]) for joint in joints),
