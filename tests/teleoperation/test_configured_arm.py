@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("mujoco")
 
 from spirl_ros.arms.joint_trajectory import JointTrajectory
-from spirl_ros.arms.robot_configuration import read_robot
+from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot, read_urdf
 from spirl_ros.arms.stand_in_arm import StandInArm, StandInSettings
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
@@ -17,6 +17,7 @@ from spirl_ros.errors import ConfigError, ObservationError
 from spirl_ros.shipped import shipped
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperationConfig, TeleoperationStep
 from spirl_ros.teleoperation.configured_arm import ConfiguredArm
+from spirl_ros.teleoperation.differential_ik import DifferentialIK
 
 AHEAD, LEFT, UP = np.eye(3)
 """In the base's axes, REP 103."""
@@ -178,3 +179,52 @@ def test_limits_beyond_the_urdf_of_the_driver_are_refused() -> None:
     urdf = shipped("config/urdf/ur5e.urdf").read_text().replace('velocity="3.141592653589793"', 'velocity="1.0"')
     with pytest.raises(ConfigError, match="velocity of shoulder_pan_joint is 3.14, but the arm's URDF allows 1 only"):
         ConfiguredArm(read_robot("ur5e"), urdf)
+
+
+def on_rail_with_finger() -> tuple[RobotConfiguration, str]:
+    """The UR5e on a slide of 0.1 m/s along y, with a finger of 0.05 m/s after its tool."""
+    robot = read_robot("ur5e")
+    limits = robot.limits
+
+    def with_slides(values: np.ndarray, rail: float, finger: float) -> np.ndarray:
+        return np.concatenate(([rail], values, [finger]))
+
+    wider = JointLimits(
+        ("rail_joint", *limits.joint_names, "finger_joint"),
+        with_slides(limits.position_lower, 0.0, 0.0),
+        with_slides(limits.position_upper, 1.0, 0.04),
+        with_slides(limits.velocity, 0.1, 0.05),
+        with_slides(limits.acceleration, 0.5, 0.5),
+        with_slides(limits.jerk, 5.0, 5.0),
+    )
+    slide = (
+        '<joint name="{0}_joint" type="prismatic"><parent link="{1}"/><child link="{2}"/><axis xyz="0 1 0"/>'
+        '<limit lower="0" upper="1" effort="1" velocity="1"/></joint>'
+    )
+    added = '<link name="rail"/><link name="finger"/>' + slide.format("rail", "rail", "base_link")
+    added += slide.format("finger", "tool0", "finger") + "</robot>"
+    urdf = read_urdf(shipped("config/urdf/ur5e.urdf")).replace("</robot>", added)
+    return replace(robot, limits=wider, home=np.array([0.5, *POSTURE["ur5e"], 0.02])), urdf
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_slow_joint_does_not_slow_the_tool(axis: int) -> None:
+    """A finger of 0.05 m/s, which does not even move the tool, let it move at 0.021 of the 0.2 m/s that were asked for."""
+    robot, urdf = on_rail_with_finger()
+    arm = ConfiguredArm(robot, urdf)
+    kinematics = DifferentialIK(arm.kinematics, arm.ik_config)
+    velocity = 0.2 * np.eye(6)[axis]
+    motion = kinematics.joint_motion(robot.home, velocity, arm.control_period_s)
+    np.testing.assert_allclose(arm.kinematics.jacobian(robot.home) @ motion.velocities, velocity, atol=1e-6)
+    assert motion.scale == 1.0 and motion.velocities[-1] == 0.0
+    assert (np.abs(motion.velocities) <= np.minimum(robot.limits.velocity, 0.8)).all()
+
+
+def test_motion_that_is_too_fast_for_one_joint_is_slowed_as_a_whole() -> None:
+    robot, urdf = on_rail_with_finger()
+    arm = ConfiguredArm(robot, urdf)
+    velocity = np.array([0.0, 2.0, 0.0, 0.0, 0.0, 0.0])
+    motion = DifferentialIK(arm.kinematics, arm.ik_config).joint_motion(robot.home, velocity, 1e-4)
+    reached = arm.kinematics.jacobian(robot.home) @ motion.velocities
+    np.testing.assert_allclose(reached, motion.scale * velocity, atol=1e-6)
+    assert (np.abs(motion.velocities) / np.minimum(robot.limits.velocity, 0.8)).max() == pytest.approx(1.0)

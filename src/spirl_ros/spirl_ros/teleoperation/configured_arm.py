@@ -32,7 +32,7 @@ class ConfiguredArm:
         self.control_period_s = 1.0 / robot.control_rate_hz
         self.kinematics = UrdfKinematics(urdf, robot.limits, robot.tool_link)
         scale = np.asarray(robot.velocity_scale)
-        fastest = float(np.minimum(_SHARE_OF_ACTION * scale, robot.limits.velocity).min())
+        fastest = np.minimum(_SHARE_OF_ACTION * scale, robot.limits.velocity)
         self.ik_config = DifferentialIKConfig(joint_velocity_rad_s=fastest)
         if len(robot.limits.joint_names) < 6:
             self.ik_config = replace(self.ik_config, rotation_weight_m=_WITH_FEW_JOINTS_M)

@@ -28,8 +28,8 @@ class Kinematics(Protocol):
 class DifferentialIKConfig:
     """Limits of the motion."""
 
-    joint_velocity_rad_s: float = 1.0
-    """Largest speed of a joint [rad/s, m/s]: the kitchen's servos follow about as fast."""
+    joint_velocity_rad_s: float | np.ndarray = 1.0
+    """Largest speed of a joint, or of each (Da,) [rad/s, m/s]: the kitchen's servos follow about as fast."""
     rotation_weight_m: float = 0.35
     """Metres that one radian is worth, so that singular values compare: about the length of the forearm."""
     singular_below: float = 0.06
@@ -52,8 +52,8 @@ class JointMotion(NamedTuple):
 class DifferentialIK:
     """Damped least squares on the arm's Jacobian (Nakamura and Hanafusa 1986, damping only near singularities).
 
-    A joint that would leave its range is held there, and the others take over its part (active set). If a joint were
-    too fast, all are slowed together, so that the tool keeps its direction.
+    A joint that would leave its range is held there, and the others take over its part (active set). A slow joint does less
+    of the way than fast ones. If one were too fast even so, all are slowed together, so that the tool keeps its direction.
     """
 
     def __init__(self, kinematics: Kinematics, config: DifferentialIKConfig = DifferentialIKConfig()) -> None:
@@ -75,13 +75,16 @@ class DifferentialIK:
         jacobian[3:] *= self._config.rotation_weight_m
         lower = np.minimum((self._kinematics.lower - q) / period_s, 0.0)
         upper = np.maximum((self._kinematics.upper - q) / period_s, 0.0)
-        is_singular, limit = False, self._config.joint_velocity_rad_s
+        is_singular, limit = False, np.broadcast_to(self._config.joint_velocity_rad_s, q.shape)
+        # Speeds as shares of the limits are what is made small; of joints that do not move the tool nothing is asked.
+        moves_tool = jacobian.any(axis=0)
+        ease = limit / limit[moves_tool].max() if moves_tool.any() else np.ones(q.size)
         is_free, fixed = np.ones(q.size, dtype=bool), np.zeros(q.size)
         while True:
-            solved, is_damped = self._solve(jacobian * is_free, wanted - jacobian @ fixed)
+            solved, is_damped = self._solve(jacobian * ease * is_free, wanted - jacobian @ fixed)
             is_singular |= is_damped
-            velocities = solved + fixed
-            scale = min(1.0, limit / max(float(np.abs(velocities).max()), 1e-12))
+            velocities = ease * solved + fixed
+            scale = 1.0 / max(1.0, float((np.abs(velocities) / limit).max()))
             leaving = is_free & ((velocities * scale < lower) | (velocities * scale > upper))
             if not leaving.any():
                 break
