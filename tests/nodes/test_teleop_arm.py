@@ -19,7 +19,7 @@ from geometry_msgs.msg import TwistStamped
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from spirl_msgs.msg import SafetyStatus
 from spirl_ros.arms.robot_configuration import read_robot, read_urdf
@@ -173,3 +173,57 @@ def test_what_is_missing_is_told(start_node, tmp_path: Path) -> None:
         timeout=60,
     )
     assert result.returncode == 2 and "pip install mujoco" in result.stdout + result.stderr
+
+
+def test_without_a_keyboard_services_stop_the_arm_and_release_it(client, start_node, reaction) -> None:
+    """No service released the latch, so the arm was lost to whoever had no terminal."""
+    graph = Graph(client, start_node, keyboard="none")
+    client.wait_for(lambda: graph.twist() or client.spin_for(0.05) or graph.speed > 0.1, "motion")
+    asked_s = time.monotonic()
+    assert client.call(Trigger, "teleop/stop", Trigger.Request()).success
+    reaction("teleop: stop is answered while the arm moves", asked_s)
+    client.wait_for(lambda: graph.twist() or graph.safety[-1].state == SafetyStatus.LATCHED, "the latch")
+    at_rest = graph.wait_for_rest()
+    for _ in range(6):
+        graph.twist()
+        client.spin_for(0.05)
+    np.testing.assert_allclose(graph.positions, at_rest, atol=1e-6)
+    assert client.call(Trigger, "teleop/reset", Trigger.Request()).success
+    graph.move_back(graph.twist, distance_m=0.03)
+    for name in ("start_recording", "discard_recording"):
+        answer = client.call(Trigger, f"teleop/{name}", Trigger.Request())
+        assert not answer.success and f"there is no service {name}" in answer.message
+    assert not client.call(SetBool, "teleop/finish_recording", SetBool.Request(data=True)).success
+    answer = client.call(Trigger, "teleop/reset_scene", Trigger.Request())
+    assert not answer.success and "there is no scene to reset here" in answer.message
+    assert client.call(Trigger, "teleop/slower", Trigger.Request()).success
+    code, output = graph.teleop.end(signal.SIGINT)
+    assert code == 0
+    assert "the arm is stopped: stopped by a service call. Press c, or call ~/reset" in output
+
+
+def test_stop_is_answered_while_the_node_is_busy_and_holds_an_arm_that_is_taken_over_later(client, start_node) -> None:
+    """The node's one thread looks for other commanders for 5 s here. An arm that was stopped before must not be moved."""
+    graph = Graph(client, start_node, keyboard="none")
+    graph.teleop.end(signal.SIGINT)
+    client.spin_for(0.3)
+    graph.safety.clear()
+    start_node("teleop", robot="ur5e", is_stand_in=True, keyboard="none", max_age_s=1.0, discovery_s=5.0)
+    service = client.create_client(Trigger, "teleop/stop")
+    client.wait_for(service.service_is_ready, "the service")
+    answers = []
+    for _ in range(20):
+        asked_s = time.monotonic()
+        future = service.call_async(Trigger.Request())
+        client.wait_for(future.done, "an answer")
+        answers.append(time.monotonic() - asked_s)
+        client.spin_for(0.1)
+    assert not graph.safety
+    # A client's own turn and a busy machine come on top.
+    assert np.median(answers) < 0.05
+    client.wait_for(lambda: graph.safety and graph.safety[-1].state == SafetyStatus.LATCHED, "the latch")
+    before = graph.positions
+    for _ in range(10):
+        graph.twist()
+        client.spin_for(0.05)
+    np.testing.assert_allclose(graph.positions, before, atol=1e-6)

@@ -114,7 +114,7 @@ class ArmPace:
         return self._readiness.fault or self._states_fault()
 
     def release_latch(self) -> None:
-        """Go on where the arm is measured, on somebody's demand."""
+        """Go on where the arm is measured, on somebody's demand; raises CommandError where it cannot."""
         place, now_s = self.joint_positions, self._node.now_s()
         within_s = self._arm.take_over(place, now_s)
         self._steps.release_latch(place, self.age_s, self._wait_for_arm(within_s, now_s))

@@ -97,7 +97,7 @@ class KitchenPace:
         return "" if self.age_s <= self._max_age_s else "there are no fresh joint states"
 
     def release_latch(self) -> None:
-        """Go on where the arm is measured, on somebody's demand."""
+        """Go on where the arm is measured, on somebody's demand; raises CommandError where it cannot."""
         self._steps.release_latch(self.joint_positions, self.age_s)
 
     def task_told(self, status: TaskStatus) -> None:
@@ -106,7 +106,7 @@ class KitchenPace:
             # After a fault or a stop only a reset that was asked for here lets the arm move again.
             is_held = bool(self._steps.stop_reason) or self._steps.state is SafetyState.LATCHED
             if self.is_reset_asked or not is_held:
-                self._steps.begin_anew()
+                self._steps.begin_anew(with_release=self.is_reset_asked)
             self.is_reset_asked = False
             self._episode = status.episode
         self._status_ns = begins_ns = stamp_ns(status.header.stamp)

@@ -59,4 +59,5 @@ def _content(message: Float64MultiArray | JointTrajectory) -> tuple:
     """What tells commands apart."""
     if isinstance(message, Float64MultiArray):
         return tuple(message.data)
-    return tuple((*point.positions, *point.velocities, point.time_from_start.nanosec) for point in message.points[:1])
+    first = list(message.points)[:1]
+    return tuple((*point.positions, *point.velocities, point.time_from_start.nanosec) for point in first)

@@ -3,14 +3,16 @@
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool, String
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from spirl_msgs.msg import RecordingStatus, SafetyStatus, TaskStatus
 from spirl_msgs.srv import ResetScene, StartRecording, StopRecording
@@ -28,6 +30,7 @@ from spirl_ros.nodes.parameters import read_parameters
 from spirl_ros.nodes.service_calls import ServiceCalls
 from spirl_ros.nodes.single_instance import GraphLock, refuse_second_publisher
 from spirl_ros.nodes.skill_executor_parameters import FORWARD_POSITION, JOINT_TRAJECTORY
+from spirl_ros.nodes.stop_service import StopService
 from spirl_ros.nodes.teleop_parameters import KITCHEN, TeleopConfig
 from spirl_ros.nodes.teleop_steps import TeleopSteps
 from spirl_ros.restarts import EXIT_BAD_INPUT
@@ -53,6 +56,13 @@ NEWEST_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 KITCHEN_AGE_S = 0.25
 """How old the kitchen's joint states may be where no parameter says it [s]."""
 
+DONE = {
+    Request.RELEASE_LATCH: "The latch is released; the arm can be moved.",
+    Request.FASTER: "Faster.",
+    Request.SLOWER: "Slower.",
+}
+"""What is answered to requests that are carried out at once."""
+
 
 class Teleop(ManagedNode):
     """Carries what devices ask for to the steps of an ArmTeleoperation; a pace of the kitchen's or of an arm's makes them.
@@ -64,11 +74,13 @@ class Teleop(ManagedNode):
         """Declare the parameters."""
         super().__init__("teleop", TeleopConfig)
         self._terminal: Terminal | None = None
+        self._stop_service: StopService | None = None
 
     def configure(self) -> None:
         """Open topics, and load the arm's kinematics or wait for them."""
         self._config = config = read_parameters(self, TeleopConfig)
         self._teleoperation: ArmTeleoperation | None = None
+        self._is_stopped_before = False
         layout = read_layout(Path(config.gamepad_file)) if config.gamepad_file else LAYOUTS[config.gamepad]
         self._gamepad, self._gamepad_help = Gamepad(layout), layout.help
         self._gamepad_s: float | None = None
@@ -107,6 +119,20 @@ class Teleop(ManagedNode):
         self._discard_client = self.create_client(Trigger, "discard_recording")
         self._reset_client = self.create_client(ResetScene, "reset_scene")
 
+        self._stop_service = StopService(self, self._stop)
+        self._services_of_teleop = [
+            self.create_service(Trigger, f"~/{name}", self._on_service(asked))
+            for name, asked in (
+                ("reset", Request.RELEASE_LATCH),
+                ("start_recording", Request.START_RECORDING),
+                ("discard_recording", Request.DISCARD_RECORDING),
+                ("reset_scene", Request.RESET_SCENE),
+                ("faster", Request.FASTER),
+                ("slower", Request.SLOWER),
+            )
+        ]
+        self._services_of_teleop.append(self.create_service(SetBool, "~/finish_recording", self._on_finish_recording))
+
     def _open_command_topic(self, limits: JointLimits, period_s: float) -> str:
         """Open the topic that commands go to; returns the name of the controller."""
         config, robot = self._config, self._robot
@@ -142,6 +168,8 @@ class Teleop(ManagedNode):
         self._steps = TeleopSteps(
             self, teleoperation, self._command_topic, max_age_s=max_age_s, rests_silently=robot is not None
         )
+        if self._is_stopped_before:
+            self._stop()
         if robot is None:
             self._pace = KitchenPace(
                 self, self._steps, arm.limits.joint_names, arm.control_period_s, max_age_s, POLL_PERIOD_S
@@ -173,6 +201,9 @@ class Teleop(ManagedNode):
     def activate(self) -> None:
         """Take the terminal; the arm is moved once it is ready and its joint states come."""
         self._arm_lock: GraphLock | None = None
+        self._is_stopped_before = False
+        if self._teleoperation is not None:
+            self._steps.restart()
         if self._robot is not None:
             self._refuse_second_commander()
         self._task, self._task_note = self._config.task, ""
@@ -196,7 +227,6 @@ class Teleop(ManagedNode):
             )
         self._poll_timer = self.create_timer(POLL_PERIOD_S, self._poll, clock=self.steady_clock)
         if self._teleoperation is not None:
-            self._steps.restart()
             self._pace.start()
 
     def _refuse_second_commander(self) -> None:
@@ -228,6 +258,7 @@ class Teleop(ManagedNode):
     def cleanup(self) -> None:
         """Close the topics."""
         self._calls.clear()
+        self._close_stop_service()
         if self._teleoperation is not None:
             self._pace.close()
             self._steps.close()
@@ -236,8 +267,20 @@ class Teleop(ManagedNode):
             self._readiness.close()
         for subscription in self._subscriptions_of_teleop:
             self.destroy_subscription(subscription)
+        for service in self._services_of_teleop:
+            self.destroy_service(service)
         for client in (self._start_client, self._stop_client, self._discard_client, self._reset_client):
             self.destroy_client(client)
+
+    def destroy_node(self) -> None:
+        """End the thread that answers stop first."""
+        self._close_stop_service()
+        super().destroy_node()
+
+    def _close_stop_service(self) -> None:
+        if self._stop_service is not None:
+            self._stop_service.close()
+            self._stop_service = None
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """What the safety filter says and how old the joint state is."""
@@ -257,7 +300,10 @@ class Teleop(ManagedNode):
             values["other publishers of commands"] = ", ".join(others)
         new_missed, self._told_missed = pace.missed_steps - self._told_missed, pace.missed_steps
         if steps.state is SafetyState.LATCHED:
-            return ERROR, f"{steps.state.name}: press c to release the latch", values
+            reason = f"{steps.stop_reason}; " if steps.stop_reason else ""
+            return ERROR, f"{steps.state.name}: {reason}press c, or call ~/reset, to release the latch", values
+        if pace.conflict:
+            return ERROR, pace.conflict, values
         if steps.state >= SafetyState.HOLDING:
             return WARN, steps.state.name, values
         if pace.age_s >= 1.0:
@@ -368,8 +414,47 @@ class Teleop(ManagedNode):
         if self._teleoperation is not None and self._deaf_until_s <= now_s <= self._polled_s + HELD_UP_S:
             self._teleoperation.dead_man.ask(velocity, now_s, timeout_s)
 
-    def _do(self, asked: Request) -> None:
-        """Carry out what a key or a button asks for beside motion."""
+    def _stop(self) -> str:
+        """Brake and latch; from the thread of the service. An arm that is not known yet is held when it is taken over."""
+        self._is_stopped_before = True
+        if self._teleoperation is not None:
+            self._teleoperation.dead_man.release()
+            self._steps.stop("stopped by a service call")
+        return (
+            "The arm brakes and stays at rest until ~/reset."
+            if self.is_active
+            else "teleop moves nothing: it is not active."
+        )
+
+    def _on_service(self, asked: Request) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
+        def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            return self._answer(response, asked)
+
+        return answer
+
+    def _on_finish_recording(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        return self._answer(response, Request.FINISH_AS_SUCCESS if request.data else Request.FINISH_AS_FAILURE)
+
+    def _answer(self, response: Any, asked: Request) -> Any:
+        """Do what a key would, and say what came of it here; what others answer is logged."""
+        if not self.is_active or self._teleoperation is None:
+            response.message = "teleop is not active." if not self.is_active else self._waits_for
+        elif refused := self._do(asked):
+            response.message = refused
+        else:
+            response.success, response.message = True, DONE.get(asked, "Asked for; the log says what is answered.")
+        return response
+
+    def _do(self, asked: Request) -> str:
+        """Carry out what a key or a button asks for beside motion; returns what is in the way of it, if anything is."""
+        try:
+            self._carry_out(asked)
+        except CommandError as error:
+            self.get_logger().error(str(error))
+            return str(error)
+        return ""
+
+    def _carry_out(self, asked: Request) -> None:
         if asked is Request.START_RECORDING:
             self._start_recording()
         elif asked in (Request.FINISH_AS_SUCCESS, Request.FINISH_AS_FAILURE):
@@ -395,14 +480,10 @@ class Teleop(ManagedNode):
             teleoperation.change_speed(-1)
         elif asked is Request.RESET_SCENE and self._robot is not None:
             teleoperation.dead_man.release()
-            self.get_logger().warning(
-                "there is no scene to reset here: put things back by hand, then record the next episode"
-            )
+            raise CommandError("there is no scene to reset here: put things back by hand, then record the next episode")
         elif asked is Request.RESET_SCENE:
             teleoperation.dead_man.release()
-            self._pace.is_reset_asked = self._calls.call(
-                self._reset_client, ResetScene.Request(), self._on_reset, self.now_s()
-            )
+            self._pace.is_reset_asked = self._call(self._reset_client, ResetScene.Request(), self._on_reset)
         elif asked is Request.RELEASE_LATCH:
             self._release_latch()
 
@@ -419,8 +500,9 @@ class Teleop(ManagedNode):
     def _start_recording(self) -> None:
         if self._has_episode_ended:
             # The task counts no control steps any more, so there would be nothing to import.
-            self.get_logger().error(f"not recorded: the episode is over ({self._task_note}). Press b to begin another.")
-            return
+            raise CommandError(
+                f"not recorded: the episode is over ({self._task_note}). Press b, or call ~/reset_scene, to begin another."
+            )
         request = StartRecording.Request(task=self._task, operator_name=self._config.operator_name)
         self._call(self._start_client, request)
 
@@ -433,8 +515,11 @@ class Teleop(ManagedNode):
             f"{new} episode{'s' * (new > 1)} recorded. Next: spirl demos import {folder}{robot} --out data/mine"
         )
 
-    def _call(self, client, service_request) -> None:
-        self._calls.call(client, service_request, self._on_answer, self.now_s())
+    def _call(self, client, service_request, on_answer=None) -> bool:
+        if not client.service_is_ready():
+            raise CommandError(f"there is no service {client.srv_name}. Is its node running and active?")
+        on_answer = self._on_answer if on_answer is None else on_answer
+        return self._calls.call(client, service_request, on_answer, self.now_s())
 
     def _on_answer(self, response) -> None:
         # rclpy wants one severity per line of code: another one at the same place raises ValueError.
@@ -452,11 +537,13 @@ class Teleop(ManagedNode):
 
     def _release_latch(self) -> None:
         if self._steps.state is not SafetyState.LATCHED:
+            if self._steps.stop_reason:
+                raise CommandError("the arm has not come to rest yet. Try again in a moment.")
             return
         if reason := self._pace.why_latched():
-            self.get_logger().error(f"the latch stays: {reason}")
-            return
+            raise CommandError(f"the latch stays: {reason}")
         self._pace.release_latch()
+        self._is_stopped_before = False
 
     def _status_line(self) -> str:
         """What matters most first: a narrow terminal cuts the end."""

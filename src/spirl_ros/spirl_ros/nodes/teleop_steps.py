@@ -103,9 +103,11 @@ class TeleopSteps:
             self._is_let_go = silently
             self.stop(reason)
 
-    def begin_anew(self) -> None:
-        """The next step takes the arm over where it is then, whatever stopped it."""
-        self.has_begun, self.stop_reason = False, ""
+    def begin_anew(self, *, with_release: bool) -> None:
+        """The next step takes the arm over where it is then, with release also after it was stopped."""
+        self.has_begun = False
+        if with_release:
+            self.stop_reason = ""
 
     def brake_to_rest(self, wait) -> None:
         """Send the whole way to rest; `wait` passes the time between two commands."""
@@ -115,12 +117,8 @@ class TeleopSteps:
                 wait()
 
     def release_latch(self, joint_positions: np.ndarray, age_s: float, within_s: float | None = None) -> None:
-        """Go on where the arm is measured (Da,), see `begin`."""
-        try:
-            first = self._teleoperation.release_latch(joint_positions)
-        except CommandError as error:
-            self._node.get_logger().error(str(error))
-            return
+        """Go on where the arm is measured (Da,), see `begin`; raises CommandError when it cannot be taken over there."""
+        first = self._teleoperation.release_latch(joint_positions)
         self.stop_reason, self._is_let_go = "", False
         self._send(first, age_s, within_s=within_s)
 
