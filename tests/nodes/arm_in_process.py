@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
@@ -12,7 +13,7 @@ from trajectory_msgs.msg import JointTrajectory as JointTrajectoryMessage
 from trajectory_msgs.msg import JointTrajectoryPoint
 
 from spirl_ros.arms.robot_configuration import read_robot
-from spirl_ros.arms.stand_in_arm import FORWARD_POSITION, StandInArm, StandInSettings
+from spirl_ros.arms.stand_in_arm import FORWARD_POSITION, JOINT_TRAJECTORY, StandInArm, StandInSettings
 from spirl_ros.nodes.arm_command_topic import ArmCommandTopic
 from spirl_ros.nodes.arm_pace import ArmPace
 from spirl_ros.nodes.messages import from_joint_trajectory, to_stamp
@@ -29,12 +30,13 @@ AHEAD = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])
 class Publisher:
     def __init__(self, name: str) -> None:
         self.topic_name, self.on_message = f"/{name}", lambda message: None
+        self.listeners = 2  # the controller and we ourselves
 
     def publish(self, message) -> None:
         self.on_message(message)
 
     def get_subscription_count(self) -> int:
-        return 1
+        return self.listeners
 
     def assert_liveliness(self) -> None:
         pass
@@ -119,8 +121,9 @@ class Person:
             servo_lag_s=lag_s,
             path_tolerance=0.0,
             acceleration_tolerance=1.05,
-            **({"controller": FORWARD_POSITION} if takes_positions else {}),
+            controller=FORWARD_POSITION if takes_positions else JOINT_TRAJECTORY,
         )
+        self.node: Any
         self.node, self.arm = Node(), StandInArm(robot.limits, np.array(POSTURE[name]), settings, 100.0)
         self.offset = np.zeros(len(robot.limits.joint_names))
         """Of what is measured from where the arm is."""
@@ -129,7 +132,7 @@ class Person:
         topic = ArmCommandTopic(
             self.node, robot.limits, configured.control_period_s, controller="c", takes_positions=takes_positions
         )
-        self.readiness = SimpleNamespace(fault="")
+        self.readiness: Any = SimpleNamespace(fault="")
         self.steps = TeleopSteps(self.node, self.teleoperation, topic, max_age_s=robot.max_age_s, rests_silently=True)
         self.pace = ArmPace(
             self.node, self.steps, self.teleoperation, self.readiness, "joint_states", robot.max_age_s,
@@ -139,7 +142,7 @@ class Person:
         self.command_topic = "c/commands" if takes_positions else "c/joint_trajectory"
         self.node.publishers[self.command_topic].on_message = self.command
         self.states = self.node.subscriptions["joint_states"]
-        self.numbers = dict.fromkeys(("driver", "gripper", "other"), 0)
+        self.numbers: dict[str, int] = dict.fromkeys(("driver", "gripper", "other"), 0)
         self.late_s = 0.0
         """Of the next period."""
         self.pace.start()
@@ -196,7 +199,7 @@ class Person:
         point = JointTrajectoryPoint(positions=goal.tolist(), velocities=[0.0] * len(names))
         point.time_from_start = Duration(sec=seconds, nanosec=round((duration_s - seconds) * 1e9))
         message = JointTrajectoryMessage(joint_names=names, points=[point])
-        self.arm.command_trajectory(from_joint_trajectory(message, names, False))
+        self.arm.command_trajectory(from_joint_trajectory(message, self.arm.joint_names, False))
         if is_heard:
             self.node.subscriptions[self.command_topic].put(message)
 

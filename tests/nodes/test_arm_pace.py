@@ -221,3 +221,36 @@ def test_command_that_comes_late_goes_on_from_where_the_arm_has_braked_to(late_s
     assert person.steps.state is SafetyState.PASSED
     assert peaks(person) < 1.05
     assert person.pace.missed_steps == 4 * int(late_s / 0.05)
+
+
+def test_arm_that_only_we_listen_for_is_not_taken_over() -> None:
+    person = Person()
+    person.node.publishers[person.command_topic].listeners = 1
+    person.run(1.0)
+    assert not person.steps.has_begun and "nobody listens to /c/joint_trajectory" in person.pace.waits_for
+    person.node.publishers[person.command_topic].listeners = 2
+    person.take_over()
+
+
+def test_arm_that_moves_is_taken_over_once_it_stands() -> None:
+    person = Person()
+    person.move_by_others(ELBOW, 0.5, duration_s=2.0)
+    person.run(1.5)
+    assert not person.steps.has_begun and "does not stand still" in person.pace.waits_for
+    person.run(2.5)
+    assert person.steps.has_begun and person.steps.state is SafetyState.PASSED
+    assert peaks(person) < 1.05
+
+
+def test_stop_brakes_within_the_limits_and_stays_until_the_latch_is_released() -> None:
+    person = Person()
+    person.steps.stop("stopped before there was an arm")
+    person.run(1.5, AHEAD)
+    assert person.steps.state is SafetyState.LATCHED and not person.arm.velocities.any()
+    person.release()
+    person.run(1.5, AHEAD)
+    assert np.abs(person.arm.velocities).max() > 0.05
+    person.steps.stop("stopped")
+    person.run(1.5, AHEAD)
+    assert person.steps.state is SafetyState.LATCHED and np.abs(person.arm.velocities).max() < 1e-6
+    assert peaks(person) < 1.05

@@ -15,11 +15,13 @@ import pytest
 pytest.importorskip("spirl_msgs")
 pytest.importorskip("mujoco")
 
+from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import TwistStamped
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from spirl_msgs.msg import SafetyStatus
 from spirl_ros.arms.robot_configuration import read_robot, read_urdf
@@ -227,3 +229,51 @@ def test_stop_is_answered_while_the_node_is_busy_and_holds_an_arm_that_is_taken_
         graph.twist()
         client.spin_for(0.05)
     np.testing.assert_allclose(graph.positions, before, atol=1e-6)
+
+
+def test_somebody_elses_trajectory_gets_the_arm_and_teleop_says_who(client, start_node) -> None:
+    """An arm that was moved 0.3 rad by others was commanded back by 0.1 rad within 50 ms."""
+    graph = Graph(client, start_node, keyboard="none")
+    topic = f"{ROBOT.trajectory_controller}/joint_trajectory"
+    other = client.create_publisher(JointTrajectory, topic, COMMAND_QOS)
+    client.wait_for(lambda: other.get_subscription_count() == 2, "the controller and teleop to listen")
+    goal = graph.positions
+    goal[2] += 0.3
+    point = JointTrajectoryPoint(positions=goal.tolist(), velocities=[0.0] * 6, time_from_start=Duration(sec=1))
+    names = list(ROBOT.limits.joint_names)
+    for is_in_motion in (False, True):
+        if is_in_motion:
+            client.wait_for(lambda: graph.twist() or client.spin_for(0.05) or graph.speed > 0.1, "motion")
+        other.publish(JointTrajectory(joint_names=names, points=[point]))
+        end_s, fastest = time.monotonic() + 1.5, 0.0
+        while time.monotonic() < end_s:
+            graph.twist()
+            client.spin_for(0.05)
+            fastest = max(fastest, graph.speed)
+        assert graph.safety[-1].state == SafetyStatus.LATCHED
+        np.testing.assert_allclose(graph.wait_for_rest(), goal, atol=1e-3)
+        assert fastest < 0.8  # the trajectory itself reaches 0.45 rad/s from rest
+        client.spin_for(0.5)  # teleop wants to see the arm stand
+        assert client.call(Trigger, "teleop/reset", Trigger.Request()).success
+        client.spin_for(1.0)
+    code, output = graph.teleop.end(signal.SIGINT)
+    assert code == 0 and output.count(f"test_client commands the arm on /{topic}") == 2
+
+
+def test_gripper_on_the_arms_topic_and_second_publisher_of_its_joints(client, start_node) -> None:
+    """500 states of a gripper a second latched the arm after 6 s; nobody named a publisher that sent the arm's own."""
+    graph = Graph(client, start_node, keyboard="none")
+    gripper = client.create_publisher(JointState, ROBOT.joint_state_topic, 10)
+    timer = client.create_timer(0.002, lambda: gripper.publish(JointState(name=["finger"], position=[0.4])))
+    client.spin_for(2.0)
+    graph.states[:] = [state for state in graph.states if len(state.position) == 6]
+    assert graph.safety[-1].state == SafetyStatus.PASSED
+    client.destroy_timer(timer)
+    client.spin_for(0.1)
+    second = lambda: gripper.publish(JointState(name=ROBOT.limits.joint_names, position=[0.1] * 6))  # noqa: E731
+    client.create_timer(0.02, second)
+    client.wait_for(lambda: graph.safety[-1].state == SafetyStatus.LATCHED, "the latch")
+    client.spin_for(1.0)
+    answer = client.call(Trigger, "teleop/reset", Trigger.Request())
+    assert not answer.success
+    assert "two publishers send this arm's joints on /joint_states, of stand_in_arm, test_client" in answer.message

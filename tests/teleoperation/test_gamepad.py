@@ -27,6 +27,13 @@ def gamepad() -> Gamepad:
     return released
 
 
+def wanted_of(gamepad: Gamepad, axes: list, buttons: list[int]) -> np.ndarray:
+    """The direction, while the dead-man is held."""
+    wanted, _ = gamepad.read(axes, buttons)
+    assert wanted is not None
+    return wanted
+
+
 def press_dead_man(gamepad: Gamepad) -> None:
     gamepad.read(axes(), buttons(DEAD_MAN))
 
@@ -72,22 +79,22 @@ def test_axes_that_rest_at_the_end_until_they_are_touched_move_nothing(gamepad: 
         wanted, _ = gamepad.read(untouched, buttons(DEAD_MAN))
         assert wanted is not None and not wanted.any()
     touched = [0.0, 0.0, *untouched[2:]]
-    assert not gamepad.read(touched, buttons(DEAD_MAN))[0].any()
-    np.testing.assert_allclose(gamepad.read([0.0, 1.0, *untouched[2:]], buttons(DEAD_MAN))[0], [0, 1, 0, 0, 0, 0])
+    assert not wanted_of(gamepad, touched, buttons(DEAD_MAN)).any()
+    np.testing.assert_allclose(wanted_of(gamepad, [0.0, 1.0, *untouched[2:]], buttons(DEAD_MAN)), [0, 1, 0, 0, 0, 0])
 
 
 def test_stick_that_is_held_when_the_dead_man_is_pressed_counts_once_it_was_let_go(gamepad: Gamepad) -> None:
     gamepad.read(axes(axis_1=0.8), buttons())
     for deflection, expected in ((0.8, 0.0), (0.5, 0.0), (0.05, 0.0), (1.0, 1.0), (-1.0, -1.0)):
-        wanted, _ = gamepad.read(axes(axis_1=deflection), buttons(DEAD_MAN))
+        wanted = wanted_of(gamepad, axes(axis_1=deflection), buttons(DEAD_MAN))
         assert wanted[1] == expected
     gamepad.read(axes(axis_1=1.0), buttons())
-    assert not gamepad.read(axes(axis_1=1.0), buttons(DEAD_MAN))[0].any()
+    assert not wanted_of(gamepad, axes(axis_1=1.0), buttons(DEAD_MAN)).any()
 
 
 def test_each_stick_is_let_go_by_itself(gamepad: Gamepad) -> None:
     gamepad.read(axes(axis_1=1.0), buttons(DEAD_MAN))
-    wanted, _ = gamepad.read(axes(axis_0=-1.0, axis_1=1.0), buttons(DEAD_MAN))
+    wanted = wanted_of(gamepad, axes(axis_0=-1.0, axis_1=1.0), buttons(DEAD_MAN))
     np.testing.assert_allclose(wanted, [1, 0, 0, 0, 0, 0])
 
 
@@ -142,7 +149,7 @@ def test_sdl_numbers_sticks_and_cross_in_its_own_way() -> None:
     gamepad.read([0.0] * 6, held())
     gamepad.read([0.0] * 6, held(9))
     pulled_triggers = [-1.0, -1.0]
-    wanted, _ = gamepad.read([1.0, 0.0, 0.0, 1.0, *pulled_triggers], held(9, 11, 14))
+    wanted = wanted_of(gamepad, [1.0, 0.0, 0.0, 1.0, *pulled_triggers], held(9, 11, 14))
     # Left stick to the left, right stick up, cross up and right: nose up and roll.
     np.testing.assert_allclose(wanted, [-1, 0, 1, 1, 1, 0])
     assert gamepad.read([0.0] * 6, held(9, 6))[1] == [Request.START_RECORDING]
@@ -170,7 +177,7 @@ def test_layout_of_ones_own(tmp_path: Path) -> None:
     gamepad.read(rest, [0] * 15)
     held = [int(index == 6) for index in range(15)]
     gamepad.read(rest, held)
-    np.testing.assert_allclose(gamepad.read([0, 0, 0, -1, 1, 1, 0, 0], held)[0], [0, 0, 1, 0, 0, 0])
+    np.testing.assert_allclose(wanted_of(gamepad, [0, 0, 0, -1, 1, 1, 0, 0], held), [0, 0, 1, 0, 0, 0])
 
 
 @pytest.mark.parametrize(

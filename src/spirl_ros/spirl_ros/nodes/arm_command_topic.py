@@ -48,6 +48,8 @@ class ArmCommandTopic:
         self._publisher = node.create_publisher(kind, name, qos)
         self.on_send: Callable[[Float64MultiArray | JointTrajectory], object] | None = None
         """Called with every command before it is sent."""
+        self.own_listeners = 0
+        """Subscriptions of the same node, which are no controller's."""
         self._positions = Float64MultiArray()
         self.forget()
 
@@ -95,7 +97,7 @@ class ArmCommandTopic:
 
     def nobody_listens(self) -> str:
         """Why there is no arm to move, or nothing."""
-        if self._publisher.get_subscription_count() > 0:
+        if self._publisher.get_subscription_count() > self.own_listeners:
             return ""
         return (
             f"nobody listens to {self.name}. Start the arm's controller, or correct command_interface and the "

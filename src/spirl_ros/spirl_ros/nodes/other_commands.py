@@ -36,6 +36,7 @@ class OtherCommands:
         self._own: deque[tuple] = deque(maxlen=_OWN)
         self.goal = ""
         """Says that a goal is under way; empty while none is."""
+        command_topic.own_listeners = 1
         command_topic.on_send = lambda message: self._own.append(_content(message))
 
     def heard(self) -> str:
