@@ -322,7 +322,8 @@ class Teleop(ManagedNode):
         return f"nothing was heard on {self.resolve_topic_name('robot_description')} yet"
 
     def _on_readiness_lost(self, reason: str) -> None:
-        if self.is_active and self._teleoperation is not None:
+        # One that was not taken over yet waits until it is ready.
+        if self.is_active and self._teleoperation is not None and self._steps.has_begun:
             self._steps.stop(reason)
 
     def _on_task_status(self, status: TaskStatus) -> None:
