@@ -6,8 +6,10 @@ pytest.importorskip("mujoco")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
+from spirl_ros.benchmarks import control
 from spirl_ros.benchmarks.control import ControlFigures, Timing, _at_rate
 from spirl_ros.deployment.bundle import load_bundle
+from spirl_ros.shipped import shipped
 from tests.nodes.kitchen_bundle import write_kitchen_bundle
 
 
@@ -25,6 +27,7 @@ def test_table_shows_milliseconds_and_quantiles() -> None:
         lockstep_steps_per_s={"by topic": 120.4},
         in_process_steps_per_s=500.0,
         reactions_s={"stop": [0.01, 0.02, 0.03]},
+        reactions_missing=1,
         machine={"cores": 2},
     )
     table = figures.table()
@@ -32,4 +35,20 @@ def test_table_shows_milliseconds_and_quantiles() -> None:
     # Of 10, 20 and 30 ms the 90th percentile is four fifths of the way from the second to the third.
     assert "| stop | 3 | 20 | 28 | 30 |" in table
     assert "12.3 % of a core" in table and "120 control steps/s" in table
+    assert table.endswith("1 reactions could not be timed.")
     assert figures.as_dict()["machine"] == {"cores": 2}
+
+
+@pytest.mark.slow
+def test_the_whole_of_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It never came to its end: after an episode that random skills had ended, no skill was under way to be braked."""
+    pytest.importorskip("spirl_msgs")
+    monkeypatch.setattr(control, "_TICKS_OF_DIAGNOSTICS", 200)
+    monkeypatch.setattr(control, "_CPU_S", 3.0)
+    figures = control.measure_control(shipped("models/kitchen"), rounds=4)
+    assert {name: len(times_s) for name, times_s in figures.reactions_s.items()} == {
+        "simulator stopped: states stale, braking": 4,
+        "service stop: braking": 4,
+    }
+    assert len(figures.timings) == 4 and figures.reactions_missing == 0
+    assert "control steps/s" in figures.table()

@@ -58,7 +58,7 @@ class BundleLoading:
         if time.monotonic() - self._begin_s > self._patience_s:
             raise BundleError(
                 f"{printable(self._folder)} is not loaded after {self._patience_s:g} s. Look whether its disk answers, "
-                "or give {self._parameter} a larger value."
+                f"or give {self._parameter} a larger value."
             )
         return None
 
