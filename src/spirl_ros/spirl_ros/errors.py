@@ -1,5 +1,7 @@
 """Errors that a user can act on: each says what was found, what was expected and the next step."""
 
+from spirl_ros.outside_text import printable
+
 
 class SpirlError(Exception):
     """Base of every error that is the input's fault and not the program's."""
@@ -66,7 +68,7 @@ _HOW_TO_INSTALL = {
 def explain(error: BaseException) -> str | None:
     """One line for an error that the user can mend, with the next step; None for every other error."""
     if isinstance(error, SpirlError):
-        return str(error)
+        return printable(str(error), limit=10_000)
     if isinstance(error, ModuleNotFoundError) and error.name in _HOW_TO_INSTALL:
         return f"the package {error.name} is not installed. {_HOW_TO_INSTALL[error.name]}"
     return None

@@ -1,7 +1,6 @@
-"""Reads YAML that came from outside, and shows values from outside in messages: both in bounded time and memory."""
+"""Reads YAML and files that came from outside, in bounded time and memory."""
 
 import os
-import reprlib
 import stat
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import yaml
 
 from spirl_ros.errors import ConfigError
+from spirl_ros.outside_text import printable, shortened
 
 MOST_VALUES = 50_000
 """Far more than any file of ours has; read without libyaml they take 4 s."""
@@ -76,23 +76,6 @@ def read_regular_file(path: Path, limit_bytes: int) -> bytes:
     return content
 
 
-def shortened(value: object, limit: int = 80) -> str:
-    """A value as `repr` shows it, in at most `limit` characters of one line, control characters escaped.
-
-    The whole of a huge value is never written out, so that a message about one is as quick as any other.
-    """
-    return _cut(_Short(limit).repr(value), limit)
-
-
-def printable(text: str, limit: int = 1000) -> str:
-    """A text from outside as one line for a log or a terminal: at most `limit` characters, control characters escaped.
-
-    A name can neither move the cursor nor begin a line that looks like another message.
-    """
-    letters = (" " if letter == "\n" else letter for letter in text[: limit + 1])
-    return _cut("".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in letters), limit)
-
-
 class _Refusal(ValueError):
     """Why it is not read, without the name of the source."""
 
@@ -139,33 +122,3 @@ def _refuse_irregular(path: Path, mode: int) -> None:
         kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
         kind = next((name for is_kind, name in kinds if is_kind(mode)), "a device")
         raise ConfigError(f"{printable(str(path))} is {kind}, expected a regular file.")
-
-
-class _Short(reprlib.Repr):
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self.maxstring = self.maxother = limit
-        self.maxlevel = 3
-
-    def repr_int(self, x: int, level: int) -> str:
-        if x.bit_length() > 256:
-            return f"<whole number of {x.bit_length()} bits>"
-        return repr(x)
-
-    def repr_bytes(self, x: bytes, level: int) -> str:
-        return repr(x[: self.maxstring])
-
-    repr_bytearray = repr_bytes
-
-    def repr_instance(self, x: object, level: int) -> str:
-        try:
-            size = len(x)  # type: ignore[arg-type]
-        except TypeError:
-            size = 0
-        if size > 1000:
-            return f"<{type(x).__name__} of {size}>"
-        return printable(super().repr_instance(x, level))
-
-
-def _cut(line: str, limit: int) -> str:
-    return line if len(line) <= limit else line[: max(limit - 1, 0)] + "…"

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from spirl_ros.bringup import Bringup, NodeDescription
+from spirl_ros.outside_text import printable
 from spirl_ros.restarts import RESPAWN_DELAY_S, Restarts
 from spirl_ros.teleoperation.terminal import terminal_environment
 
@@ -139,7 +140,7 @@ class Supervisor:
 
 
 def _forward(name: str, process: subprocess.Popen) -> None:
-    """Print a process's output line by line under its name."""
+    """Print a process's output line by line under its name; what ROS itself prints may hold names from outside, too."""
     assert process.stdout is not None
     for line in process.stdout:
-        print(f"[{name}] {line}", end="", flush=True)
+        print(f"[{name}] {printable(line.rstrip(chr(10)), limit=10_000)}", flush=True)

@@ -19,7 +19,9 @@ from rclpy.utilities import try_shutdown
 
 from spirl_ros.errors import SpirlError
 from spirl_ros.nodes.parameters import declare_parameters
+from spirl_ros.nodes.printable_logger import PrintableLogger
 from spirl_ros.nodes.udp_transport import use_udp
+from spirl_ros.outside_text import printable
 from spirl_ros.restarts import EXIT_BAD_INPUT, EXIT_CRASH
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -36,6 +38,8 @@ class ManagedNode(LifecycleNode):
     Children override `configure`, `activate`, `deactivate`, `cleanup` and `diagnose`. They raise a
     SpirlError for what is the user's to mend: it is logged as one line and the transition fails.
     """
+
+    _printable_logger: PrintableLogger | None = None
 
     last_turns = 0
     """What rclpy's executor still does when the node is ended and inactive, so that answers to goals are sent."""
@@ -98,6 +102,12 @@ class ManagedNode(LifecycleNode):
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(array)
+
+    def get_logger(self) -> PrintableLogger:
+        """Of the node; messages hold names and texts from outside."""
+        if self._printable_logger is None:
+            self._printable_logger = PrintableLogger(self._logger.name)
+        return self._printable_logger
 
     def now_s(self) -> float:
         """Time on the steady clock [s]."""
@@ -168,7 +178,7 @@ def run(make_node: Callable[[], ManagedNode]) -> int:
         try:
             node = make_node()
         except SpirlError as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            print(f"error: {printable(str(error), limit=10_000)}", file=sys.stderr, flush=True)
             return EXIT_BAD_INPUT
         executor = SingleThreadedExecutor()
         executor.add_node(node)
