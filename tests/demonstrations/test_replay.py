@@ -84,7 +84,7 @@ def by_hand(recorded) -> Episode:
 
 def test_recording_made_by_hand_is_replayed_by_its_commands(by_hand):
     """By default its actions were carried out again, from other measurements than its own: the tool was 760 mm off."""
-    default, executed, commands = (EpisodeReplayer(*a).replay(by_hand) for a in ((), ("executed",), ("commands",)))
+    default, executed, commands = (EpisodeReplayer(name).replay(by_hand) for name in ("auto", "executed", "commands"))
     assert (default.actions, default.start) == ("commands", "observation")
     assert default == commands
     assert default.tool_error_mm.max < 30.0  # 10 mrad in each of seven joints

@@ -171,7 +171,7 @@ def damage_hdf5(path: Path, generator: Generator) -> None:
                 file.create_dataset(name, data=values[: len(values) // 2])
             case 1:
                 file.create_dataset(name, data=values[..., None])
-            case 2:
+            case 2 if values.dtype.kind in "biuf":
                 changed = values.astype(float)
                 changed.flat[int(generator.integers(changed.size))] = (np.nan, np.inf, 1e308)[
                     int(generator.integers(3))
@@ -270,6 +270,45 @@ def test_minari_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
             read_minari(folder)
 
     fuzz("Minari dataset", read)
+
+
+def test_robomimic_file(tmp_path: Path) -> None:
+    pytest.importorskip("mujoco")
+    from spirl_ros.demonstrations.sources import read_source
+    from tests.demonstrations.test_robomimic import write_file
+
+    good, path = write_file(tmp_path / "good.hdf5", next_obs=True), tmp_path / "damaged.hdf5"
+    fuzz("robomimic file", read_damaged_file(good, path, lambda: read_source(str(path))))
+
+
+@pytest.mark.parametrize("version", ["ours", "v3.0", "v2.1"])
+def test_lerobot_dataset(tmp_path: Path, version: str) -> None:
+    pytest.importorskip("pyarrow")
+    from spirl_ros.demonstrations.lerobot import write_lerobot
+    from spirl_ros.demonstrations.lerobot_source import read_lerobot
+    from tests.demonstrations.small_dataset import make_dataset
+    from tests.demonstrations.test_lerobot_source import write_v3, write_v21
+
+    folder = tmp_path / "data"
+    if version == "ours":
+        write_lerobot(folder, make_dataset())
+    else:
+        (write_v3 if version == "v3.0" else write_v21)(folder)
+    good = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    paths = list(good)
+
+    def read(generator: Generator) -> None:
+        path = paths[int(generator.integers(len(paths)))]
+        for other, content in good.items():
+            other.write_bytes(content)
+        if path.suffix == ".json" and generator.random() < 0.7:
+            changed = json.dumps(damaged_tree(json.loads(good[path]), generator), default=str, skipkeys=True)
+            path.write_text(changed)
+        else:
+            path.write_bytes(damaged_bytes(good[path], generator))
+        read_lerobot(folder)
+
+    fuzz(f"LeRobot dataset {version}", read)
 
 
 def test_bag(tmp_path: Path) -> None:

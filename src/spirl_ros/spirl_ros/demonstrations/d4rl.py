@@ -124,7 +124,9 @@ def _restored(kept: Hdf5Group, arrays: dict[str, np.ndarray], path: Path, task: 
     rows = {}
     for name, column in _ROWS.items():
         left_off = kept.array(f"rounding/{name}")
-        single = arrays[column][:, : left_off.shape[1]] if name == "observations" else arrays[column]
+        single = arrays[column]
+        if name == "observations" and left_off.ndim == 2:
+            single = single[:, : left_off.shape[1]]  # the rest is the goal
         if single.shape != left_off.shape:
             raise DatasetError(f"{kept.name}/rounding/{name} has shape {left_off.shape}, expected {single.shape}.")
         rows[name] = unrounded(single, left_off)

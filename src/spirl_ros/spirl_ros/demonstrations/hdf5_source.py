@@ -14,6 +14,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5l, h5o
 
 from spirl_ros.errors import DatasetError
 
@@ -92,7 +93,7 @@ class Hdf5Group:
         values = np.empty(found.shape, found.dtype)
         if values.size:
             found.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
-        return [value.decode() for value in values.ravel()]
+        return [value.decode() for value in values.ravel().tolist()]
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Sizes of an array, None for anything else."""
@@ -160,10 +161,10 @@ class Hdf5Group:
             if not isinstance(found, h5py.h5g.GroupID) or not found.links.exists(part):
                 return None
             kind = found.links.get_info(part).type
-            if kind != h5py.h5l.TYPE_HARD:
-                other = "in another file" if kind == h5py.h5l.TYPE_EXTERNAL else "of another name"
+            if kind != h5l.TYPE_HARD:
+                other = "in another file" if kind == h5l.TYPE_EXTERNAL else "of another name"
                 raise _outside(self._path(name), f"a link to something {other}")
-            found = h5py.h5o.open(found, part)
+            found = h5o.open(found, part)
         return found
 
     def _path(self, name: str) -> str:

@@ -16,8 +16,8 @@ from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.errors import DatasetError
 
-_DEGREES_RAD = 4.0 * np.pi
-"""No arm turns a joint further than two turns from its zero; what does is in degrees, percent or counts."""
+_FURTHEST = {"rad": 4.0 * np.pi, "m": 50.0}
+"""No joint is further from its zero; what is, is in degrees, mm, percent or counts."""
 _BEYOND_RANGE = 0.05
 """How far outside its range a joint may be measured [rad, m]."""
 
@@ -127,7 +127,7 @@ def _require_possible(
         row, joint = (int(i) for i in np.argwhere(~np.isfinite(positions))[0])
         raise DatasetError(f"{track.name}: {names[joint]} is {positions[row, joint]} in frame {row}, expected finite.")
     if robot is None:
-        upper = np.where(np.asarray(units) == "rad", _DEGREES_RAD, np.inf)
+        upper = np.array([_FURTHEST[unit] for unit in units])
         lower = -upper
     else:
         lower, upper = robot.limits.position_lower - _BEYOND_RANGE, robot.limits.position_upper + _BEYOND_RANGE

@@ -182,12 +182,13 @@ def _read_tasks(meta: Path) -> dict[int, str]:
     path = meta / "tasks.jsonl"
     tasks = {}
     for line in _read_text(path).splitlines() if path.is_file() else ():
-        entry = _parse(line, path) if line.strip() else None
-        if entry is not None:
-            try:
-                tasks[int(entry["task_index"])] = str(entry["task"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise DatasetError(f"{path}: a line is {line:.200}, expected task_index and task.") from error
+        if not line.strip():
+            continue
+        entry = _parse(line, path)
+        try:
+            tasks[int(entry["task_index"])] = str(entry["task"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise DatasetError(f"{path}: a line is {line:.200}, expected task_index and task.") from error
     return tasks
 
 
@@ -200,7 +201,8 @@ def _restored(folder: Path, frames: Mapping[str, np.ndarray], task: str | None) 
         raise DatasetError(f"{path} is not ours: it has {', '.join(table.column_names)}. Delete it, or export again.")
     rows, count = {}, len(frames["frame_index"])
     for name, features in KEPT_ROWS.items():
-        single = np.concatenate([frames[part].reshape(count, -1) for part in features if part in frames], axis=1)
+        parts = [frames[part].reshape(count, -1) for part in features if part in frames]
+        single = np.concatenate(parts, axis=1) if parts else np.zeros((count, 0))
         left_off = table[f"rounding/{name}"].combine_chunks().flatten().to_numpy()
         if left_off.size != single.size:
             raise DatasetError(

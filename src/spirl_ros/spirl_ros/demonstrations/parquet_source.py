@@ -12,6 +12,7 @@ from spirl_ros.errors import DatasetError
 _ALWAYS_ALLOWED_BYTES = 256 * 2**20
 _LARGEST_RATIO = 20
 """Memory that the columns of a file may take, relative to its size. A few bytes can stand for a billion equal numbers."""
+_ROWS_AT_ONCE = 1024
 
 
 def read_table(path: Path, names: Sequence[str] | None = None) -> pa.Table:
@@ -28,12 +29,27 @@ def read_table(path: Path, names: Sequence[str] | None = None) -> pa.Table:
         raise DatasetError(f"there is no file {path}.")
     try:
         with parquet.ParquetFile(path) as file:
-            known = file.schema_arrow.names
-            chosen = known if names is None else [name for name in names if name in known]
-            _require_size(path, file.metadata, set(chosen))
-            table = file.read(columns=chosen)
+            schema = file.schema_arrow
+            if len({*schema.names}) < len(schema.names):
+                raise DatasetError(f"{path} has two columns of one name: {', '.join(schema.names)}.")
+            chosen = [name for name in schema.names if names is None or name in names]
+            batches, allowed = [], max(_ALWAYS_ALLOWED_BYTES, _LARGEST_RATIO * path.stat().st_size)
+            taken, unpacked = 0, 8 * file.metadata.num_rows * len(chosen)
+            # What the file says of its columns is not asked for: in a damaged file pyarrow ends the process over that.
+            rows = file.iter_batches(_ROWS_AT_ONCE, columns=chosen, use_threads=False) if unpacked <= allowed else ()
+            for batch in rows:
+                batches.append(batch)
+                taken += batch.nbytes
+                if taken > allowed:
+                    break
+            if max(taken, unpacked) > allowed:
+                raise DatasetError(
+                    f"{path} takes more than {allowed / 2**20:.0f} MB in memory, which is the most that is read from a file of "
+                    f"this size ({_LARGEST_RATIO} times as much). Split it, or store it without compression."
+                )
+            table = pa.Table.from_batches(batches) if batches else schema.empty_table().select(chosen)
             table.validate(full=True)
-            return table
+            return table.replace_schema_metadata(schema.metadata)
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, MemoryError) as error:
         if isinstance(error, DatasetError):
             raise
@@ -68,20 +84,3 @@ def numbers(table: pa.Table, name: str, path: Path) -> np.ndarray:
 
 def _is_fixed(kind: pa.DataType) -> bool:
     return pa.types.is_fixed_size_list(kind)
-
-
-def _require_size(path: Path, metadata: parquet.FileMetaData, chosen: set[str]) -> None:
-    unpacked = 0
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        for column in (group.column(number) for number in range(group.num_columns)):
-            if column.path_in_schema.split(".")[0] in chosen or any(
-                column.path_in_schema.startswith(f"{name}.") for name in chosen
-            ):
-                unpacked += max(8 * column.num_values, column.total_uncompressed_size)
-    allowed = max(_ALWAYS_ALLOWED_BYTES, _LARGEST_RATIO * path.stat().st_size)
-    if unpacked > allowed:
-        raise DatasetError(
-            f"{path} takes {unpacked / 2**20:.0f} MB in memory, expected at most {allowed / 2**20:.0f} MB of a file of this "
-            f"size ({_LARGEST_RATIO} times as much). Split it, or store it without compression."
-        )

@@ -114,11 +114,12 @@ def _parts(data: Hdf5Group, robot: RobotConfiguration | None) -> list[tuple[str,
 def _track(episode: Hdf5Group, parts: list[tuple[str, int]]) -> JointTrack:
     columns = []
     for part, size in parts:
-        positions = episode.array(f"obs/{part}")
-        if episode.is_array(f"next_obs/{part}"):
-            positions = np.concatenate((positions, episode.array(f"next_obs/{part}")[-1:]))
-        if positions.ndim != 2 or positions.shape[1] != size:
-            raise DatasetError(f"{episode.name}/obs/{part} has shape {positions.shape}, expected (T, {size}).")
+        arrays = [f"obs/{part}", *([f"next_obs/{part}"] if episode.is_array(f"next_obs/{part}") else [])]
+        observed = [episode.array(name) for name in arrays]
+        for name, values in zip(arrays, observed, strict=True):
+            if values.ndim != 2 or values.shape[1] != size:
+                raise DatasetError(f"{episode.name}/{name} has shape {values.shape}, expected (T, {size}).")
+        positions = np.concatenate((observed[0], *(values[-1:] for values in observed[1:])))
         columns.append(positions.astype(np.float64))
     lengths = {len(column) for column in columns}
     if len(lengths) > 1:
