@@ -88,7 +88,7 @@ def without_steps(stamps_ns: Times, steps: Sequence[ClockStep]) -> np.ndarray:
     return times
 
 
-def sending_times(topics: Mapping[str, tuple[Sequence[int], Sequence[int]]]) -> dict[str, np.ndarray]:
+def sending_times(topics: Mapping[str, tuple[Times, Times]]) -> dict[str, np.ndarray]:
     """When messages were sent, on one clock: the senders' as long as they agree, else the receiver's.
 
     Args:
@@ -128,7 +128,7 @@ def _restarts(stamps: np.ndarray, received: np.ndarray) -> list[ClockStep]:
     return steps
 
 
-def _as_received(sent_ns: Sequence[int], received_ns: Sequence[int], steps: Sequence[ClockStep]) -> np.ndarray:
+def _as_received(sent_ns: Times, received_ns: Times, steps: Sequence[ClockStep]) -> np.ndarray:
     """Sending times on the receiver's clock; those of a topic with few messages are when they were received."""
     sent, received = np.asarray(sent_ns, dtype=np.int64), np.asarray(received_ns, dtype=np.int64)
     if len(sent) < _FEWEST_MESSAGES:
@@ -137,7 +137,7 @@ def _as_received(sent_ns: Sequence[int], received_ns: Sequence[int], steps: Sequ
     return times - (times - received).max()
 
 
-def _is_of_another_machine(sent_ns: Sequence[int], received_ns: Sequence[int]) -> bool:
+def _is_of_another_machine(sent_ns: Times, received_ns: Times) -> bool:
     """Do sender and receiver disagree by more than latency explains."""
     if len(sent_ns) < _FEWEST_MESSAGES:
         return False
@@ -145,7 +145,7 @@ def _is_of_another_machine(sent_ns: Sequence[int], received_ns: Sequence[int]) -
     return lead > _TWO_MACHINES_NS[0] or lead < -_TWO_MACHINES_NS[1]
 
 
-def _require_one_receive_clock(topic: str, received_ns: Sequence[int]) -> None:
+def _require_one_receive_clock(topic: str, received_ns: Times) -> None:
     received = np.asarray(received_ns, dtype=np.int64)
     if len(received) < 2:
         return

@@ -56,14 +56,14 @@ class RecorderConfig:
     topics: tuple[str, ...] = parameter(
         (
             "joint_states sensor_msgs/msg/JointState",
-            "scene_state spirl_msgs/msg/SceneState",
+            "scene_state spirl_msgs/msg/SceneState optional",
             "operator_action std_msgs/msg/Float64MultiArray action optional",
             "forward_position_controller/commands std_msgs/msg/Float64MultiArray action optional",
             "joint_trajectory_controller/joint_trajectory trajectory_msgs/msg/JointTrajectory action optional",
             "skill spirl_msgs/msg/Skill optional",
             "skill_status spirl_msgs/msg/SkillStatus latched optional",
             "safety_status spirl_msgs/msg/SafetyStatus latched optional",
-            "task_status spirl_msgs/msg/TaskStatus latched",
+            "task_status spirl_msgs/msg/TaskStatus latched optional",
             "simulator_description std_msgs/msg/String latched optional",
             "operator_style std_msgs/msg/String latched optional",
         ),
