@@ -33,6 +33,7 @@ from spirl_ros.nodes.marker_messages import (
     SUBTASKS,
     TOOL_PATH,
     to_safety_markers,
+    to_silence_marker,
     to_subtask_marker,
 )
 from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
@@ -418,6 +419,32 @@ def test_rviz_that_ends_at_once_is_told_of(client, start_node, domain_environmen
     client.spin_for(4.0)
     code, output = node.end()
     assert code == 0 and "RViz has ended with exit code 134" in output, output
+
+
+def test_words_of_a_text_stand_next_to_each_other() -> None:
+    """RViz takes the width of a space from scale.x; only z was set, and words stood 10 to 15 letters apart."""
+    safety = to_safety_markers(SafetyView("latched", "stopped", (), 1, 0.0), np.zeros(3), 0.4)[1]
+    for text in (safety, to_silence_marker(4.0, 0.4)):
+        assert text.type == Marker.TEXT_VIEW_FACING and 0.05 <= text.scale.z <= 0.1
+        assert (text.scale.x, text.scale.y) == (0.5 * text.scale.z, 0.0)
+
+
+def test_task_of_seven_lines_is_inside_the_view_of_the_rviz_configuration() -> None:
+    """It lay above: from 2.6 m its middle was at 1.12 of half the picture's height.
+
+    RViz looks with 45 degrees from top to bottom, and a text's place is its middle.
+    """
+    import yaml
+
+    view = yaml.safe_load(shipped("rviz/kitchen.rviz").read_text())["Visualization Manager"]["Views"]["Current"]
+    focus = np.array([view["Focal Point"][axis] for axis in "XYZ"])
+    yaw, pitch = view["Yaw"], view["Pitch"]
+    back = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
+    up = np.array([-np.cos(yaw) * np.sin(pitch), -np.sin(yaw) * np.sin(pitch), np.cos(pitch)])
+    text = to_silence_marker(4.0, 0.4)
+    place = np.array([text.pose.position.x, text.pose.position.y, text.pose.position.z])
+    top = place + 3.5 * text.scale.z * up - (focus + view["Distance"] * back)
+    assert 0.5 < top @ up / -(top @ back) / np.tan(np.radians(22.5)) < 0.95
 
 
 def test_rviz_configuration_shows_the_topic_and_every_namespace() -> None:

@@ -105,7 +105,7 @@ def to_safety_markers(safety: SafetyView, tool_position: np.ndarray, lifetime_s:
     ball.color = _colour(_SAFETY_COLOURS[safety.state], 0.6)
     text = marker(SAFETY, 1, Marker.TEXT_VIEW_FACING, lifetime_s)
     text.pose.position = _point(tool_position + np.array([0.0, 0.0, 2.0 * _SPHERE_M]))
-    text.scale.z = 0.6 * _TEXT_HEIGHT_M
+    text.scale = _letters(0.8 * _TEXT_HEIGHT_M)
     text.color = _colour(_SAFETY_COLOURS[safety.state])
     lines = [f"{safety.state}: {safety.reason}" if safety.reason else safety.state]
     if safety.state == "limited" and safety.limited_joint_names:
@@ -118,10 +118,15 @@ def to_safety_markers(safety: SafetyView, tool_position: np.ndarray, lifetime_s:
 def _text_above_arm(text: str, lifetime_s: float) -> Marker:
     message = marker(SUBTASKS, 0, Marker.TEXT_VIEW_FACING, lifetime_s)
     message.pose.position = _point(np.array(_TEXT_PLACE_M))
-    message.scale.z = _TEXT_HEIGHT_M
+    message.scale = _letters(_TEXT_HEIGHT_M)
     message.color = _colour((1.0, 1.0, 1.0))
     message.text = text
     return message
+
+
+def _letters(height_m: float) -> Vector3:
+    """The size of a text: z is the height of an A, x the width of a space, which RViz takes as it is."""
+    return Vector3(x=0.5 * height_m, y=0.0, z=height_m)
 
 
 def _line(
