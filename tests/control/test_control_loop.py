@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from spirl_ros.control.control_loop import ControlLoop, LoopState
+from spirl_ros.control.control_loop import STOPPED_BY_PERSON, ControlLoop, LoopState
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import FilteredCommand
 from spirl_ros.control.skill_model import SkillModel
@@ -237,6 +237,16 @@ def test_stop_before_a_cancel_has_braked_still_latches():
     for _ in range(6):
         arm.tick()
     assert arm.loop.state is LoopState.LATCHED
+
+
+def test_latch_of_a_fault_becomes_that_of_the_person_who_asks_for_a_stop():
+    """A simulation releases the latch of a fault by itself, and would have released the person's with it."""
+    arm = begun()
+    arm.loop.stop("data is 1.192 s old")
+    for reason in (STOPPED_BY_PERSON, "data is 1.2 s old"):
+        arm.loop.stop(reason)
+        tick = arm.tick()
+        assert (tick.state, tick.reason) == (LoopState.LATCHED, STOPPED_BY_PERSON)
 
 
 def test_stale_observation_brakes_at_once_and_then_latches():

@@ -187,6 +187,22 @@ def test_buttons_reach_their_services_and_answers_come_back(client) -> None:
     assert services.asked == ["stop", "reset", "reset_scene", "set_task kitchen", "reset_scene", "set_task homework"]
 
 
+def test_emergency_stop_ends_the_run_of_the_policy_too(client) -> None:
+    """A run that a fault has interrupted goes on by itself in a simulation, also after a stop that changed nothing."""
+    services, orders = Services(client, with_executor=True), Orders(client)
+
+    def on_end(request, response):
+        services.asked.append("end of the run")
+        response.message = "no episode is under way."
+        return response
+
+    client.create_service(Trigger, "skill_policy/stop", on_end)
+    client.spin_for(0.5)
+    assert orders.answer_to(Order(STOP)) == ("The arm brakes.", False)
+    client.wait_for(lambda: len(services.asked) == 2, "both")
+    assert services.asked == ["stop", "end of the run"]
+
+
 def test_source_takes_what_the_launch_files_take_of_it(client) -> None:
     """The page's prior gave its mean, and that of the launch argument `policy:=prior` samples."""
     policy, orders = Policy(client), Orders(client)

@@ -16,6 +16,9 @@ from spirl_ros.control.turns import Turns
 from spirl_ros.control.velocity_action import COMMANDED, VelocityAction
 from spirl_ros.errors import CommandError, ObservationError, SkillError
 
+STOPPED_BY_PERSON = "stopped by a service call"
+"""Reason of a stop that somebody asked for; a simulation goes on by itself after every other one."""
+
 
 class LoopState(IntEnum):
     """What the loop is doing; the numbers are those of spirl_msgs/SkillStatus."""
@@ -233,9 +236,12 @@ class ControlLoop:
             self._motion.brake_for(reason, Outcome.CANCELED, with_release=True)
 
     def stop(self, reason: str) -> None:
-        """Brake to rest and stay there until `reset`, whatever is under way, also when the arm was not taken over yet."""
+        """Brake to rest and stay there until `reset`, whatever is under way, also when the arm was not taken over yet.
+
+        What is told is the first reason, until a person asks for a stop, too: then the latch is that person's.
+        """
         self._skills.drop_waiting(Outcome.STOPPED, reason)
-        if not self._motion.has_to_latch:
+        if not self._motion.has_to_latch or reason == STOPPED_BY_PERSON:
             self._motion.brake_for(reason, Outcome.STOPPED, with_release=False)
 
     def reset(self, now_s: float) -> None:

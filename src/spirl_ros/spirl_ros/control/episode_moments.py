@@ -2,10 +2,7 @@
 
 from typing import NamedTuple
 
-from spirl_ros.control.control_loop import LoopState
-
-STOPPED_BY_PERSON = "stopped by a service call"
-"""How the skill executor's reason begins when somebody asked it to stop."""
+from spirl_ros.control.control_loop import STOPPED_BY_PERSON, LoopState
 
 
 class TaskMoment(NamedTuple):
@@ -48,7 +45,7 @@ class ExecutorMoment(NamedTuple):
     @property
     def is_stopped_by_person(self) -> bool:
         """Does it brake, or is it latched, because somebody asked for that."""
-        return self.state >= LoopState.BRAKING and self.reason.startswith(STOPPED_BY_PERSON)
+        return self.state >= LoopState.BRAKING and self.reason == STOPPED_BY_PERSON
 
     @property
     def latch(self) -> str:

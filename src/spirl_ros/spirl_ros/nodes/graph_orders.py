@@ -69,6 +69,7 @@ class GraphOrders:
         self._stop = self._client(Trigger, f"{executor}/stop")
         self._release = self._client(Trigger, f"{executor}/reset")
         self._start = self._client(Trigger, f"{policy}/start")
+        self._end_run = self._client(Trigger, f"{policy}/stop")
         self._set_source = self._client(SetParameters, f"{policy}/set_parameters")
         self._reset = self._client(ResetScene, "reset_scene")
         self._set_task = self._client(SetTask, "set_task")
@@ -112,6 +113,9 @@ class GraphOrders:
         """The executor brakes and latches. Without one, nobody decides any more and the arm's controller holds."""
         if self._stop.service_is_ready():
             self._call(self._stop, Trigger.Request(), self._tell_answer)
+            # A run that was interrupted by a fault just now would go on by itself in a simulation.
+            if self._end_run.service_is_ready():
+                self._call(self._end_run, Trigger.Request(), lambda _: None)
         else:
             self._let_deciders_rest("was stopped, the arm's controller holds")
 

@@ -15,8 +15,7 @@ from std_srvs.srv import Trigger
 from spirl_msgs.msg import SceneState, Skill, SkillStatus, TaskStatus
 from spirl_msgs.srv import LoadBundle
 from spirl_ros.arms.robot_configuration import read_robot
-from spirl_ros.control.control_loop import ControlLoop, LoopState
-from spirl_ros.control.episode_moments import STOPPED_BY_PERSON
+from spirl_ros.control.control_loop import STOPPED_BY_PERSON, ControlLoop, LoopState
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_sequence import Outcome, SkillRequest
 from spirl_ros.errors import CommandError, ObservationError, SkillError, SpirlError
