@@ -17,6 +17,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import SkillStatus, TrainingStatus
+from spirl_msgs.srv import ResetScene, SetTask
 from spirl_ros.nodes.messages import LATCHED_QOS
 from tests.commands.test_up import processes_of
 from tests.launchers import launchers
@@ -26,7 +27,7 @@ PATIENCE_S = 90.0
 """For processes that import torch on a busy machine."""
 PARAMS = """
 skill_executor: {ros__parameters: {lockstep_patience_s: 1.0}}
-trainer: {ros__parameters: {patience_s: 4.0, retries: 1}}
+trainer: {ros__parameters: {patience_s: 4.0}}
 """
 COMMANDS = "forward_position_controller/commands"
 
@@ -75,6 +76,11 @@ class Graph:
         commands = len(self.commands)
         self.client.spin_for(1.0)
         assert len(self.commands) == commands, self.said
+
+    def choose_task(self, task: str) -> None:
+        """What the page's buttons for the next task do."""
+        assert self.client.call(SetTask, "set_task", SetTask.Request(task=task)).success
+        assert self.client.call(ResetScene, "reset_scene", ResetScene.Request()).success
 
     def trigger(self, name: str) -> None:
         """Call a service until it agrees: what it needs may have come back just now."""
@@ -136,7 +142,7 @@ def test_killed_node_of_the_kitchen_is_started_again_and_the_demo_goes_on(start,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_killed_node_of_a_training_is_started_again_and_training_goes_on(start, launcher, tmp_path) -> None:
+def test_killed_node_of_a_training_is_started_again_and_training_goes_on(start, launcher, client, tmp_path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     from tests.commands.test_export import make_run
@@ -153,12 +159,18 @@ def test_killed_node_of_a_training_is_started_again_and_training_goes_on(start, 
         before = transitions()
         graph.kill(name)  # simulated, so training goes on by itself; nothing that was sent to the learner is lost
         graph.wait_for(lambda before=before: transitions() > before + 5, f"skills with another {name}")
+    # Its death latches the executor, and training went on only after somebody had released that.
     graph.kill("mujoco_sim")
-    graph.wait_for(lambda: graph.training[-1].state == TrainingStatus.PAUSED, "a pause")
-    graph.wait_for(lambda: graph.skills[-1].state == SkillStatus.LATCHED, "the latch of the executor")
     before = transitions()
-    graph.trigger("skill_executor/reset")
-    graph.trigger("trainer/resume")
     graph.wait_for(lambda: transitions() > before + 5, "skills with another simulator")
+    # A press of the page's button for another task ended the graph.
+    graph.choose_task("kettle")
+    graph.wait_for(lambda: graph.training[-1].state == TrainingStatus.PAUSED, "a pause")
+    graph.wait_for(lambda: "the task here is kettle, but this run learns" in graph.training[-1].reason, "the reason")
+    client.spin_for(5.0)
+    assert graph.training[-1].state == TrainingStatus.PAUSED
+    before = transitions()
+    graph.choose_task("kitchen")
+    graph.wait_for(lambda: transitions() > before + 5, "skills for the task of the run")
     graph.launcher.send_signal(signal.SIGINT)
     assert graph.launcher.wait(timeout=20.0) == 0

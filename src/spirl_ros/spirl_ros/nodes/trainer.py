@@ -14,8 +14,10 @@ from rclpy.action.client import ActionClient
 from std_srvs.srv import Trigger
 
 from spirl_msgs.action import ExecuteSkill
-from spirl_msgs.msg import Skill, TaskStatus, TrainingStatus
+from spirl_msgs.msg import Skill, SkillStatus, TaskStatus, TrainingStatus
 from spirl_msgs.srv import LoadBundle, ResetScene
+from spirl_ros.control.control_loop import STOPPED_BY_PERSON
+from spirl_ros.control.episode_moments import ExecutorMoment
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_choice import POLICY, SkillChoice, prior_divergence
 from spirl_ros.deployment.bundle import load_bundle
@@ -23,7 +25,7 @@ from spirl_ros.deployment.onnx_policy import LatentDistribution, OnnxLatentModel
 from spirl_ros.errors import ConfigError, SpirlError
 from spirl_ros.nodes.bundle_loading import BundleLoading
 from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_skill, to_stamp
+from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, from_skill_status, stamp_ns, to_skill, to_stamp
 from spirl_ros.nodes.observed_states import ObservedStates
 from spirl_ros.nodes.parameters import parameter, read_parameters
 from spirl_ros.nodes.polled_topic import PolledTopic
@@ -72,11 +74,13 @@ class TrainerConfig:
     )
     retries: int = parameter(
         0,
-        "so often in a row training goes on by itself after a pause; for simulators, where nobody is hurt",
+        "so often in a row training goes on by itself after a pause, and releases the executor's latch for it unless a "
+        "person stopped the arm; for simulators, where nobody is hurt",
         minimum=0,
     )
     joint_state_topic: str = parameter("joint_states", "measured joint states")
     scene_state_topic: str = parameter("scene_state", "measured scene states, for skills that observe a scene")
+    executor: str = parameter("skill_executor", "name of the skill executor, for its service reset")
 
 
 class _Phase(Enum):
@@ -151,6 +155,9 @@ class TrainerNode(ManagedNode):
         self._action = ActionClient(self, ExecuteSkill, "execute_skill")
         self._load_client = self.create_client(LoadBundle, "load_bundle")
         self._reset_client = self.create_client(ResetScene, "reset_scene")
+        self._executor_topic = PolledTopic(self, SkillStatus, "skill_status", LATCHED_QOS)
+        self._executor: ExecutorMoment | None = None
+        self._release_client = self.create_client(Trigger, f"{config.executor}/reset")
         self._services_of_trainer = [
             self.create_service(Trigger, "~/confirm_reset", self._on_confirm_reset),
             self.create_service(Trigger, "~/mark_success", self._on_mark_success),
@@ -178,9 +185,10 @@ class TrainerNode(ManagedNode):
         self.destroy_publisher(self._status_publisher)
         self.destroy_publisher(self._choice_publisher)
         self._task_topic.close()
+        self._executor_topic.close()
         if self._states is not None:
             self._states.close()
-        for client in (self._load_client, self._reset_client):
+        for client in (self._load_client, self._reset_client, self._release_client):
             self.destroy_client(client)
         for service in self._services_of_trainer:
             self.destroy_service(service)
@@ -248,7 +256,7 @@ class TrainerNode(ManagedNode):
         elif self._phase is _Phase.SETTLING:
             self._settle(link)
         elif self._phase is _Phase.PAUSED and self._pauses <= self._config.retries and now_s > self._since_s + RETRY_S:
-            self._resume()
+            self._go_on(link)
         self._check_patience(now_s)
         if now_s > self._told_s + STATUS_PERIOD_S:
             self._tell()
@@ -343,9 +351,8 @@ class TrainerNode(ManagedNode):
         observation = states.newest
         if task is None or not collection.is_ready(task, observation.measured_ns) or not self._action.server_is_ready():
             return
-        if link.status.subtasks and not self._config.max_steps and self._subtasks != link.status.subtasks:
-            asked = ",".join(link.status.subtasks)
-            self._end(f"the task here is {','.join(self._subtasks)}, but this run learns {asked}", EXIT_FAULT)
+        if other := self._other_task(link):
+            self._pause(other)
             return
         # Of the run's seed and of the decision's number alone: a run that goes on does not repeat itself.
         generator = np.random.default_rng((link.status.seed, link.decisions))
@@ -359,6 +366,13 @@ class TrainerNode(ManagedNode):
         goal = self._action.send_goal_async(asked, lambda _: self._touch())
         goal.add_done_callback(lambda future: self._on_goal_answer(collection, future.result()))
         self._tell_choice(link, observation.values, task.completed_in_order, latent, observation.measured_ns)
+
+    def _other_task(self, link: LearnerLink) -> str:
+        """Why the task here is none to learn in this run, or nothing."""
+        here, learned = self._subtasks, link.status.subtasks
+        if not learned or self._config.max_steps or here == learned:
+            return ""
+        return f"the task here is {','.join(here)}, but this run learns {','.join(learned)}. Choose that one, then call ~/resume."
 
     def _tell_choice(
         self, link: LearnerLink, observation: np.ndarray, completed: int, latent: np.ndarray, measured_ns: int
@@ -453,7 +467,7 @@ class TrainerNode(ManagedNode):
         self._calls.clear()
         self._enter(_Phase.PAUSED)
         self._reason = reason
-        self._pauses += 1
+        self._pauses = self._config.retries + 1 if STOPPED_BY_PERSON in reason else self._pauses + 1
         self.get_logger().error(f"training pauses: {reason}")
         self._tell()
 
@@ -530,6 +544,26 @@ class TrainerNode(ManagedNode):
         self._resume()
         response.success, response.message = True, "The next episode begins with a reset."
         return response
+
+    def _go_on(self, link: LearnerLink) -> None:
+        """By itself, once the task is the run's again; the latch of a fault is released first, that of a person stays."""
+        self._executor = self._newest_executor()
+        if self._executor is not None and self._executor.is_stopped_by_person:
+            return
+        if other := self._other_task(link):
+            if other != self._reason:
+                self._reason = other
+                self.get_logger().error(f"training stays paused: {other}")
+                self._tell()
+            return
+        if self._executor is not None and self._executor.latch and self._release_client.service_is_ready():
+            self._calls.call(self._release_client, Trigger.Request(), lambda _: None, self.now_s())
+        self._resume()
+
+    def _newest_executor(self) -> ExecutorMoment | None:
+        """What the skill executor said last."""
+        status = self._executor_topic.take()
+        return self._executor if status is None else from_skill_status(status)
 
     def _resume(self) -> None:
         """From the beginning: the executor may be another one now, without the skills of this run."""
