@@ -14,6 +14,10 @@ from spirl_ros.nodes.executor_status import StepRecord
 from spirl_ros.nodes.managed_node import ManagedNode
 from spirl_ros.nodes.messages import stamp_ns
 
+RESULT_KEPT_S = 10
+"""How long the result of a goal may still be asked for [s]. rclpy keeps everything of a goal for 900 s otherwise: 20,000 goals
+of a training in lockstep, each of which is in every status of the action."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Goal:
@@ -58,6 +62,7 @@ class ExecuteSkillAction:
             goal_callback=lambda _: GoalResponse.ACCEPT if node.is_active else GoalResponse.REJECT,
             handle_accepted_callback=self._on_accepted,
             cancel_callback=self._on_cancel,
+            result_timeout=RESULT_KEPT_S,
         )
 
     @property

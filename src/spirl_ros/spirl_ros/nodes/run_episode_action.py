@@ -11,6 +11,9 @@ from spirl_ros.control.episode_moments import TaskMoment
 from spirl_ros.control.episode_run import EpisodeRun
 from spirl_ros.nodes.managed_node import ManagedNode
 
+RESULT_KEPT_S = 60
+"""How long the result of a goal may still be asked for [s]; rclpy keeps everything of a goal for 900 s otherwise."""
+
 
 class EpisodeRequest(NamedTuple):
     """What is to be run."""
@@ -55,6 +58,7 @@ class RunEpisodeAction:
             goal_callback=lambda _: GoalResponse.ACCEPT if node.is_active else GoalResponse.REJECT,
             handle_accepted_callback=self._on_accepted,
             cancel_callback=self._on_cancel,
+            result_timeout=RESULT_KEPT_S,
         )
 
     def tell(self, episode: int, task: TaskMoment) -> None:
