@@ -18,7 +18,7 @@ def test_each_subtask_is_told_once_and_episodes_are_counted() -> None:
 def test_without_a_task_there_are_only_steps() -> None:
     lines = EpisodeLines()
     assert lines.summary() == "0 episodes"
-    assert lines.end(0, 0, (), 100) == "episode 1: 100 steps" and lines.summary() == "1 episode"
+    assert lines.end(0, 0, (), 100) == "episode 1: 100 steps" and lines.summary() == "1 episodes"
 
 
 def test_task_that_was_changed_between_episodes_is_counted_by_itself() -> None:
@@ -29,5 +29,5 @@ def test_task_that_was_changed_between_episodes_is_counted_by_itself() -> None:
     assert lines.end(1, 1, ("slide_cabinet",), 40) == "episode 3: 1 of 1 subtasks in order, 1 in any, 40 steps"
     assert lines.summary() == (
         "2 episodes of microwave,kettle,bottom_burner,light_switch: 2.50 of 4 subtasks in order on average; "
-        "1 episode of slide_cabinet: 1.00 of 1 subtasks in order on average"
+        "1 episodes of slide_cabinet: 1.00 of 1 subtasks in order on average"
     )

@@ -48,5 +48,5 @@ class EpisodeLines:
         for subtasks, (episodes, done) in self._counts.items():
             task = f" of {','.join(subtasks)}" if subtasks and len(self._counts) > 1 else ""
             mean = f": {done / episodes:.2f} of {len(subtasks)} subtasks in order on average" if subtasks else ""
-            parts.append(f"{episodes} episode{'s' * (episodes > 1)}{task}{mean}")
+            parts.append(f"{episodes} episodes{task}{mean}")
         return "; ".join(parts) or "0 episodes"
