@@ -14,7 +14,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5l, h5o
+from h5py import h5l, h5o  # pyright: ignore[reportAttributeAccessIssue]  # they have no stubs
 
 from spirl_ros.errors import DatasetError
 

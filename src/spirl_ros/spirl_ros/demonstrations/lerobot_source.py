@@ -167,7 +167,7 @@ def _names(feature: Mapping[str, Any]) -> list[str] | None:
     if isinstance(names, dict) and len(names) == 1 and isinstance(next(iter(names.values())), list):
         names = next(iter(names.values()))
     if isinstance(names, dict) and names and all(isinstance(number, int) for number in names.values()):
-        names = sorted(names, key=lambda name: names[name])
+        names = [name for name, _ in sorted(names.items(), key=lambda entry: entry[1])]
     return names if isinstance(names, list) and names and all(isinstance(name, str) for name in names) else None
 
 
