@@ -553,3 +553,15 @@ def test_slow_skill_sends_the_same_way_in_more_commands(reference: str):
     assert steps == [1] * 4 + [2] * 4 + [3] * 4 and arm.goal[0] == pytest.approx(0.4)
     arm.tick()
     assert [(report.outcome, report.steps) for report in arm.reports] == [(Outcome.COMPLETED, 3)]
+
+
+def test_states_of_a_gripper_on_the_same_topic_are_not_for_us():
+    """Each of them was an error, and before the arm's first one there is nothing to compare."""
+    arm = Arm()
+    arm.loop.update_joint_state(("finger",), (0.02,), round(arm.now_s * 1e9), arm.now_s)
+    arm.tick()
+    arm.execute(0.1, 0.0)
+    arm.tick()
+    age_s = arm.loop.age_s(arm.now_s + 0.05)
+    arm.loop.update_joint_state(("finger",), (0.03,), 0, arm.now_s + 0.05)  # stamped with nothing
+    assert arm.loop.age_s(arm.now_s + 0.05) == age_s and arm.loop.state is LoopState.EXECUTING

@@ -45,8 +45,11 @@ def test_arm_that_others_moved_while_it_stood_is_let_go_and_taken_over_where_it_
     person.run(1.5)
     person.run(0.5, AHEAD)
     assert person.steps.state is SafetyState.LATCHED and person.sent == sent
-    assert "the arm is stopped: elbow_joint is 0.0" in person.log_text
-    assert "from where it was sent, expected at most 0.04: something holds it, or moves it too" in person.log_text
+    assert "the arm is stopped: elbow_joint is measured 0.0" in person.log_text
+    assert (
+        "from where it was sent, expected at most 0.040: something holds the arm, moves it too, or measures it wrongly"
+        in person.log_text
+    )
     assert person.arm.positions[ELBOW] - start == pytest.approx(distance, abs=1e-3)
     released_at = person.arm.positions.copy()
     person.release()
@@ -171,7 +174,7 @@ def test_second_publisher_of_the_arms_joints_is_named_and_stops_it() -> None:
     person.node.state_publishers = ["joint_state_broadcaster", "fake_states"]
     beside = lambda: person.publish("other", person.arm.joint_names, person.arm.positions)  # noqa: E731
     person.run(0.5, AHEAD, beside)
-    named = "two publishers send this arm's joints on /joint_states, of fake_states, joint_state_broadcaster"
+    named = "two publishers send this arm's joints on /joint_states, of /fake_states, /joint_state_broadcaster"
     assert named in person.steps.stop_reason and person.steps.state is SafetyState.LATCHED
     assert named in person.pace.why_latched()
     person.run(1.5)

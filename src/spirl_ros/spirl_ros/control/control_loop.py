@@ -163,11 +163,13 @@ class ControlLoop:
     def update_joint_state(
         self, names: Sequence[str], positions: Sequence[float], stamp_ns: int, received_s: float
     ) -> None:
-        """Take in measured joint positions, see LatestObservation.
+        """Take in measured joint positions, see LatestObservation. A state of other joints alone changes nothing.
 
         Raises:
             ObservationError: it cannot be used, or it was measured before the last one while the arm is busy.
         """
+        if not self._observation.is_of_joints(names):
+            return
         may_go_back, positions = not self.is_busy, self._turns.unwrap(names, positions)
         if self._observation.update_joint_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
             self.begin_episode("the arm's time went back")

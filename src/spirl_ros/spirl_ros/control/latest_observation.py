@@ -43,6 +43,10 @@ class LatestObservation:
         """Time since it was received [s]; infinite before the first."""
         return now_s - self._received_s
 
+    def is_of_joints(self, names: Sequence[str]) -> bool:
+        """Does a joint state with these names tell of any of the joints."""
+        return self._assembler.is_of_joints(names)
+
     def update_joint_state(
         self, names: Sequence[str], positions: Sequence[float], stamp_ns: int, received_s: float, *, may_go_back: bool
     ) -> bool:

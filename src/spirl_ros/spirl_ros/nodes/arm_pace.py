@@ -6,6 +6,7 @@ from spirl_msgs.msg import TaskStatus
 from spirl_ros.control.latest_observation import LatestObservation
 from spirl_ros.control.realtime_priority import ask_for_process, ask_for_realtime_priority
 from spirl_ros.control.safety_filter import SafetyState
+from spirl_ros.control.tracking import TRACKING_TOLERANCE
 from spirl_ros.errors import ObservationError
 from spirl_ros.nodes.arm_readiness import ArmReadiness
 from spirl_ros.nodes.arm_states import ArmStates
@@ -15,7 +16,6 @@ from spirl_ros.nodes.other_commands import OtherCommands
 from spirl_ros.nodes.teleop_steps import TeleopSteps
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation
 from spirl_ros.teleoperation.arm_watch import ArmWatch
-from spirl_ros.teleoperation.tracking import TOLERANCE
 
 LATE = 0.1
 """Share of a period by which a command may be late without being one that an arm has begun to brake for."""
@@ -54,7 +54,7 @@ class ArmPace:
         """
         self._node, self._steps, self._teleoperation, self._readiness = node, steps, teleoperation, readiness
         self._max_age_s, self._period_s = max_age_s, teleoperation.arm.control_period_s
-        limits, tolerance = teleoperation.arm.limits, min(TOLERANCE, path_tolerance or TOLERANCE)
+        limits, tolerance = teleoperation.arm.limits, min(TRACKING_TOLERANCE, path_tolerance or TRACKING_TOLERANCE)
         self._arm = ArmWatch(limits, self._period_s, tolerance)
         self._latest = LatestObservation(limits.joint_names, ())
         self._states = ArmStates(node, joint_state_topic, limits.joint_names)

@@ -7,6 +7,7 @@ from sensor_msgs.msg import JointState
 
 from spirl_ros.control.publisher_counts import PublisherCounts
 from spirl_ros.nodes.polled_topic import PolledTopic
+from spirl_ros.nodes.state_publishers import StatePublishers
 
 _DEPTH = 100
 """Messages that wait for a look: a fast gripper on the topic must not push the arm's out."""
@@ -20,20 +21,16 @@ class ArmStates:
 
     def __init__(self, node: Node, topic: str, joint_names: tuple[str, ...]) -> None:
         """Subscribe; drivers may offer best effort only."""
-        self._node, self._joint_names = node, joint_names
+        self._joint_names = joint_names
         self._topic = PolledTopic(
             node, JointState, topic, QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
         )
-        self._everyone, self._ours = PublisherCounts(), PublisherCounts()
+        self._everyone, self._ours = PublisherCounts(), StatePublishers(node, self._topic.name)
 
     @property
     def conflict(self) -> str:
         """Who sends states of this arm beside its driver; empty while one publisher alone does."""
-        if not self._ours.has_two:
-            return ""
-        publishers = self._node.get_publishers_info_by_topic(self._topic.name)
-        names = ", ".join(sorted({publisher.node_name for publisher in publishers}))
-        return f"two publishers send this arm's joints on {self._topic.name}, of {names}. Stop the wrong one"
+        return self._ours.conflict
 
     def take(self, now_s: float) -> JointState | None:
         """The newest that arrived since the last look, or None."""
@@ -44,7 +41,7 @@ class ArmStates:
         for content, number in messages if self._everyone.has_two else reversed(messages):
             state = deserialize_message(content, JointState)
             if not state.name or any(name in state.name for name in self._joint_names):
-                self._ours.hear(number, now_s)
+                self._ours.heard(number, now_s)
                 newest = state
                 if not self._everyone.has_two:
                     break

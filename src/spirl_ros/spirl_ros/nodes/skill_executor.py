@@ -66,8 +66,6 @@ class SkillExecutorNode(ManagedNode):
         self._lock = threading.RLock()
         self._is_running = False
         """Active, and the loop is there."""
-        self._has_second_state = False
-        """More than one publisher tells the arm's joints."""
         self._has_bundle = False
 
     def configure(self) -> None:
@@ -260,19 +258,19 @@ class SkillExecutorNode(ManagedNode):
         if self._tracking_tolerance is None or self.count_publishers(self._messages.topic_names[0]) < 2:
             return
         self._messages.listen(LISTEN_S)
-        if self._has_second_state:
-            raise CommandError(self._state_publishers.fault())
+        if conflict := self._state_publishers.conflict:
+            raise CommandError(conflict)
 
     def _on_joint_state(self, message: JointState, number: int | None) -> None:
         if self._arm_joints.issubset(message.name):
-            self._has_second_state = self._state_publishers.heard(number, self.now_s())
+            self._state_publishers.heard(number, self.now_s())
         if not self._is_running:
             return
         self._update(message, is_scene=False)
-        if self._has_second_state and self._tracking_tolerance is not None:
+        if self._state_publishers.has_two and self._tracking_tolerance is not None:
             with self._lock:
                 if self._loop.state < LoopState.BRAKING:
-                    self._loop.stop(self._state_publishers.fault())
+                    self._loop.stop(self._state_publishers.conflict)
 
     def _on_scene_state(self, message: SceneState) -> None:
         self._update(message, is_scene=True)

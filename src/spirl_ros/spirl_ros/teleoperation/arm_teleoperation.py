@@ -214,7 +214,7 @@ class ArmTeleoperation:
 
     def miss(self, periods: float) -> None:
         """No command was sent for so many periods, and the arm braked by itself, see SafetyFilter.miss."""
-        self._filter.miss(periods)  # pyright: ignore[reportArgumentType] - takes fractions
+        self._filter.miss(periods)
 
     def without_measurement(self, age_s: float) -> FilteredCommand:
         """One control step for which no measurement came: hold, then brake, then latch."""

@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
-from spirl_ros.teleoperation.tracking import Tracking
+from spirl_ros.control.tracking import Tracking
 
 _STILL_S, _STILL = 0.2, 0.005
 """A joint stands that stayed within so much [rad, m] for so long [s]."""
@@ -38,7 +38,7 @@ class ArmWatch:
             tolerance: between a joint and its way [rad, m].
         """
         self._limits, self._period_s = limits, period_s
-        self._tracking = Tracking(limits.joint_names, tolerance)
+        self._tracking = Tracking(limits, period_s, tolerance, has_braking_tail=False)
         # A way that the controller makes up for within a period, at its acceleration limit.
         self._noticeable = np.maximum(limits.acceleration * period_s**2 / 6.0, _NOTICEABLE)
         self._measured: deque[tuple[float, np.ndarray]] = deque()
@@ -83,7 +83,10 @@ class ArmWatch:
     @property
     def fault(self) -> str:
         """Why the arm must not be moved from where it was sent last, or nothing."""
-        return self._leap or (self._tracking.deviation(self._measured[-1][1]) if self._measured else "")
+        if self._leap or not self._measured:
+            return self._leap
+        now_s, joint_positions = self._measured[-1]
+        return self._tracking.fault(joint_positions, now_s)
 
     def take_over(self, joint_positions: np.ndarray, now_s: float) -> float:
         """The arm is taken over where it is measured, (Da,), and stands.
@@ -98,7 +101,7 @@ class ArmWatch:
 
     def send(self, joint_positions: np.ndarray, now_s: float) -> None:
         """The arm was sent to (Da,), or is left there; once in each period."""
-        self._tracking.sent(joint_positions, now_s)
+        self._tracking.sent(joint_positions, np.zeros_like(joint_positions), now_s)
         if self._sent is not None:
             sent_speed = np.abs(joint_positions - self._sent) / self._period_s
             self._speed = np.maximum(self._speed * _SLOWS, sent_speed)
@@ -125,7 +128,7 @@ class ArmWatch:
         return place, within_s
 
     def _begin(self, joint_positions: np.ndarray, now_s: float) -> None:
-        self._tracking.restart(joint_positions, now_s)
+        self._tracking.begin(joint_positions, now_s)
         self._leap, self._speed = "", np.zeros_like(self._speed)
         self._sent, self._rests_since_s, self._rest = joint_positions.copy(), now_s, None
 

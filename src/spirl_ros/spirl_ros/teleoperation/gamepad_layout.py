@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from spirl_ros.configuration import from_plain
 from spirl_ros.errors import ConfigError
+from spirl_ros.plain_yaml import read_yaml_file
 from spirl_ros.teleoperation.tool_velocity import Request
 
 _ACTIONS = {
@@ -90,10 +89,7 @@ class GamepadLayout:
 
 def read_layout(file: Path) -> GamepadLayout:
     """A layout of one's own; raises ConfigError when the file cannot be read or does not describe one."""
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}. Expected YAML as in docs/recording.md.") from error
+    values = read_yaml_file(file)
     try:
         return from_plain(values, GamepadLayout, "gamepad_file")
     except ConfigError as error:
