@@ -190,7 +190,7 @@ def test_layout_of_ones_own(tmp_path: Path) -> None:
         ("[2, 3]", "[2]", r"right_stick is \[2\], expected 2 numbers"),
         ("axes: 8", "axis: 8", "axis"),
         ("buttons: 15", "buttons: many", "expected a whole number"),
-        ("axes: 8", "- [", "cannot be read"),
+        ("axes: 8", "- [", "is not YAML"),
     ],
 )
 def test_layout_that_cannot_be_used_is_refused_with_the_file(tmp_path: Path, old: str, new: str, told: str) -> None:
