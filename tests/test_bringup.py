@@ -188,3 +188,21 @@ def test_markers_show_what_the_skills_of_the_acting_bundle_do() -> None:
     for policy, has_bundle in (("learned", True), ("prior", True), ("scripted", False), ("none", False)):
         nodes = {node.name: node for node in KITCHEN_SIM.nodes(KITCHEN_SIM.check({"viewer": "rviz", "policy": policy}))}
         assert bool(nodes["scene_markers"].parameters["bundle"]) is has_bundle
+
+
+@pytest.mark.parametrize("given", ["left-arm", "1arm", "left arm", "a//b", "ärm", "a;b"])
+def test_namespace_that_ros_does_not_take_is_refused_with_one_that_it_takes(given: str) -> None:
+    """Every node ended with a traceback."""
+    with pytest.raises(ConfigError, match=r"argument namespace is .* Try [A-Za-z_]\w*\."):
+        BRINGUPS["kitchen_sim"].check({"namespace": given})
+
+
+def test_namespaces_are_taken() -> None:
+    for given in ("", "/", "left_arm", "/left/arm2", "left/"):
+        BRINGUPS["kitchen_sim"].check({"namespace": given})
+
+
+def test_params_file_may_lie_in_the_home(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "params.yaml").write_text("/**:\n  ros__parameters:\n    speed: 0.5\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert BRINGUPS["record"].check({"params_file": "~/params.yaml"})["params_file"] == str(tmp_path / "params.yaml")

@@ -4,6 +4,7 @@ A graph is arguments, and a function from their values to the nodes to start.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from spirl_ros.kitchen_bringup import (
     bundle_folder,
     check_policy,
 )
+from spirl_ros.outside_text import shortened
+from spirl_ros.plain_yaml import read_yaml_file
 from spirl_ros.real_arm_bringup import (
     ARM_POLICIES,
     NO_POLICY,
@@ -96,10 +99,30 @@ class Bringup:
             target_subtasks(values["task"] or KITCHEN)
         if {"policy", "models"} <= values.keys():
             check_policy(values)
-        params_file = values.get("params_file", "")
-        if params_file and not Path(params_file).is_file():
-            raise ConfigError(f"argument params_file is '{params_file}', which is no file. Give a YAML parameter file.")
+        if values.get("params_file"):
+            values["params_file"] = _params_file(values["params_file"])
+        _check_namespace(values.get("namespace", ""))
         return values
+
+
+def _params_file(given: str) -> str:
+    """The same place, whatever folder a node is started in."""
+    path = Path(given).expanduser().absolute()
+    if not path.is_file():
+        raise ConfigError(f"argument params_file is {shortened(given)}, which is no file. Give a YAML parameter file.")
+    read_yaml_file(path)
+    return str(path)
+
+
+def _check_namespace(given: str) -> None:
+    """As ROS takes names; it would end with a traceback in every node."""
+    if given.strip("/") and not re.fullmatch(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*/?", given, re.ASCII):
+        close = re.sub(r"\W", "_", given.strip("/"), flags=re.ASCII)
+        guess = f" Try {close if not close[0].isdigit() else '_' + close}."
+        raise ConfigError(
+            f"argument namespace is {shortened(given)}, expected letters, digits and _, not a digit first, and / between "
+            f"names.{guess}"
+        )
 
 
 COMMON_ARGUMENTS = (

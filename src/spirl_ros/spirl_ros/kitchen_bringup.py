@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from spirl_ros.deployment.bundle_file import BUNDLE_FILE, read_description
+from spirl_ros.deployment.bundle_file import read_description
+from spirl_ros.deployment.bundle_place import find_bundle
 from spirl_ros.errors import ConfigError
-from spirl_ros.shipped import shipped
 from spirl_ros.tasks.kitchen.subtasks import target_subtasks
 
 Parameters = dict[str, bool | int | float | str]
@@ -67,14 +67,5 @@ def check_policy(values: Mapping[str, str]) -> None:
 
 
 def bundle_folder(models: str) -> Path:
-    """The folder of a bundle, given as that or by the name of a shipped one."""
-    folder = Path(models).expanduser().absolute()
-    if (folder / BUNDLE_FILE).is_file():
-        return folder
-    try:
-        return shipped(f"models/{models}/{BUNDLE_FILE}").parent
-    except ConfigError as error:
-        raise ConfigError(
-            f"argument models is '{models}', expected a folder that `spirl export` wrote, or the name of a shipped "
-            f"bundle such as kitchen; policy:=scripted needs none. {error}"
-        ) from error
+    """The folder of a bundle, given as that or by the name of a shipped one; errors as find_bundle."""
+    return find_bundle(models, "argument models")

@@ -6,6 +6,7 @@ from typing import Any
 
 from spirl_ros.arms.robot_configuration import WITH_URDF, RobotConfiguration, read_robot
 from spirl_ros.deployment.bundle_file import read_description
+from spirl_ros.deployment.bundle_place import find_bundle
 from spirl_ros.deployment.robot_check import check_fits_robot
 from spirl_ros.errors import ConfigError
 
@@ -155,6 +156,6 @@ def _bundle(given: str, robot: RobotConfiguration, scene_state_topic: str) -> Pa
             f"argument bundle is empty, expected a folder of skills for {robot.name}: bundle:=<folder>. "
             "docs/real_arms.md says how to make one."
         )
-    bundle = Path(given).expanduser().absolute()
+    bundle = find_bundle(given, "argument bundle")
     check_fits_robot(read_description(bundle), robot, () if scene_state_topic == NO_SCENE else None)
     return bundle

@@ -14,7 +14,9 @@ def add_parser(subparsers) -> None:
         "outputs, and what the graphs compute on this machine), and print what it holds.",
         epilog="example: spirl check models/kitchen",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder that holds bundle.yaml")
+    parser.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="folder that holds bundle.yaml, or the name of a shipped one"
+    )
     parser.add_argument(
         "--provider", default="auto", choices=["auto", "cpu", "cuda"], help="where to run it (default %(default)s)"
     )
@@ -26,9 +28,10 @@ def run(parsed: argparse.Namespace) -> int:
     """Load, and print the description."""
     from spirl_ros.deployment.bundle import load_bundle
     from spirl_ros.deployment.bundle_file import plain_description
+    from spirl_ros.deployment.bundle_place import find_bundle
     from spirl_ros.deployment.bundle_summary import summarise_bundle
 
-    bundle = load_bundle(parsed.bundle, parsed.provider)
+    bundle = load_bundle(find_bundle(parsed.bundle, "BUNDLE"), parsed.provider)
     print(summarise_bundle(bundle))
     if parsed.json:
         figures = {"path": str(parsed.bundle), "ok": True, "digest": bundle.digest, "provider": bundle.provider}

@@ -224,6 +224,7 @@ def _add_eval(commands) -> None:
 def run_eval(parsed: argparse.Namespace) -> int:
     """Evaluate, and print the figures."""
     from spirl_ros.deployment.bundle import load_bundle
+    from spirl_ros.deployment.bundle_place import find_bundle
     from spirl_ros.rl.episode_film import film_episode
     from spirl_ros.rl.evaluation import EvaluationSettings, evaluate_bundle
     from spirl_ros.rl.franka_kitchen_evaluation import evaluate_in_franka_kitchen
@@ -237,7 +238,7 @@ def run_eval(parsed: argparse.Namespace) -> int:
         check_film_path(parsed.video)
     with tempfile.TemporaryDirectory() as folder:
         if parsed.bundle is not None:
-            bundle = load_bundle(parsed.bundle)
+            bundle = load_bundle(find_bundle(parsed.bundle, "--bundle"))
         else:
             bundle = _exported(parsed.run_folder, Path(folder) / "bundle")
         figures = evaluate(bundle, settings)

@@ -23,6 +23,7 @@ from spirl_ros.nodes.printable_logger import PrintableLogger
 from spirl_ros.nodes.udp_transport import use_udp
 from spirl_ros.outside_text import printable
 from spirl_ros.restarts import EXIT_BAD_INPUT, EXIT_CRASH
+from spirl_ros.ros_domain import check_domain
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -172,6 +173,11 @@ def run(make_node: Callable[[], ManagedNode]) -> int:
     stop = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda signal_number, _: stop.append(signal_number))
+    try:
+        check_domain(os.environ)
+    except SpirlError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return EXIT_BAD_INPUT
     use_udp(os.environ)
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     try:

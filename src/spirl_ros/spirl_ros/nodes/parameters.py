@@ -2,6 +2,9 @@
 
 import dataclasses
 import difflib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -10,6 +13,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from spirl_ros.errors import ConfigError
+from spirl_ros.outside_text import shortened
+from spirl_ros.plain_yaml import read_yaml_file
 
 Config = TypeVar("Config")
 
@@ -50,7 +55,7 @@ def declare_parameters(node: Node, config_type: type) -> None:
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             given = node._parameter_overrides[field.name].value
             raise ConfigError(
-                f"parameter {field.name} is {given!r}, expected {_expected(field)}: {field.metadata['description']}"
+                f"parameter {field.name} is {shortened(given)}, expected {_expected(field)}: {field.metadata['description']}"
             ) from error
 
 
@@ -62,12 +67,45 @@ def read_parameters(node: Node, config_type: type[Config]) -> Config:
 
 def _refuse_unknown_overrides(node: Node, known: list[str]) -> None:
     # rclpy drops overrides of undeclared parameters without a word and offers no public way to see them.
+    for_all = names_for_all(sys.argv)
     for name in node._parameter_overrides:
         if name not in known and name not in _OF_EVERY_NODE and not name.startswith(_OF_EVERY_NODE_PREFIX):
+            if name in for_all:
+                node.get_logger().info(
+                    f"parameter {name} stands under /** for other nodes; this one has none of that name"
+                )
+                continue
             close = difflib.get_close_matches(name, known, n=1)
             guess = f" Did you mean {close[0]}?" if close else ""
             mine = [other for other in known if other not in _OF_EVERY_NODE]
             raise ConfigError(f"{node.get_name()} has no parameter {name}.{guess} It has: {', '.join(sorted(mine))}.")
+
+
+def names_for_all(arguments: Sequence[str]) -> set[str]:
+    """Parameters that parameter files give to every node, under `/**`: some of them are for others alone.
+
+    Args:
+        arguments: of the process, where `--params-file` names the files.
+    """
+    files = [Path(value) for flag, value in zip(arguments, arguments[1:], strict=False) if flag == "--params-file"]
+    names: set[str] = set()
+    for file in files:
+        try:
+            content = read_yaml_file(file)
+        except ConfigError:
+            continue  # ROS has read it already, and is stricter about what matters to it
+        section = content.get("/**") if isinstance(content, dict) else None
+        given = section.get("ros__parameters") if isinstance(section, dict) else None
+        names |= set(_flat(given, "")) if isinstance(given, dict) else set()
+    return names
+
+
+def _flat(values: dict[str, Any], prefix: str) -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
 
 
 def _check_choices(fields: dict[str, dataclasses.Field], parameters: list[Parameter]) -> SetParametersResult:
