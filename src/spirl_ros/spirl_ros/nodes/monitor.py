@@ -3,10 +3,10 @@
 import gc
 import sys
 import threading
-from collections import deque
 from dataclasses import dataclass
 
 from spirl_ros.control.periodic_thread import PeriodicThread
+from spirl_ros.monitoring.order_queue import OrderQueue
 from spirl_ros.monitoring.orders import Order
 from spirl_ros.monitoring.page import MonitorPage
 from spirl_ros.monitoring.page_html import training_html
@@ -64,7 +64,7 @@ class Monitor(ManagedNode):
         """Open the page."""
         self._config = config = read_parameters(self, MonitorConfig)
         scene = load_kitchen_scene(with_visuals=True) if config.scene == "kitchen" else None
-        self._orders: deque[Order] = deque()
+        self._orders = OrderQueue()
         self._wake = self.create_guard_condition(self._on_wake)
         executor = full_name(self.get_namespace(), config.executor)
         self._page = MonitorPage(config.host, config.port, scene, self._on_order, self._wake.trigger, executor)
@@ -124,13 +124,12 @@ class Monitor(ManagedNode):
         return (OK, "showing", values) if age_s < 1.0 else (WARN, "no joint states to show", values)
 
     def _on_order(self, order: Order) -> None:
-        self._orders.append(order)
+        self._orders.put(order)
         self._wake.trigger()
 
     def _on_wake(self) -> None:
         """A button was pressed, or a viewer came or went."""
-        while self._orders:
-            order = self._orders.popleft()
+        while (order := self._orders.take()) is not None:
             self.get_logger().info(f"ordered on the page: {order.what} {order.value}".rstrip())
             self._graph.carry_out(order)
             self._show_choices()
