@@ -34,7 +34,7 @@ def test_endless_run_of_the_kitchen_goes_on_by_itself() -> None:
 
 
 def test_counted_episodes_end_with_every_node_but_the_viewer() -> None:
-    for given in ({"episodes": "2"}, {"policy": "scripted"}):
+    for given in ({"episodes": "2"}, {"episodes": "2", "policy": "scripted"}):
         nodes = {node.name: node.respawn for node in KITCHEN_SIM.nodes(KITCHEN_SIM.check(given))}
         assert nodes.pop("monitor") is Respawn.ALWAYS and set(nodes.values()) == {Respawn.NEVER}
     assert [node.respawn for node in MONITOR.nodes(MONITOR.check({}))] == [Respawn.ALWAYS]

@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("spirl_msgs")
 pytest.importorskip("viser")
 
+import viser
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -14,6 +15,8 @@ from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from spirl_msgs.msg import Skill, TrainingStatus
 from spirl_msgs.srv import ResetScene, SetTask
@@ -68,6 +71,25 @@ def test_monitor_goes_down_and_up_again_and_ends_cleanly(client, start_node) -> 
     assert urllib.request.urlopen(page_of(monitor)).status == 200
     code, output = monitor.end()
     assert code == 0 and "Traceback" not in output
+
+
+def test_monitor_that_ends_before_its_viewers_says_nothing_of_it(client, start_node) -> None:
+    """Cut off, they woke a node that was gone: a traceback was the demo's last word."""
+    diagnostics = client.collect(DiagnosticArray, "/diagnostics")
+    monitor = start_node("monitor", port=0)
+    address = page_of(monitor).replace("http", "ws")
+    protocol = Subprotocol(f"viser-v{viser.__version__}")
+    with connect(address, subprotocols=[protocol], max_size=None) as viewer:
+        viewer.recv(timeout=10.0)
+        client.wait_for(
+            lambda: any(("viewers", "1") in pairs(message.status[0]) for message in diagnostics), "a viewer"
+        )
+        code, output = monitor.end()
+    assert code == 0 and "Traceback" not in output and "exception" not in output
+
+
+def pairs(status: DiagnosticStatus) -> list[tuple[str, str]]:
+    return [(value.key, value.value) for value in status.values]
 
 
 def test_address_that_is_none_ends_the_node_with_a_message(start_node) -> None:

@@ -25,13 +25,29 @@ def test_it_completes_the_task_and_ends_after_its_episodes(client, start_node) -
 
 def test_lost_simulator_ends_it_with_a_message(client, start_node) -> None:
     simulator = start_node("mujoco_sim", rate="lockstep")
-    operator = start_node("scripted_operator", patience_s=1.5)
+    operator = start_node("scripted_operator", patience_s=1.5, episodes=1)
     statuses = client.collect(TaskStatus, "task_status", LATCHED_QOS)
     client.wait_for(lambda: statuses and statuses[-1].step > 5, "the operator at work")
     simulator.kill()
     code, output = operator.wait()
     assert code == 3
     assert "nothing from the simulator" in output
+
+
+def test_endless_run_waits_for_another_simulator(client, start_node) -> None:
+    """It gave up after its patience, and the demo ended with it."""
+    simulator = start_node("mujoco_sim", rate="lockstep")
+    operator = start_node("scripted_operator", patience_s=1.5)
+    statuses = client.collect(TaskStatus, "task_status", LATCHED_QOS)
+    client.wait_for(lambda: statuses and statuses[-1].step > 5, "the operator at work")
+    simulator.kill()
+    client.spin_for(4.0)
+    assert operator.process.poll() is None
+    start_node("mujoco_sim", rate="lockstep")
+    statuses.clear()
+    client.wait_for(lambda: statuses and statuses[-1].step > 5, "the operator at work again")
+    code, output = operator.end()
+    assert code == 0 and "nothing from the simulator" in output
 
 
 def test_restarted_simulator_is_used_again(client, start_node) -> None:

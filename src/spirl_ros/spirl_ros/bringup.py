@@ -14,7 +14,6 @@ from spirl_ros.errors import ConfigError
 from spirl_ros.kitchen_bringup import (
     LEARNED,
     POLICIES,
-    SCRIPTED,
     SIMULATED_AGE_S,
     acting_parameters,
     bundle_folder,
@@ -161,8 +160,8 @@ def _viewer_arguments(viewer: str) -> tuple[LaunchArgument, ...]:
 def _kitchen_sim_nodes(values: Mapping[str, str]) -> list[NodeDescription]:
     recorder = _recorder_node(values, values["record"], start="each_episode", operator_name=values["policy"])
     working = [_simulator_node(values), *_acting_nodes(values), *([recorder] if values["record"] != "none" else [])]
-    # Episodes that are counted would be counted wrong, and the scripted operator begins by itself whenever it can.
-    if values["episodes"] != "0" or values["policy"] == SCRIPTED:
+    # Episodes that are counted would be counted wrong.
+    if values["episodes"] != "0":
         working = [replace(node, respawn=Respawn.NEVER) for node in working]
     return [
         *working,

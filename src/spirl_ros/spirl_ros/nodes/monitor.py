@@ -59,6 +59,7 @@ class Monitor(ManagedNode):
         super().__init__("monitor", MonitorConfig)
         self._lock = threading.RLock()
         self._thread: PeriodicThread | None = None
+        self._open_page: MonitorPage | None = None
 
     def configure(self) -> None:
         """Open the page."""
@@ -68,6 +69,7 @@ class Monitor(ManagedNode):
         self._wake = self.create_guard_condition(self._on_wake)
         executor = full_name(self.get_namespace(), config.executor)
         self._page = MonitorPage(config.host, config.port, scene, self._on_order, self._wake.trigger, executor)
+        self._open_page = self._page
         self._listener = GraphListener(self, scene, config.joint_state_topic)
         self._deciders = tuple(name.strip() for name in config.deciders.split(",") if name.strip())
         self._graph = GraphOrders(
@@ -94,11 +96,21 @@ class Monitor(ManagedNode):
 
     def cleanup(self) -> None:
         """Close the page."""
-        self._page.close()
+        self._close_page()
         self._listener.close()
         self._graph.close()
         self.destroy_guard_condition(self._wake)
         gc.unfreeze()
+
+    def destroy_node(self) -> None:
+        """End the node; its page first, whose viewers are cut off then and would wake a node that is gone."""
+        self._close_page()
+        super().destroy_node()
+
+    def _close_page(self) -> None:
+        page, self._open_page = self._open_page, None
+        if page is not None:
+            page.close()
 
     def diagnose(self) -> tuple[bytes, str, dict[str, object]]:
         """Where the page is, who looks at it, and how often it is drawn."""

@@ -37,7 +37,9 @@ class ScriptedOperatorConfig:
     episodes: int = parameter(0, "end after this many episodes; 0 goes on for ever", minimum=0)
     seed: int = parameter(0, "seed of the first episode, of scene and operator; the next ones count up", minimum=0)
     patience_s: float = parameter(
-        20.0, "give up when neither the simulator's state nor its answer comes for this long [s]", minimum=1.0
+        20.0,
+        "neither the simulator's state nor its answer comes for this long [s]: say so, and give up where episodes are counted",
+        minimum=1.0,
     )
     position_controller: str = parameter(
         "forward_position_controller", "position set-points are sent to <name>/commands"
@@ -126,9 +128,11 @@ class ScriptedOperator(ManagedNode):
         if silent_s > self._config.patience_s:
             self.get_logger().error(
                 f"nothing from the simulator on {self._reset_client.srv_name} and joint_states for {silent_s:.0f} s. "
-                "Is mujoco_sim running and active in this namespace and domain?"
+                "Is mujoco_sim running and active in this namespace and domain?",
+                throttle_duration_sec=self._config.patience_s,
             )
-            self.end(EXIT_FAULT)
+            if self._config.episodes:
+                self.end(EXIT_FAULT)
         elif self._episode is not None and now_s > self._followed_s + EPISODE_LOST_S:
             self.get_logger().warning("the episode is gone: simulator silent, restarted or reset; a new one begins")
             self._episode = None
