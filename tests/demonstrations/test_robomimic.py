@@ -91,8 +91,8 @@ def test_robot_gives_names_and_the_gripper_is_left_out(tmp_path):
 def test_motion_that_the_robot_cannot_do_is_refused(tmp_path):
     robot = find_robot("fr3")
     for velocity, message in (
-        (50.0, "is at 6.7 in frame 3, outside"),
-        (5.0, "moves at 5 in control step 0, faster than"),
+        (50.0, "leaps from -0.800 to 1.700 rad"),
+        (5.0, "moves at 5 rad/s in control step 0, faster than"),
     ):
         path = write_file(tmp_path / f"{velocity}.hdf5", velocities=[velocity])
         with pytest.raises(DatasetError, match=f"{path}: data/demo_0: fr3_joint2 {message}"):

@@ -5,8 +5,9 @@ last position of an episode has no action.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,11 @@ import numpy as np
 from spirl_ros.arms.robot_configuration import RobotConfiguration
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.demonstrations.possible_motion import possible_positions, require_speed
 from spirl_ros.errors import DatasetError
 
 _FURTHEST = {"rad": 4.0 * np.pi, "m": 50.0}
 """No joint is further from its zero; what is, is in degrees, mm, percent or counts."""
-_BEYOND_RANGE = 0.05
-"""How far outside its range a joint may be measured [rad, m]."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def dataset_of_tracks(
         tracks: the episodes.
         rate_hz: positions per second.
         joint_names: of the positions (Da), which are the robot's where there is one.
-        joint_units: `rad` or `m` (Da).
+        joint_units: `rad` or `m` (Da), where there is no robot that says it.
         robot: says how fast an action of 1 is, the control rate, and where the joints can be; None takes the rate of the
             source, and lets an action of 1 be the fastest motion in it.
         task: name of the dataset's task.
@@ -65,9 +65,12 @@ def dataset_of_tracks(
     long_enough = [track for track in tracks if len(track.positions) > 1]
     if not long_enough:
         raise DatasetError(f"it has {len(tracks)} episodes of one position at most, expected some of two or more.")
-    for track in long_enough:
-        _require_possible(track, joint_names, joint_units, robot)
     control_rate_hz = rate_hz if robot is None else robot.control_rate_hz
+    if robot is not None:
+        joint_units = robot.units
+        long_enough = [_possible(track, rate_hz, robot) for track in long_enough]
+    for track in long_enough:
+        _require_near(track, joint_names, joint_units)
     sampled = [_sampled(track, rate_hz, control_rate_hz) for track in long_enough]
     velocities = [np.diff(positions, axis=0) * control_rate_hz for positions, _ in sampled]
     scale = _fastest(velocities) if robot is None else robot.velocity_scale
@@ -75,7 +78,8 @@ def dataset_of_tracks(
     for track, (observations, rewards), velocity in zip(long_enough, sampled, velocities, strict=True):
         actions = velocity / np.asarray(scale)
         if robot is not None:
-            _require_speed(track, actions, robot)
+            with _naming(track):
+                require_speed(actions, _times_s(track, rate_hz), track.positions, robot)
         metadata = EpisodeMetadata(
             task=(track.task,) if track.task else (),
             operator=f"imported from {origin['imported_from']}",
@@ -119,34 +123,42 @@ def _fastest(velocities: Sequence[np.ndarray]) -> float:
     return float(f"{math.ceil(fastest / unit * (1.0 - 1e-12)) * unit:.6g}")
 
 
-def _require_possible(
-    track: JointTrack, names: Sequence[str], units: Sequence[str], robot: RobotConfiguration | None
-) -> None:
+def _possible(track: JointTrack, rate_hz: float, robot: RobotConfiguration) -> JointTrack:
+    """The track with endless joints unwrapped; raises DatasetError where the robot cannot have made it."""
+    _require_finite(track, robot.limits.joint_names)
+    with _naming(track):
+        positions = possible_positions(_times_s(track, rate_hz), track.positions, robot)
+    return replace(track, positions=positions)
+
+
+def _times_s(track: JointTrack, rate_hz: float) -> np.ndarray:
+    return np.arange(len(track.positions)) / rate_hz
+
+
+@contextmanager
+def _naming(track: JointTrack) -> Iterator[None]:
+    """Put the track's name in front of an error."""
+    try:
+        yield
+    except DatasetError as error:
+        raise DatasetError(f"{track.name}: {error}") from error
+
+
+def _require_finite(track: JointTrack, names: Sequence[str]) -> None:
     positions = track.positions
     if not np.isfinite(positions).all():
         row, joint = (int(i) for i in np.argwhere(~np.isfinite(positions))[0])
         raise DatasetError(f"{track.name}: {names[joint]} is {positions[row, joint]} in frame {row}, expected finite.")
-    if robot is None:
-        upper = np.array([_FURTHEST[unit] for unit in units])
-        lower = -upper
-    else:
-        lower, upper = robot.limits.position_lower - _BEYOND_RANGE, robot.limits.position_upper + _BEYOND_RANGE
-    beyond = np.maximum(positions - upper, lower - positions)
+
+
+def _require_near(track: JointTrack, names: Sequence[str], units: Sequence[str]) -> None:
+    """Refuse positions that no joint of any arm has."""
+    _require_finite(track, names)
+    beyond = np.abs(track.positions) - np.array([_FURTHEST[unit] for unit in units])
     row, joint = (int(i) for i in np.unravel_index(np.argmax(beyond), beyond.shape))
     if beyond[row, joint] > 0.0:
+        furthest = _FURTHEST[units[joint]]
         raise DatasetError(
-            f"{track.name}: {names[joint]} is at {positions[row, joint]:.4g} in frame {row}, outside {lower[joint]:.3g} to "
-            f"{upper[joint]:.3g} {units[joint]}. Is it in degrees or percent? Convert the positions to rad and m first."
-        )
-
-
-def _require_speed(track: JointTrack, actions: np.ndarray, robot: RobotConfiguration) -> None:
-    """Refuse a motion that no action describes: cut short, it would teach another one."""
-    step, joint = (int(i) for i in np.unravel_index(np.abs(actions).argmax(), actions.shape))
-    if abs(actions[step, joint]) > 1.0:
-        scale = np.broadcast_to(robot.velocity_scale, actions.shape[1])[joint]
-        raise DatasetError(
-            f"{track.name}: {robot.limits.joint_names[joint]} moves at {abs(actions[step, joint]) * scale:.3g} in control step "
-            f"{step}, faster than an action of 1, which is velocity_scale {scale:g}. Leave the episode out, or raise "
-            "velocity_scale in the robot's file if the arm can be so fast."
+            f"{track.name}: {names[joint]} is at {track.positions[row, joint]:.4g} in frame {row}, outside {-furthest:.3g} to "
+            f"{furthest:.3g} {units[joint]}. Is it in degrees or percent? Convert the positions to rad and m first."
         )
