@@ -92,7 +92,7 @@ def test_motion_that_the_robot_cannot_do_is_refused(tmp_path):
     robot = find_robot("fr3")
     for velocity, message in (
         (50.0, "leaps from -0.800 to 1.700 rad"),
-        (5.0, "moves at 5 rad/s in control step 0, faster than"),
+        (5.0, "leaps from -0.300 to -0.050 rad"),
     ):
         path = write_file(tmp_path / f"{velocity}.hdf5", velocities=[velocity])
         with pytest.raises(DatasetError, match=f"{path}: data/demo_0: fr3_joint2 {message}"):
