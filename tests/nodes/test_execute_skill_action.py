@@ -26,7 +26,9 @@ def test_goals_are_forgotten_soon_after_their_end(client, monkeypatch: pytest.Mo
     for _ in range(3):
         accepted = asking.send_goal_async(ExecuteSkill.Goal())
         client.wait_for(accepted.done, "the goal's answer")
-        result = accepted.result().get_result_async()
+        handle = accepted.result()
+        assert handle is not None
+        result = handle.get_result_async()
         request = action._goals[0].request
         action._end_skill(SkillReport(request, Outcome.COMPLETED, "", np.zeros(2, np.float32), 5, 0.0, 0, False, False))
         client.wait_for(result.done, "the result")
