@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -51,6 +52,28 @@ def test_chain_depends_on_seed_and_index_only():
     assert draw_chain(CONFIG, 5) == draw_chain(CONFIG, 5)
     assert draw_chain(CONFIG, 5) != draw_chain(CONFIG, 6)
     assert draw_chain(CONFIG, 5) != draw_chain(CollectionConfig(seed=4), 5)
+
+
+def test_chain_is_the_same_with_another_processors_arithmetic():
+    """Products were OpenBLAS's, whose routine depends on the processor: seed 0 had another digest on every kind of them."""
+    code = (
+        "from spirl_ros.demonstrations.collection import CollectionConfig, record_chain\n"
+        "from spirl_ros.demonstrations.dataset import dataset_digest\n"
+        "print(dataset_digest([record_chain(CollectionConfig(), 1).episode]))"
+    )
+    # Of 2008, 2011 and 2013: without and with AVX, and with FMA. Elsewhere than on x86-64 these change nothing.
+    routines = ("Nehalem", "Sandybridge", "Haswell")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**os.environ, "OPENBLAS_CORETYPE": name},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in routines
+    ]
+    digests = {process.communicate(timeout=300)[0] for process in processes}
+    assert len(digests) == 1 and len(digests.pop()) == 65
 
 
 def test_complete_split_does_the_target_in_order():

@@ -10,6 +10,7 @@ from spirl_ros.demonstrations.hand_orientation import rotation_between, rotation
 from spirl_ros.demonstrations.kitchen_kinematics import KitchenKinematics, ToolPose
 from spirl_ros.demonstrations.kitchen_view import KitchenView
 from spirl_ros.demonstrations.operator_style import Variation
+from spirl_ros.demonstrations.same_arithmetic import product
 from spirl_ros.demonstrations.transit_planner import TransitPlanner, path_length, point_on_path
 
 GRIPPER_OPEN, GRIPPER_CLOSED = 1.0, -1.0
@@ -154,11 +155,13 @@ class ArmMotion:
 
 def _eased(share: float) -> float:
     """Share of a transit's way at a share of its time, both 0 to 1: a soft start and end."""
-    return 0.7 * share + 0.3 * share**2 * (3.0 - 2.0 * share)
+    return 0.7 * share + 0.3 * share * share * (3.0 - 2.0 * share)
 
 
 def _turned_towards(rotation: np.ndarray, goal: np.ndarray) -> np.ndarray:
     """Orientation (3, 3) on the way to a goal, one control step further."""
     turn = rotation_between(rotation, goal)
     angle = mujoco.mju_norm3(turn)
-    return goal if angle <= _TURN_PER_STEP_RAD else rotation_matrix(turn * (_TURN_PER_STEP_RAD / angle)) @ rotation
+    if angle <= _TURN_PER_STEP_RAD:
+        return goal
+    return product(rotation_matrix(turn * (_TURN_PER_STEP_RAD / angle)), rotation)

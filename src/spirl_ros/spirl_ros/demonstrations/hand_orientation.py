@@ -3,6 +3,8 @@
 import mujoco
 import numpy as np
 
+from spirl_ros.demonstrations.same_arithmetic import product, product_with_transposed
+
 _X = np.array([1.0, 0.0, 0.0])
 _Z = np.array([0.0, 0.0, 1.0])
 _POINTING_AHEAD = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
@@ -17,12 +19,13 @@ def hand_orientation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) ->
         pitch: nose up; negative is nose down.
         roll: about the tool axis; pi/2 turns the fingers to open up and down.
     """
-    return rotation_matrix(yaw * _Z) @ rotation_matrix(pitch * _X) @ _POINTING_AHEAD @ rotation_matrix(roll * _Z)
+    turned = product(rotation_matrix(yaw * _Z), rotation_matrix(pitch * _X))
+    return product(product(turned, _POINTING_AHEAD), rotation_matrix(roll * _Z))
 
 
 def rotation_matrix(rotation_vector: np.ndarray) -> np.ndarray:
     """Rotation (3, 3) about an axis by the vector's length [rad]."""
-    angle = float(np.linalg.norm(rotation_vector))
+    angle = mujoco.mju_norm3(rotation_vector)
     quaternion, matrix = np.empty(4), np.empty(9)
     mujoco.mju_axisAngle2Quat(quaternion, rotation_vector / angle if angle > 0.0 else _Z, angle)
     mujoco.mju_quat2Mat(matrix, quaternion)
@@ -32,6 +35,6 @@ def rotation_matrix(rotation_vector: np.ndarray) -> np.ndarray:
 def rotation_between(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Rotation vector (3,) [rad] that turns orientation `start` into `end`, about world axes, at most pi long."""
     quaternion, vector = np.empty(4), np.empty(3)
-    mujoco.mju_mat2Quat(quaternion, (end @ start.T).ravel())
+    mujoco.mju_mat2Quat(quaternion, product_with_transposed(end, start).ravel())
     mujoco.mju_quat2Vel(vector, quaternion, 1.0)
     return vector

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 
 from spirl_ros.demonstrations.hand_orientation import rotation_between
+from spirl_ros.demonstrations.same_arithmetic import applied, product_with_transposed, transposed_applied
 from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, KitchenScene
 
 ARM_JOINT_COUNT = 7
@@ -113,8 +114,8 @@ class KitchenKinematics:
 
     def _is_close(self, pose: ToolPose, target: ToolPose) -> bool:
         return bool(
-            np.linalg.norm(target.position - pose.position) < _SOLVE_TOLERANCE_M
-            and np.linalg.norm(rotation_between(pose.rotation, target.rotation)) < _SOLVE_TOLERANCE_RAD
+            mujoco.mju_norm3(target.position - pose.position) < _SOLVE_TOLERANCE_M
+            and mujoco.mju_norm3(rotation_between(pose.rotation, target.rotation)) < _SOLVE_TOLERANCE_RAD
         )
 
     def _pose_and_jacobian(self, q: np.ndarray) -> tuple[ToolPose, np.ndarray]:
@@ -133,8 +134,8 @@ class KitchenKinematics:
         while True:
             posture = posture_step * free
             J = jacobian * free  # (6, 7), columns of fixed joints zero
-            residual = error - jacobian @ fixed_step - J @ posture
-            step = fixed_step + posture + J.T @ _solve_damped(J, residual)
+            residual = error - applied(jacobian, fixed_step) - applied(J, posture)
+            step = fixed_step + posture + transposed_applied(J, _solve_damped(J, residual))
             largest = np.abs(step).max()
             if largest > largest_step_rad:
                 step *= largest_step_rad / largest
@@ -169,7 +170,7 @@ def _shortened(vector: np.ndarray, length: float) -> np.ndarray:
 
 def _solve_damped(J: np.ndarray, residual: np.ndarray) -> np.ndarray:
     """Solution x (6,) of (J Jᵀ + damping I) x = residual; by MuJoCo's Cholesky, which has less overhead than numpy's LU."""
-    factor = J @ J.T + _DAMPING
+    factor = product_with_transposed(J, J) + _DAMPING
     solution = np.empty(6)
     mujoco.mju_cholFactor(factor, 0.0)
     mujoco.mju_cholSolve(solution, factor, residual)

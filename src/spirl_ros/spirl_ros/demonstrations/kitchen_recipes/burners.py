@@ -1,5 +1,6 @@
 """Turns on a burner: push the grip bar of its knob to the right with the closed fingers."""
 
+import math
 from collections import deque
 
 import numpy as np
@@ -70,7 +71,7 @@ def _turn_knob(motion: ArmMotion, site: str, joint: str, rest: np.ndarray, *, on
 
 def _fingers_on_bar(angle: float) -> tuple[float, float]:
     """Where the fingers' middle is, (x, z) [m] from the knob's axis, when their corner touches a bar turned by `angle`."""
-    sin, cos = np.sin(angle), np.cos(angle)
+    sin, cos = math.sin(angle), math.cos(angle)
     along_bar = _CONTACT_RADIUS_M + _HALF_FINGERS_M * (cos - sin)
     from_middle = _HALF_BAR_M + (_HALF_FINGERS_M - _EDGE_M) * (cos + sin) + _EDGE_M  # a block with rounded edges
     return along_bar * sin - from_middle * cos, along_bar * cos + from_middle * sin

@@ -1,17 +1,19 @@
 """What the two hinged doors share: where a hand must go to swing one by its handle, and when it has lost it."""
 
+import mujoco
 import numpy as np
 
 from spirl_ros.demonstrations.hand_orientation import rotation_matrix
 from spirl_ros.demonstrations.kitchen_view import KitchenView
+from spirl_ros.demonstrations.same_arithmetic import applied
 
 
 def handle_after_swing(view: KitchenView, joint: str, handle_site: str, swing_rad: float) -> np.ndarray:
     """Where the handle (3,) [m] would be if the door swung on by an angle about its vertical hinge."""
     hinge = view.hinge(joint)
-    return hinge + rotation_matrix(np.array([0.0, 0.0, swing_rad])) @ (view.site(handle_site) - hinge)
+    return hinge + applied(rotation_matrix(np.array([0.0, 0.0, swing_rad])), view.site(handle_site) - hinge)
 
 
 def has_slipped(view: KitchenView, grasp_point: np.ndarray, distance_m: float) -> bool:
     """Is the tool further than this from the point where it should hold, seen from above."""
-    return bool(np.hypot(*(view.tool.position - grasp_point)[:2]) > distance_m)
+    return mujoco.mju_norm((view.tool.position - grasp_point)[:2]) > distance_m

@@ -1,5 +1,6 @@
 """Moves the kettle to the back burner: grasp its handle from above, lift, carry, put down."""
 
+import mujoco
 import numpy as np
 
 from spirl_ros.demonstrations.arm_motion import GRIPPER_CLOSED, GRIPPER_OPEN, ArmMotion, Motion
@@ -29,10 +30,10 @@ def move_kettle(motion: ArmMotion) -> Motion:
     above = np.array([0.0, 0.0, lift])
 
     def has_slipped() -> bool:
-        return bool(np.linalg.norm(view.tool.position - view.site(HANDLE) - insertion) > _SLIPPED_M)
+        return mujoco.mju_norm3(view.tool.position - view.site(HANDLE) - insertion) > _SLIPPED_M
 
     def is_there_or_lost() -> bool:
-        return has_slipped() or bool(np.hypot(*(view.site(HANDLE) - goal)[:2]) < 0.03)
+        return has_slipped() or mujoco.mju_norm((view.site(HANDLE) - goal)[:2]) < 0.03
 
     yield from motion.approach(ToolPose(start + along_handle - 0.10 * pointing, rotation), REST, GRIPPER_OPEN)
     yield from motion.follow(
