@@ -171,7 +171,7 @@ def test_episodes_follow_each_other_and_seeds_count_up(client, start_node, bundl
     assert graph.task[-1].seed == 31 and graph.task[-1].truncated
     # 13 steps are two skills of 5 and the beginning of a third.
     assert [skill.skill_id for skill in graph.skills] == [1, 2, 3, 4, 5, 6]
-    np.testing.assert_allclose([skill.latent for skill in graph.skills], [POLICY_MEAN] * 6, atol=1e-6)
+    np.testing.assert_allclose([skill.latent for skill in graph.skills], [POLICY_MEAN] * 6, atol=1e-5)
     assert graph.skills[0].prior_divergence == pytest.approx(2.017, abs=1e-3)
     # The next run goes on counting, so that no skill is taken for another.
     assert graph.run(seed=1).success
@@ -307,7 +307,7 @@ def test_prior_stands_in_for_a_policy_that_fails(client, start_node, tmp_path) -
     graph = Graph(client, start_node, bundle, "lockstep", limit=10)
     assert graph.run().success
     assert [skill.source for skill in graph.skills] == [Skill.SOURCE_PRIOR] * 2
-    np.testing.assert_allclose(graph.skills[0].latent, PRIOR_MEAN, atol=1e-6)
+    np.testing.assert_allclose(graph.skills[0].latent, PRIOR_MEAN, atol=1e-5)
     assert np.isnan(graph.skills[0].prior_divergence)
     code, output = graph.policy.end()
     assert code == 0 and "the prior chooses: the policy's divergence from the prior is nan" in output
@@ -424,7 +424,7 @@ def test_prior_needs_no_policy_and_no_task_of_its_own(client, start_node, tmp_pa
     assert graph.run(task="kettle,microwave", seed=4).success
     generator = np.random.default_rng(4)
     expected = [PRIOR_MEAN + np.exp(-3.0) * generator.standard_normal(2) for _ in range(2)]
-    np.testing.assert_allclose([skill.latent for skill in graph.skills], expected, atol=1e-6)
+    np.testing.assert_allclose([skill.latent for skill in graph.skills], expected, atol=1e-5)
     assert all(skill.source == Skill.SOURCE_PRIOR and np.isnan(skill.prior_divergence) for skill in graph.skills)
     # Switched to the policy that is not there, on the page for example, the node was left without a configuration.
     to_policy = Parameter("source", value="policy").to_parameter_msg()

@@ -78,7 +78,7 @@ def test_transitions_of_a_demonstration(horizon):
     assert np.abs(drawn.latent).max() <= 0.5
     if model is None:
         steps = drawn.observation[:, 0].astype(int)
-        np.testing.assert_allclose(drawn.latent, np.clip(episode.actions[steps], -0.4995, 0.4995), atol=1e-6)
+        np.testing.assert_allclose(drawn.latent, np.clip(episode.actions[steps], -0.4995, 0.4995), atol=1e-5)
 
 
 def test_demonstrations_shorter_than_a_skill_are_refused():

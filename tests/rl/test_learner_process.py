@@ -90,8 +90,8 @@ def test_policy_of_the_other_process_is_the_learners_to_the_last_digits(skills, 
     gaussian, _ = learner.learner.choose(torch.from_numpy(observations), torch.from_numpy(progress))
     for row in range(5):
         mean, log_std = weights.gaussian(observations[row], int(progress[row]))
-        np.testing.assert_allclose(mean, gaussian.mean[row], atol=1e-5)
-        np.testing.assert_allclose(log_std, gaussian.log_std[row], atol=1e-5)
+        np.testing.assert_allclose(mean, gaussian.mean[row], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(log_std, gaussian.log_std[row], rtol=1e-5, atol=1e-5)
     assert not np.allclose(weights.gaussian(observations[0], 0)[0], weights.gaussian(observations[0], 3)[0])
 
 

@@ -96,6 +96,7 @@ def test_temperature_zero_leaves_no_chance(bundle):
 
 
 def test_latents_cover_a_demonstration_to_its_end(trained, demonstration):
+    """One window alone and in a batch differ in float32's last bits, on another processor by 1.43e-6 of 1e-6 allowed."""
     model = trained[0].load_best_model()
     latents = skill_latents(model, demonstration)
     assert latents.shape == (-(-demonstration.steps // HORIZON), 10)
@@ -105,7 +106,7 @@ def test_latents_cover_a_demonstration_to_its_end(trained, demonstration):
             torch.from_numpy(demonstration.observations[None, end:-1].astype(np.float32)),
             torch.from_numpy(demonstration.actions[None, end:].astype(np.float32)),
         )
-    np.testing.assert_allclose(latents[-1], last.mean[0].numpy(), atol=1e-6)
+    np.testing.assert_allclose(latents[-1], last.mean[0].numpy(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow
