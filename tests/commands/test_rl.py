@@ -70,6 +70,29 @@ def test_single_actions_are_no_bundle(skills, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_is_refused_leaves_no_folder(skills, tmp_path, capsys):
+    """A run that was refused once the networks were made left its folder, and the corrected command was refused for that."""
+    out = tmp_path / "rl"
+    assert main(arguments(skills, out, "--method", "ssp", "--set", "max_latent=0")) == 2
+    assert "entropy has no bound" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--resume", "--preset", "paper"), "Leave other settings than --steps out"),
+        (("--jobs", "2"), "so --jobs would do nothing"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(skills, tmp_path, capsys, more, message):
+    out = tmp_path / "rl"
+    if "--resume" in more:
+        assert main(arguments(skills, out)) == 0
+    assert main(["rl", "train", "--out", str(out), *more]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_resume_goes_on_where_an_interrupted_run_stopped(skills, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert main(arguments(skills, whole)) == 0

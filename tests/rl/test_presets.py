@@ -13,6 +13,14 @@ def test_paper_learns_without_demonstrations_and_with_one_update_per_skill():
     assert learner.target_divergence == 5.0
 
 
+def test_small_learns_from_few_updates_on_demonstrations_and_is_best_otherwise():
+    """5,000 updates came before the first episode of every preset with demonstrations, however few steps were asked for."""
+    (best_learner, best), (learner, small) = resolve("best", []), resolve("small", [])
+    assert learner == best_learner
+    assert (small.steps, small.offline_updates) == (10_000, 500) and best.offline_updates == 5000
+    assert small.demos_in_replay and small.evaluate_every < small.steps
+
+
 def test_changes_reach_the_learner_and_the_training():
     learner, training = resolve("best", ["tau=2e-2", "method=ssp", "steps=5000"])
     assert (learner.tau, training.method, training.steps) == (0.02, "ssp", 5000)

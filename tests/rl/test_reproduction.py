@@ -7,9 +7,12 @@ import pytest
 
 from spirl_ros.commands.main import main
 from spirl_ros.errors import ConfigError
+from spirl_ros.rl import quick_reproduction as quick_module
 from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
 from spirl_ros.rl.presets import resolve
-from spirl_ros.rl.reproduction import VARIANTS, Reproduction, chosen_variants, quick_reproduction
+from spirl_ros.rl.quick_report import quick_table
+from spirl_ros.rl.quick_reproduction import QuickReproduction
+from spirl_ros.rl.reproduction import VARIANTS, Reproduction, chosen_variants
 from spirl_ros.rl.results_report import write_report
 from spirl_ros.rl.run import RlRun, RlRunConfig, SkillsReference
 
@@ -36,9 +39,9 @@ def test_what_is_there_goes_on(tmp_path):
     assert all("--resume" in command for command in commands)
 
 
-def test_the_quick_one_learns_one_seed_until_it_is_good_enough(tmp_path):
-    learn = quick_reproduction(tmp_path).commands()[-1]
-    assert "stop_at=3.5" in learn
+def test_the_quick_one_learns_one_seed_until_it_is_good(tmp_path):
+    learn = QuickReproduction(tmp_path).reproduction.commands()[-1]
+    assert "stop_at=3.9" in learn and "evaluation_episodes=20" in learn
     assert learn[learn.index("--seeds") + 1] == "0"
 
 
@@ -87,6 +90,65 @@ def test_the_report_has_a_row_for_what_was_run_and_only_for_that(tmp_path, capsy
     assert str(tmp_path / "results.md") in capsys.readouterr().out
 
 
-def test_the_quick_one_takes_no_choice(tmp_path, capsys):
-    assert main(["rl", "reproduce", "kitchen", "--quick", "--only", "best", "--out", str(tmp_path)]) == 2
-    assert "--quick stands alone" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--quick", "--only", "best"), "--quick learns one seed of one method, so --only would do nothing"),
+        (("--quick", "--seeds", "5"), "so --seeds would do nothing"),
+        (("--quick", "--jobs", "2", "--steps", "9"), "so --jobs, --steps would do nothing"),
+        (("--report-only", "--jobs", "2"), "--report-only runs nothing, so --jobs would do nothing"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(tmp_path, capsys, options, message):
+    """`--quick --seeds 5` ran seed 0 without a word."""
+    assert main(["rl", "reproduce", "kitchen", "--out", str(tmp_path / "out"), *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def make_quick_run(folder, *evaluations: tuple[int, float]) -> None:
+    training = RlTrainingConfig(steps=60_000, stop_at=3.9)
+    run = RlRun(folder, RlRunConfig(LearnerConfig(), training, SkillsReference("s", "0" * 64, "d")))
+    run.begin(asdict(run.config))
+    for step, ordered in evaluations:
+        run.append_metrics({"step": step, "part": "evaluation", "ordered": ordered})
+
+
+def test_a_run_is_finished_after_two_good_evaluations(tmp_path):
+    make_quick_run(tmp_path / "one", (2500, 3.0), (5000, 3.95))
+    make_quick_run(tmp_path / "apart", (2500, 3.95), (5000, 3.0), (7500, 3.95))
+    make_quick_run(tmp_path / "two", (2500, 3.95), (5000, 3.9))
+    make_quick_run(tmp_path / "all", (60_007, 1.0))
+    finished = {name: RlRun.open(tmp_path / name).is_finished for name in ("one", "apart", "two", "all")}
+    assert finished == {"one": False, "apart": False, "two": True, "all": True}
+
+
+def test_the_quick_row_tells_other_episodes_and_all_the_time(tmp_path, monkeypatch, capsys):
+    """The report took the run's own evaluation for the result, said "never" beside it, and counted the last call's time."""
+    quick = QuickReproduction(tmp_path)
+    make_quick_run(quick.run_folder, (5000, 3.95), (7500, 4.0))
+    quick.add_seconds("demonstrations", 60.0)
+    quick.add_seconds("demonstrations", 66.0)  # of a second call
+    quick.add_seconds("skills", 180.0)
+    assert not quick.is_done
+    assert "not yet" in quick_table(quick)[-1]
+    figures = {"ordered_mean": 3.7, "ordered_sem": 0.06}
+    monkeypatch.setattr(quick_module, "exported_policy", lambda run, folder: None)
+    monkeypatch.setattr(
+        quick_module, "evaluate_bundle", lambda bundle, settings: {**figures, "episodes": settings.episodes}
+    )
+    quick.evaluate(iter((0.0, 30.0)).__next__)
+    # 2.1 + 3.0 + 0.0 + 0.5 minutes
+    row = "| 7,500 | 3.95, 4.00 | 3.70 ± 0.06 | 2.1 + 3.0 + 0.0 + 0.5 = 5.6 |"
+    assert quick_table(quick)[-1] == row and quick.record()["evaluation"]["episodes"] == 50
+    assert quick.is_done  # so the same command again runs nothing
+    assert main(["rl", "reproduce", "kitchen", "--quick", "--out", str(tmp_path)]) == 0
+    assert row in capsys.readouterr().out
+    assert row in (tmp_path / "results.md").read_text()
+    quick.add_seconds("task", 1.0)
+    assert not quick.is_done  # the policy may be another one now
+
+
+def test_a_quick_report_of_nothing_is_refused(tmp_path, capsys):
+    assert main(["rl", "reproduce", "kitchen", "--quick", "--report-only", "--out", str(tmp_path)]) == 2
+    assert "is not there yet. Leave --report-only out" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import torch
 
 from spirl_ros.errors import ConfigError, TrainingError
 from spirl_ros.rl.replay import Replay
-from spirl_ros.rl.training import RlTraining
+from spirl_ros.rl.training import EVALUATION_SEED, EpisodeReport, RlTraining
 from spirl_ros.rl.transition import SkillTransition
 from tests.rl.toy_task import LEARNER, TRAINING, toy_training
 
@@ -62,6 +62,37 @@ def test_evaluations_come_when_due_and_once_at_the_end():
     evaluations = [report for report in run_to_the_end(toy_training()) if report.is_evaluation]
     assert [report.step for report in evaluations] == [100, 200, 300]
     assert all(len(report.episodes) == 4 for report in evaluations)
+
+
+def with_evaluations(training: RlTraining, results: list[int]) -> list[int]:
+    """Let evaluations give these subtasks one after the other, one for each episode; the seeds appear in the list."""
+    seeds: list[int] = []
+
+    def evaluate(environment, seed: int) -> EpisodeReport:
+        seeds.append(seed)
+        return EpisodeReport(0.0, results[(len(seeds) - 1) // training.config.evaluation_episodes], 0)
+
+    training._evaluate_one = evaluate  # type: ignore[method-assign]
+    return seeds
+
+
+def test_run_ends_early_only_after_two_good_evaluations_in_a_row():
+    """The first evaluation above the threshold ended the run, and the policy that was kept was worse than it."""
+    config = replace(TRAINING, steps=1000, stop_at=2.0, updates_per_decision=0.0)
+    training = toy_training(config)
+    with_evaluations(training, [2, 1, 2, 2, 2])
+    evaluations = [report for report in run_to_the_end(training) if report.is_evaluation]
+    assert [report.ordered_mean for report in evaluations] == [2.0, 1.0, 2.0, 2.0]
+    assert training.state()["good_evaluations"] == 2
+
+
+def test_no_two_evaluations_see_the_same_episodes():
+    """Every evaluation had the same seeds: a policy that was chosen by them looked better than it was."""
+    training = toy_training(replace(TRAINING, updates_per_decision=0.0))
+    seeds = with_evaluations(training, [0, 0, 0])
+    run_to_the_end(training)
+    assert len(seeds) == len(set(seeds)) == 12
+    assert min(seeds) >= EVALUATION_SEED
 
 
 def test_updates_follow_the_decisions_after_the_warm_up():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +36,10 @@ class TrainingFolder:
             raise ConfigError(f"{self.folder} exists already. Add --resume to go on with it, or choose another folder.")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.write_config(config)
+
+    def discard(self) -> None:
+        """Delete the folder of a training that was refused before it learned anything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the configuration, in place of the one that is there."""

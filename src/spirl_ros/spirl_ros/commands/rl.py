@@ -12,9 +12,10 @@ from pathlib import Path
 
 from spirl_ros.commands import rl_reproduce
 from spirl_ros.commands.exit_codes import INTERRUPTED
+from spirl_ros.commands.given_options import refuse_options
 from spirl_ros.commands.rl_seeds import train_seeds
 from spirl_ros.commands.run_origin import check_same_dataset, current_commit
-from spirl_ros.errors import ConfigError
+from spirl_ros.errors import ConfigError, SpirlError
 
 
 def add_parser(subparsers) -> None:
@@ -44,12 +45,14 @@ def _add_train(commands) -> None:
     parser.add_argument("--skills", type=Path, metavar="RUN", help="folder of spirl skills train")
     parser.add_argument("--data", type=Path, metavar="DIR", help="where the skills' dataset is now, when it was moved")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this run")
-    parser.add_argument("--preset", default="best", help="best: learns fastest; paper: as Pertsch et al.")
+    parser.add_argument(
+        "--preset", help="best (default): learns fastest; small: minutes, for a first try; paper: as Pertsch et al."
+    )
     parser.add_argument("--task", help="a task's name or target subtasks in order, with commas (default: kitchen)")
     parser.add_argument("--method", help="spirl (default), random-start, ssp, flat-prior, bc-sac or sac")
     parser.add_argument("--seed", type=int, help="seed of weights, batches and episodes (default 0)")
     parser.add_argument("--seeds", metavar="N,N,…", help="several seeds, each in a folder of its own below OUT")
-    parser.add_argument("--jobs", type=int, default=1, help="seeds that learn side by side (default %(default)s)")
+    parser.add_argument("--jobs", type=int, help="seeds that learn side by side (default 1)")
     parser.add_argument("--steps", type=int, help="control steps (default: the preset's); with --resume more of them")
     parser.add_argument(
         "--demos-in-replay",
@@ -66,14 +69,14 @@ def _add_train(commands) -> None:
 
 def run_train(parsed: argparse.Namespace) -> int:
     """Learn, with a progress bar, and print what came out."""
-    from tqdm import tqdm
-
+    from spirl_ros.commands.rl_progress import RlProgress
     from spirl_ros.rl.run import RlRun
     from spirl_ros.rl.train import train
     from spirl_ros.rl.training import RlReport
 
     if parsed.seeds is not None:
         return train_seeds(parsed)
+    refuse_options(parsed, ("jobs",), "--jobs is about several seeds, see --seeds")
     if parsed.resume:
         run = RlRun.open(parsed.out)
         _check_unchanged(run, parsed)
@@ -81,44 +84,28 @@ def run_train(parsed: argparse.Namespace) -> int:
             run.lengthen(parsed.steps)
     else:
         run = _create_run(parsed)
-    evaluation: RlReport | None = None
-    seconds_between_prints = 0.2 if sys.stderr.isatty() else 10.0
-    first_update: int | None = None
-    with (
-        tqdm(total=run.config.training.steps, unit="step", mininterval=seconds_between_prints) as bar,
-        _interrupts_noted() as interrupts,
-    ):
+    has_learned = parsed.resume
+    print("preparing the networks and what they learn from …", file=sys.stderr, flush=True)
+    with RlProgress(run.config.training) as progress, _interrupts_noted() as interrupts:
 
         def show(report: RlReport) -> None:
-            nonlocal evaluation, first_update
-            if report.is_evaluation:
-                evaluation = report
-            if first_update is None:
-                first_update = report.updates
-                if report.step and report.decisions > run.config.training.environments:
-                    bar.initial = bar.n = report.step  # done by an earlier call: no part of this one's rate
-            figures = {"recent": f"{report.recent:.2f}", "updates": str(report.updates)}
-            if report.step == 0 and run.config.training.demos_in_replay:
-                figures = {"updates on demonstrations": f"{report.updates} of {run.config.training.offline_updates}"}
-            if evaluation is not None:
-                figures["mean action"] = f"{evaluation.ordered_mean:.2f}"
-            if report.info is not None:
-                figures |= {"divergence": f"{report.info.cost:.1f}", "temperature": f"{report.info.temperature:.4f}"}
-                figures["value"] = f"{report.info.value:.2f}"
-            elapsed = bar.format_dict["elapsed"]
-            if elapsed > 0.0:
-                figures["updates/s"] = f"{(report.updates - first_update) / elapsed:.1f}"
-            bar.set_postfix(figures, refresh=False)
-            bar.update(report.step - bar.n)
+            nonlocal has_learned
+            has_learned = True
+            progress.show(report)
             if interrupts:
                 raise KeyboardInterrupt
 
         try:
             best = train(run, show)
         except KeyboardInterrupt:
-            bar.close()
-            print(f"Interrupted at step {bar.n}. Everything is kept in {parsed.out}; --resume goes on.")
+            progress.close()
+            print(f"Interrupted at step {progress.step}. Everything is kept in {parsed.out}; --resume goes on.")
             return INTERRUPTED
+        except SpirlError:
+            if not has_learned:  # refused: nothing is there to go on with, and the next try takes the same folder
+                run.discard()
+            raise
+    evaluation = progress.evaluation
     figures = {"run": str(parsed.out), "steps": run.config.training.steps, "best_ordered_mean": best}
     if evaluation is not None:
         figures |= {"ordered_mean": evaluation.ordered_mean, "recent": evaluation.recent, "updates": evaluation.updates}
@@ -143,7 +130,7 @@ def _create_run(parsed: argparse.Namespace):
             changes.append(f"{name}={getattr(parsed, name)}")
     if parsed.demos_in_replay is not None:
         changes.append(f"demos_in_replay={str(parsed.demos_in_replay).lower()}")
-    learner, training = resolve(parsed.preset, changes)
+    learner, training = resolve("best" if parsed.preset is None else parsed.preset, changes)
     if training.robot != KITCHEN:
         raise ConfigError(
             f"robot is '{training.robot}', but spirl rl train simulates the kitchen. Learn on the arm, with the trainer node: "
@@ -167,7 +154,7 @@ def _create_run(parsed: argparse.Namespace):
 
 def _check_unchanged(run, parsed: argparse.Namespace) -> None:
     """What decides the numbers cannot change in the middle."""
-    given = ("skills", "data", "task", "method", "seed", "demos_in_replay")
+    given = ("skills", "data", "preset", "task", "method", "seed", "demos_in_replay")
     if parsed.changes or any(getattr(parsed, name) is not None for name in given):
         raise ConfigError(
             f"--resume goes on with {run.folder}/config.yaml. Leave other settings than --steps out, or start a new run."
@@ -205,7 +192,7 @@ def _add_eval(commands) -> None:
     parser.add_argument("--task", help="refuse a policy for another task (default: any)")
     parser.add_argument("--episodes", type=int, default=50, help="episodes (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first episode (default %(default)s)")
-    parser.add_argument("--workers", type=int, default=2, help="threads of simulation (default %(default)s)")
+    parser.add_argument("--workers", type=int, help="threads of simulation (default 2)")
     parser.add_argument(
         "--sampled", action="store_true", help="draw latents from the policy instead of taking its mean"
     )
@@ -231,7 +218,10 @@ def run_eval(parsed: argparse.Namespace) -> int:
     from spirl_ros.tasks.kitchen.film import check_film_path, write_film
 
     evaluate = evaluate_in_franka_kitchen if parsed.franka_kitchen else evaluate_bundle
-    settings = EvaluationSettings(parsed.task, parsed.episodes, parsed.seed, parsed.workers, parsed.sampled)
+    if parsed.franka_kitchen:
+        refuse_options(parsed, ("task", "workers"), "--franka-kitchen runs the policy's own task in one thread")
+    workers = 2 if parsed.workers is None else parsed.workers
+    settings = EvaluationSettings(parsed.task, parsed.episodes, parsed.seed, workers, parsed.sampled)
     if parsed.video is not None:
         if parsed.franka_kitchen:
             raise ConfigError("--video films our kitchen, leave --franka-kitchen out.")
@@ -240,7 +230,9 @@ def run_eval(parsed: argparse.Namespace) -> int:
         if parsed.bundle is not None:
             bundle = load_bundle(find_bundle(parsed.bundle, "--bundle"))
         else:
-            bundle = _exported(parsed.run_folder, Path(folder) / "bundle")
+            from spirl_ros.rl.policy_bundle import exported_policy  # needs torch, which a bundle alone does not
+
+            bundle = exported_policy(parsed.run_folder, Path(folder) / "bundle")
         figures = evaluate(bundle, settings)
         if parsed.video is not None:
             backend = write_film(film_episode(bundle, settings), parsed.video)
@@ -253,17 +245,3 @@ def run_eval(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print(json.dumps(figures))
     return 0
-
-
-def _exported(run_folder: Path, folder: Path):
-    """A run's best policy as a bundle: what is evaluated is what runs on the robot."""
-    from spirl_ros.deployment.onnx_export import export_bundle
-    from spirl_ros.deployment.robot_facts import robot_facts
-    from spirl_ros.deployment.skill_bundle import dataset_observations
-    from spirl_ros.rl.policy_bundle import policy_bundle_contents
-    from spirl_ros.rl.run import RlRun
-
-    run = RlRun.open(run_folder)
-    skills = run.skills()
-    contents = policy_bundle_contents(run, skills, "evaluated", robot_facts("kitchen"), {})
-    return export_bundle(folder, contents, dataset_observations(skills, Path(run.config.skills.data)))

@@ -28,8 +28,9 @@ def train_seeds(parsed: argparse.Namespace) -> int:
 
     if parsed.seed is not None or parsed.json:
         raise ConfigError("--seeds stands alone: leave out --seed and --json.")
-    if parsed.jobs < 1:
-        raise ConfigError(f"--jobs is {parsed.jobs}, expected at least 1.")
+    jobs = 1 if parsed.jobs is None else parsed.jobs
+    if jobs < 1:
+        raise ConfigError(f"--jobs is {jobs}, expected at least 1.")
     folders = {seed: parsed.out / f"seed_{seed}" for seed in parse_seeds(parsed.seeds)}
     waiting: deque[tuple[int, list[str]]] = deque()
     for seed, folder in folders.items():
@@ -42,7 +43,7 @@ def train_seeds(parsed: argparse.Namespace) -> int:
             more = ["--steps", str(parsed.steps)] if is_longer else []
             waiting.append((seed, ["--out", str(folder), "--resume", *more]))
     try:
-        _run_all(waiting, parsed.out, parsed.jobs)
+        _run_all(waiting, parsed.out, jobs)
     except KeyboardInterrupt:
         print(f"Interrupted. Everything is kept in {parsed.out}; --resume goes on.")
         return INTERRUPTED

@@ -107,7 +107,7 @@ def _add_train(commands) -> None:
     parser.add_argument("--task", help="refuse a dataset that was made for another task (default: any)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this training")
     parser.add_argument(
-        "--preset", default="quick", help="quick: minutes; full: the shipped skills; official: as Pertsch et al."
+        "--preset", help="quick (default): minutes; full: the shipped skills; official: as Pertsch et al."
     )
     parser.add_argument("--decoder", help="closed_loop (default) or open_loop")
     parser.add_argument("--seed", type=int, help="seed of weights, batches and split (default 0)")
@@ -188,7 +188,7 @@ def _create_run(parsed: argparse.Namespace, data: Path, dataset):
     for name in ("seed", "steps"):
         if getattr(parsed, name) is not None:
             changes.append(f"{name}={getattr(parsed, name)}")
-    model, training = resolve(parsed.preset, parsed.decoder, changes)
+    model, training = resolve("quick" if parsed.preset is None else parsed.preset, parsed.decoder, changes)
     check_dataset(dataset, model, training)
     config = SkillRunConfig(
         model=model,
@@ -202,7 +202,7 @@ def _create_run(parsed: argparse.Namespace, data: Path, dataset):
 
 def _check_same(run, parsed: argparse.Namespace, data: Path) -> None:
     """What decides the numbers cannot change in the middle."""
-    if parsed.changes or parsed.decoder or parsed.seed is not None:
+    if parsed.changes or any(getattr(parsed, name) is not None for name in ("preset", "decoder", "seed")):
         raise ConfigError(
             f"--resume goes on with {run.folder}/config.yaml. Leave other settings than --steps out, or start a new run."
         )

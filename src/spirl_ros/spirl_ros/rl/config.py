@@ -145,7 +145,8 @@ class RlTrainingConfig:
     evaluation_episodes: int = 10
     """Episodes of each."""
     stop_at: float = 0.0
-    """An evaluation with so many subtasks in order, mean of its episodes, ends the run early; 0 for never."""
+    """So many subtasks in order, mean of an evaluation's episodes, in two evaluations in a row end the run early; on the arm so
+    many in the mean of the last 20 episodes; 0 for never."""
     prior_steps: int = 6000
     """Gradient steps on the action prior of methods without skills."""
     seed: int = 0

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
+from spirl_ros.deployment.bundle import Bundle
 from spirl_ros.deployment.bundle_description import POLICY_INPUTS, LatentModelDescription, Origin
-from spirl_ros.deployment.onnx_export import BundleContents
-from spirl_ros.deployment.robot_facts import RobotFacts
-from spirl_ros.deployment.skill_bundle import skill_bundle_contents
+from spirl_ros.deployment.onnx_export import BundleContents, export_bundle
+from spirl_ros.deployment.robot_facts import RobotFacts, robot_facts
+from spirl_ros.deployment.skill_bundle import dataset_observations, skill_bundle_contents
 from spirl_ros.errors import ConfigError, TrainingError
 from spirl_ros.rl.config import METHODS
 from spirl_ros.rl.high_level_policy import HighLevelPolicy, PolicyModule
@@ -52,6 +54,14 @@ def policy_bundle_contents(
             dataset_digest=contents.origin.dataset_digest, commit=run.config.commit, command=run.config.command
         ),
     )
+
+
+def exported_policy(run_folder: Path, folder: Path) -> Bundle:
+    """A run's best policy as a bundle in a new folder: what is evaluated is what runs on the robot. Errors as above."""
+    run = RlRun.open(run_folder)
+    skills = run.skills()
+    contents = policy_bundle_contents(run, skills, "evaluated", robot_facts("kitchen"), {})
+    return export_bundle(folder, contents, dataset_observations(skills, Path(run.config.skills.data)))
 
 
 def best_policy(run: RlRun, model: SkillModel) -> HighLevelPolicy:

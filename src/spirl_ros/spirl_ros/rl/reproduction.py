@@ -134,12 +134,6 @@ class Reproduction:
         return ["rl", "train", *options, *(["--resume"] if folder.exists() else [])]
 
 
-def quick_reproduction(folder: Path) -> Reproduction:
-    """From nothing to a policy as fast as possible: one seed of our recipe, until an evaluation completes 3.5."""
-    changes = ("evaluate_every=2500", "evaluation_episodes=20", "stop_at=3.5")
-    return Reproduction(folder, METHODS[:1], seeds=(0,), skills_preset="quick", steps=60_000, changes=changes)
-
-
 def chosen_variants(names: str | None) -> tuple[Variant, ...]:
     """Variants by name, separated by commas; None for all. Raises ConfigError."""
     if names is None:

@@ -12,6 +12,7 @@ from spirl_ros.deployment.skill_bundle import dataset_observations, skill_bundle
 from spirl_ros.errors import ConfigError
 from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
 from spirl_ros.rl.critic import resolve_precision
+from spirl_ros.rl.training import GOOD_EVALUATIONS
 from spirl_ros.skills.run import SkillRun
 from spirl_ros.training_folder import BEST_FILE, TrainingFolder
 
@@ -63,9 +64,13 @@ class RlRun(TrainingFolder):
         config = dataclasses.replace(config, learner=dataclasses.replace(config.learner, critic_precision=precision))
         run = cls(folder, config)
         run.begin(dataclasses.asdict(config))
-        skills = SkillRun.open(Path(config.skills.folder))
-        contents = skill_bundle_contents(skills, "skills", robot_facts(config.training.robot), {})
-        export_bundle(folder / SKILLS_FOLDER, contents, dataset_observations(skills, Path(config.skills.data)))
+        try:
+            skills = SkillRun.open(Path(config.skills.folder))
+            contents = skill_bundle_contents(skills, "skills", robot_facts(config.training.robot), {})
+            export_bundle(folder / SKILLS_FOLDER, contents, dataset_observations(skills, Path(config.skills.data)))
+        except BaseException:
+            run.discard()
+            raise
         return run
 
     @classmethod
@@ -79,13 +84,14 @@ class RlRun(TrainingFolder):
 
     @property
     def is_finished(self) -> bool:
-        """Did the last evaluation come after all steps, or end the run early."""
+        """Did the last evaluation come after all steps, or did the last ones end the run early."""
         training = self.config.training
         evaluations = [values for values in self.metrics() if values["part"] == "evaluation"]
         if not evaluations:
             return False
-        last = evaluations[-1]
-        return last["step"] >= training.steps or 0.0 < training.stop_at <= last["ordered"]
+        last = evaluations[-GOOD_EVALUATIONS:]
+        is_good = len(last) == GOOD_EVALUATIONS and all(0.0 < training.stop_at <= values["ordered"] for values in last)
+        return is_good or last[-1]["step"] >= training.steps
 
     def lengthen(self, steps: int) -> None:
         """Go on to a larger number of control steps, also where the run is finished.

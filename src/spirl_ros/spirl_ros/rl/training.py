@@ -21,7 +21,10 @@ from spirl_ros.tasks.environment_pool import EnvironmentPool
 from spirl_ros.tasks.skill_environment import SkillResult
 
 EVALUATION_SEED = 20_000_000
-"""Evaluation episodes have seeds from here on."""
+"""Evaluation episodes have seeds from here on: episode i of one after so many control steps this + steps + i, so that no two
+evaluations see the same episodes."""
+GOOD_EVALUATIONS = 2
+"""Evaluations in a row that have to reach `stop_at`: one alone is good by chance."""
 _SEEDS_PER_RUN = 100_000
 _OFFLINE_REPORT_EVERY = 50
 _RECENT = 20
@@ -100,6 +103,8 @@ class RlTraining:
         self.generator = np.random.default_rng(config.seed)
         self.step = self.decisions = self.episodes_begun = self.evaluated_step = 0
         self.best = -1.0
+        self.good_evaluations = 0
+        """Evaluations in a row, up to the last one, that reached `stop_at`."""
         self.recent: deque[int] = deque(maxlen=_RECENT)
         self.info: UpdateInfo | None = None
         self._pool = EnvironmentPool(make_environment, config.environments, config.workers)
@@ -109,7 +114,7 @@ class RlTraining:
         self._running = [self._begin(index) for index in range(config.environments)]
 
     def run(self) -> Iterator[RlReport]:
-        """Learn for `config.steps` control steps, or until `config.stop_at`, reporting each round and each evaluation.
+        """Learn for `config.steps` control steps, or until evaluations reach `config.stop_at`, reporting each round and each evaluation.
 
         Raises:
             TrainingError: a loss is not finite.
@@ -121,7 +126,7 @@ class RlTraining:
         while True:
             if self._is_evaluation_due():
                 yield self.evaluate()
-            if self.step >= self.config.steps or 0.0 < self.config.stop_at <= self.best:
+            if self.step >= self.config.steps or self.good_evaluations >= GOOD_EVALUATIONS:
                 return
             yield self._round()
 
@@ -133,13 +138,14 @@ class RlTraining:
         def work(worker: int) -> None:
             environment = self._evaluation_pool.environments[worker]
             for index in range(worker, count, workers):
-                episodes[index] = self._evaluate_one(environment, EVALUATION_SEED + index)
+                episodes[index] = self._evaluate_one(environment, EVALUATION_SEED + self.step + index)
 
         self._evaluation_pool.map(work)
         self.evaluated_step = self.step
         report = self._report(tuple(episode for episode in episodes if episode is not None), is_evaluation=True)
         is_best = report.ordered_mean >= self.best  # of equals the one that has learned longer
         self.best = max(self.best, report.ordered_mean)
+        self.good_evaluations = self.good_evaluations + 1 if 0.0 < self.config.stop_at <= report.ordered_mean else 0
         return report._replace(is_best=is_best)
 
     def close(self) -> None:
@@ -156,6 +162,7 @@ class RlTraining:
             "generator": self.generator.bit_generator.state,
             "counts": [self.step, self.decisions, self.episodes_begun, self.evaluated_step],
             "best": self.best,
+            "good_evaluations": self.good_evaluations,
             "recent": list(self.recent),
             "info": None if self.info is None else list(self.info),
             "running": [
@@ -171,6 +178,7 @@ class RlTraining:
         self.generator.bit_generator.state = state["generator"]
         self.step, self.decisions, self.episodes_begun, self.evaluated_step = state["counts"]
         self.best, self.recent = state["best"], deque(state["recent"], maxlen=_RECENT)
+        self.good_evaluations = state.get("good_evaluations", 0)  # older runs did not count them
         self.info = None if state["info"] is None else UpdateInfo(*state["info"])
         for running, saved in zip(self._running, state["running"], strict=True):
             running.seed, running.reward = saved["seed"], saved["reward"]
