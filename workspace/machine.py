@@ -1,7 +1,8 @@
-"""What the machine must bring: a compiler, Python's headers and its venv module, and disk space."""
+"""What the machine must bring: a compiler, Python's headers and its venv module, a plain path, and disk space."""
 
 import importlib.util
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -12,8 +13,9 @@ from workspace.problem import SetupProblem
 
 NEEDED_GB = 2.0
 """Free disk space for the environment and the build; 0.7 GB of it stay in use."""
-NEEDED_GB_TRAIN = 8.0
-"""The same with torch and its CUDA packages."""
+NEEDED_GB_TRAIN = {"cpu": 4.0, "gpu": 8.0}
+"""The same with torch: its build for CPUs, or with its CUDA packages."""
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9/._+@~,=-]")
 
 
 def check_platform() -> None:
@@ -55,9 +57,27 @@ def check_python_parts() -> None:
         )
 
 
-def check_disk_space(folder: Path, groups: frozenset[str], environment: Mapping[str, str]) -> None:
-    """Refuse to begin what cannot end. SPIRL_SETUP_DISK_GB overrides what is needed [GB]."""
-    default_gb = NEEDED_GB_TRAIN if "train" in groups else NEEDED_GB
+def check_paths(*folders: Path) -> None:
+    """Refuse folders whose names CMake and make take apart: they build the ROS messages, and fail after minutes."""
+    for folder in folders:
+        odd = sorted(set(_NOT_PLAIN.findall(str(folder))))
+        if odd:
+            raise SetupProblem(
+                f"The path {folder} has {', '.join(map(repr, odd))} in it, which CMake and make do not take: they build the ROS "
+                "messages. Move the clone to a path of plain letters (a to z), digits and . _ - alone."
+            )
+
+
+def check_disk_space(folder: Path, groups: frozenset[str], torch: str, environment: Mapping[str, str]) -> None:
+    """Refuse to begin what cannot end. SPIRL_SETUP_DISK_GB overrides what is needed [GB].
+
+    Args:
+        folder: on the disk in question.
+        groups: the extras that are installed.
+        torch: which build of it, cpu or gpu.
+        environment: variables of the shell.
+    """
+    default_gb = NEEDED_GB_TRAIN[torch] if "train" in groups else NEEDED_GB
     needed_gb = float(environment.get("SPIRL_SETUP_DISK_GB", default_gb))
     free_gb = shutil.disk_usage(folder).free / 1e9
     if free_gb < needed_gb:

@@ -40,6 +40,8 @@ class Plan:
     """cpu or gpu."""
     mujoco: str
     """Version of mujoco instead of the pinned one; empty for that."""
+    torch: str = "cpu"
+    """Which build of torch: cpu, or gpu where an NVIDIA driver is found."""
 
     @property
     def install_space(self) -> Path:
@@ -92,8 +94,8 @@ def make_plan(
 ) -> Plan:
     """Decide what to reach with the running interpreter, from what is asked and from what this shell and machine have."""
     distribution = sourced_distribution(environment, venv)
-    if not onnxruntime:
-        onnxruntime = "gpu" if has_nvidia_driver(environment) else "cpu"
+    torch = "gpu" if has_nvidia_driver(environment) else "cpu"
+    onnxruntime = onnxruntime or torch
     check_choices(extras, onnxruntime)
     return Plan(
         root=root,
@@ -105,4 +107,5 @@ def make_plan(
         extras=extras,
         onnxruntime=onnxruntime,
         mujoco=mujoco,
+        torch=torch,
     )

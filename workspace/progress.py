@@ -42,6 +42,11 @@ class Progress:
             raise
         self._show(f"{time.monotonic() - self._began_s:5.1f} s\n")
 
+    def note(self, text: str) -> None:
+        """Say something below the stage's line, and go on with the stage."""
+        print(f"\n    {text}", flush=True)
+        self._show("")
+
     def run(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         """Run a command to its end.
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from workspace.environment import build_environment, write_environment
-from workspace.machine import check_build_tools, check_disk_space, check_platform, check_python_parts
+from workspace.machine import check_build_tools, check_disk_space, check_paths, check_platform, check_python_parts
 from workspace.plan import Plan
 from workspace.problem import SetupProblem
 from workspace.progress import Progress
+from workspace.requirements import package_name
 from workspace.state import State, load_state, remove_environment
 from workspace.wheels import make_prefix
 
@@ -37,9 +38,10 @@ def is_broken(state: State) -> bool:
 def check_machine(plan: Plan, environment: Mapping[str, str]) -> None:
     """Look for everything that the machine must bring, before anything is written."""
     check_platform()
+    check_paths(plan.root, plan.venv)
     check_build_tools(environment)
     check_python_parts()
-    check_disk_space(plan.root, plan.extras, environment)
+    check_disk_space(plan.root, plan.extras, plan.torch, environment)
 
 
 class Setup:
@@ -75,9 +77,10 @@ class Setup:
             self._state = State(python=str(plan.python))
             self._stage("environment", f"Python environment {plan.venv.name}", self._make_environment)
         count = len(plan.requirements().splitlines())
-        self._stage(
-            "packages", f"{count} packages ({', '.join(['robot', *sorted(plan.extras)])})", self._install_packages
-        )
+        names = ", ".join(["robot", *sorted(plan.extras)])
+        if "train" in plan.extras:
+            names += "; torch for CPUs" if plan.torch == "cpu" else "; torch with CUDA, 6 GB"
+        self._stage("packages", f"{count} packages ({names})", self._install_packages)
         self._stage("messages", "messages (src/spirl_msgs)", lambda: self._build("spirl_msgs"))
         self._stage("package", "package (src/spirl_ros)", self._build_package)
         write_environment(plan)
@@ -125,11 +128,33 @@ class Setup:
         if self._state.onnxruntime not in ("", plan.onnxruntime):
             self._run(plan.venv_python, "-m", "pip", "uninstall", "--yes", "onnxruntime", "onnxruntime-gpu")
             self._state.onnxruntime = ""
+        if plan.torch == "cpu":
+            self._install_torch_for_cpus()
         self._run(plan.venv_python, "-m", "pip", "install", "--progress-bar", "off", "--requirement", requirements)
         if plan.distribution is None:
             make_prefix(plan.venv, plan.site_packages, Path(sysconfig.get_path("include")))
         self._state.onnxruntime = plan.onnxruntime
         self._state.extras = sorted(plan.extras)
+
+    def _install_torch_for_cpus(self) -> None:
+        """Install the pinned torch, where it is wanted and not there, without its CUDA packages.
+
+        pip finds that build only where its settings name the place. uv knows the place; where it cannot get there, pip takes
+        what it finds, and the pin is the same.
+        """
+        plan = self._plan
+        pins = [line for line in plan.requirements().splitlines() if package_name(line) == "torch"]
+        if not pins or (plan.site_packages / "torch").exists():
+            return
+        uv = plan.root / "requirements" / "uv.txt"
+        try:
+            self._run(plan.venv_python, "-m", "pip", "install", "--progress-bar", "off", "--requirement", uv)
+            self._run(
+                *(plan.venv_python, "-m", "uv", "pip", "install", "--python", plan.venv_python),
+                *("--no-deps", "--torch-backend", "cpu", *pins),
+            )
+        except SetupProblem:
+            self._progress.note("torch's build for CPUs was not found by uv; pip may download CUDA's packages (6 GB)")
 
     def _build_package(self) -> None:
         """Install spirl_ros twice: its modules linked to src, and its launch files, data and executables by colcon."""

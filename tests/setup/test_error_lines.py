@@ -46,6 +46,13 @@ def test_too_little_disk_space_is_named_with_what_is_needed(run_setup, clone):
     assert not (clone / ".venv").exists()
 
 
+def test_path_that_cmake_takes_apart_is_refused_at_once(run_setup, clone):
+    """The set-up failed after minutes, in the messages: "Target dependency 'ber Labor ' does not exist"."""
+    line = the_line(run_setup("--venv", "Über Labor"))
+    assert "has ' ', 'Ü' in it" in line and "plain letters" in line
+    assert not (clone / "Über Labor").exists()
+
+
 def test_python_without_venv_module_is_named_with_what_to_install(run_setup, tmp_path):
     (tmp_path / "sitecustomize.py").write_text('import sys; sys.modules["ensurepip"] = None\n')
     line = the_line(run_setup(PYTHONPATH=str(tmp_path)))

@@ -1,6 +1,7 @@
 """The stages with a fake pip and colcon: what runs, and what a run that was cut short leaves to the next one."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -48,7 +49,11 @@ class FakeCommands(Progress):
             return "venv"
         if "colcon" in command:
             return f"colcon {command[command.index('--packages-select') + 1]}"
-        return "pip editable" if "--editable" in command else f"pip {command[3]}"
+        if "uv" in command:
+            return "uv torch"
+        if "--editable" in command:
+            return "pip editable"
+        return "pip uv" if str(command[-1]).endswith("uv.txt") else f"pip {command[3]}"
 
 
 ALL = ["venv", "pip install", "colcon spirl_msgs", "pip editable", "colcon spirl_ros"]
@@ -60,8 +65,9 @@ def workplace(clone):
         venv = clone / ".venv"
         commands = FakeCommands(venv)
 
-        def plan(self, extras=("sim",), onnxruntime="cpu"):
-            return make_plan(clone, self.venv, frozenset(extras), "", onnxruntime, {"PATH": "/usr/bin"})
+        def plan(self, extras=("sim",), onnxruntime="cpu", torch="cpu"):
+            plan = make_plan(clone, self.venv, frozenset(extras), "", onnxruntime, {"PATH": "/usr/bin"})
+            return replace(plan, torch=torch)  # whatever this machine has
 
         def run(self, stop=None, **choices):
             """Run the set-up and return the commands that it ran."""
@@ -124,6 +130,39 @@ def test_failed_installation_is_not_trusted(workplace):
         workplace.run(stop=("pip install", full), extras=("sim", "dev"))
     assert not workplace.is_current()
     assert workplace.run() == ALL
+
+
+def test_torch_for_cpus_is_installed_first_where_there_is_no_gpu(workplace):
+    """Where pip knows no place with builds for CPUs, it downloaded 6 GB of CUDA's packages for a machine without a GPU."""
+    assert workplace.run(extras=("train",)) == ["venv", "pip uv", "uv torch", *ALL[1:]]
+
+
+def test_with_a_gpu_torch_is_what_pip_finds(workplace):
+    assert workplace.run(extras=("train",), torch="gpu") == ALL
+
+
+def test_torch_that_is_there_is_not_installed_again(workplace):
+    workplace.run()
+    (workplace.plan().site_packages / "torch").mkdir(parents=True)
+    assert workplace.run(extras=("train",)) == ["pip install"]
+
+
+@pytest.mark.parametrize("failing", ["pip uv", "uv torch"])
+def test_where_uv_gets_nothing_pip_goes_on_and_the_set_up_says_so(workplace, capsys, failing):
+    offline = SetupProblem("no network")
+    offline.output = "dns error"
+    command = workplace.commands.run
+
+    def run(*given):
+        if workplace.commands.name_of(given[0]) == failing:
+            raise offline
+        command(*given)
+
+    workplace.commands._stage, workplace.commands._began_s = "packages", 0.0
+    workplace.commands.run = run
+    assert workplace.run(extras=("train",))[-4:] == ALL[1:]
+    assert "pip may download CUDA's packages (6 GB)" in capsys.readouterr().out
+    assert workplace.is_current(extras=("train",))
 
 
 def test_edited_module_takes_effect_without_a_stage(workplace, clone):
