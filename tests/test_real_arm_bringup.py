@@ -87,7 +87,9 @@ def test_whatever_does_not_fit_is_refused_before_anything_starts(tmp_path: Path)
         "elbow_joint a position_lower of -4": {
             "joints": (*joints[:2], replace(joints[2], position_lower=-4.0), *joints[3:])
         },
-        "which nothing here measures": {"observation": ObservationLayout((*names[:5], "door"), ("rad",) * 6)},
+        # Said that nothing measures it, and not how to name what does.
+        "observes door, which no joint of ur5e measures. Name the topic with spirl_msgs/SceneState that has them: "
+        "scene_state_topic:=<topic>": {"observation": ObservationLayout((*names[:5], "door"), ("rad",) * 6)},
     }
     refused = {
         "bundle is empty": {},

@@ -55,7 +55,7 @@ class ReachTask:
         self.observation = self._robot.home + generator.uniform(-0.02, 0.02, self._robot.home.shape)
         self._progress, self._step = SubtaskProgress(tuple(SUBTASKS)), 0
         self._executor.abort()
-        self._filter.activate(self.observation)
+        self._commanded = self._filter.activate(self.observation).joint_positions
         return self.observation
 
     def execute(self, latent: np.ndarray) -> SkillResult:
@@ -64,8 +64,10 @@ class ReachTask:
         reward = 0.0
         while True:
             action = np.clip(self._executor.step(self.observation), -1.0, 1.0)
-            command = self._meaning.joint_command(action, self.observation)
-            self.observation = self._move(self._filter.filter(command, age_s=0.0).joint_positions)
+            # An action of 1 moves what was commanded at velocity_scale, as on the arm; where the arm really is, it observes.
+            command = self._meaning.joint_command(action, self._commanded)
+            self._commanded = self._filter.filter(command, age_s=0.0).joint_positions
+            self.observation = self._move(self._commanded)
             self._step += 1
             reward += self._progress.update(self._done(), self._step)
             terminated = self._progress.is_complete
@@ -89,6 +91,7 @@ def make_training(config: RlTrainingConfig, skills: Path | None, bundle: Path | 
     """Learning with skills of this arm, or with single actions (method `sac`), which need none."""
     robot = read_robot("ur5e")
     size = len(robot.limits.joint_names)
+    torch.set_num_threads(config.threads)  # networks this small are three times slower with two
     torch.manual_seed(config.seed)
     if skills is None or bundle is None:
         foundation = Foundation(nn.Identity(), None, size, latent_size=size, skill_horizon=10)

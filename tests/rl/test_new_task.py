@@ -59,6 +59,28 @@ def test_same_seed_and_latents_give_the_same_episode(template) -> None:
         np.testing.assert_array_equal(first.execute(latent).observation, second.execute(latent).observation)
 
 
+def test_an_action_moves_what_was_commanded(template) -> None:
+    """Led from the measured position an arm that lags moves at a share of the velocity that the action asks for."""
+    task = task_of(template)
+    task.reset(0)
+    home = task.observation.copy()
+    task._move = lambda joint_command: home  # an arm that does not follow at all
+    sent = []
+    for _ in range(10):
+        task.execute(np.array([0.5, 0, 0, 0, 0, 0]))
+        sent.append(task._commanded[0] - home[0])
+    # 0.5 of 1 rad/s for 0.05 s is 0.025 rad a step, once the acceleration limit is behind.
+    np.testing.assert_allclose(np.diff(sent)[-3:], 0.025, atol=1e-9)
+
+
+def test_training_of_the_template_sets_the_number_of_threads(template, monkeypatch) -> None:
+    """Left to torch, two threads were three times slower than one."""
+    given = []
+    monkeypatch.setattr(template.torch, "set_num_threads", given.append)
+    template.make_training(RlTrainingConfig(method="sac", steps=60, demos_in_replay=False), None, None).close()
+    assert given == [1]
+
+
 def test_training_of_the_template_runs(template) -> None:
     config = RlTrainingConfig(
         method="sac",

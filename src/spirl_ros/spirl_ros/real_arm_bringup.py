@@ -157,5 +157,12 @@ def _bundle(given: str, robot: RobotConfiguration, scene_state_topic: str) -> Pa
             "docs/real_arms.md says how to make one."
         )
     bundle = find_bundle(given, "argument bundle")
-    check_fits_robot(read_description(bundle), robot, () if scene_state_topic == NO_SCENE else None)
+    description = read_description(bundle)
+    check_fits_robot(description, robot, scene_names=None)
+    scene = [name for name in description.observation.names if name not in robot.limits.joint_names]
+    if scene and scene_state_topic == NO_SCENE:
+        raise ConfigError(
+            f"bundle '{description.name}' observes {', '.join(scene)}, which no joint of {robot.name} measures. Name the topic with "
+            "spirl_msgs/SceneState that has them: scene_state_topic:=<topic>."
+        )
     return bundle
