@@ -81,6 +81,7 @@ class ArmProbe(Node):
     def measure(self, rounds: int) -> dict[str, list[dict[str, object]]]:
         """Every disturbance so many times."""
         self._wait_for(lambda: self._state is not None and self._reset_client.service_is_ready(), "arm and executor")
+        self._task_publisher.publish(self._task)
         return {
             name: [asdict(disturb()) for _ in range(rounds)]
             for name, disturb in {
@@ -196,7 +197,8 @@ class ArmProbe(Node):
         while not condition():
             if time.monotonic() > end_s:
                 raise SpirlError(
-                    f"waited {PATIENCE_S:g} s for {what}; the executor says: {self.status.reason or 'fine'}"
+                    f"waited {PATIENCE_S:g} s for {what}; the executor's state is {self.status.state}, and it says: "
+                    f"{self.status.reason or 'fine'}"
                 )
             self._spinner.spin_once(timeout_sec=0.02)
 
