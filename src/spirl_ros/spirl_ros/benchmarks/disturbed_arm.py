@@ -9,11 +9,14 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from spirl_ros.arms.robot_configuration import RATES, RobotConfiguration, read_robot
+from spirl_ros.benchmarks.figures import Figures
+from spirl_ros.benchmarks.machine import Machine
 from spirl_ros.benchmarks.node_processes import node_command, node_environment, running
 from spirl_ros.control.velocity_action import COMMANDED
 from spirl_ros.deployment.bundle_description import (
@@ -38,34 +41,45 @@ _ACTION = 0.4
 """Of every joint, to one side in one skill and to the other in the next."""
 
 
-def measure_disturbed_arm(rounds: int, seed: int = 0) -> dict[str, list[dict[str, object]]]:
-    """Reactions as ArmProbe gives them, by disturbance and speed.
+@dataclass(frozen=True)
+class DisturbedArmFigures(Figures):
+    """The result."""
+
+    reactions: dict[str, list[dict[str, object]]]
+    """Reactions as ArmProbe gives them, by disturbance and speed."""
+    machine: dict[str, object]
+
+    def largest(self, name: str, figure: str) -> float:
+        """Of a disturbance's reactions."""
+        return max(float(str(reaction[figure])) for reaction in self.reactions[name])
+
+    def rows(self) -> list[str]:
+        """A table of the largest of each figure."""
+        lines = [
+            "| disturbance of a UR5e's stand-in | times | cause named after ms | at rest after ms | share of the velocity limit "
+            "| share of the acceleration limit |",
+            "|---|---|---|---|---|---|",
+        ]
+        for name, reactions in self.reactions.items():
+            named_s, rest_s, velocity, acceleration = (
+                self.largest(name, figure) for figure in ("named_s", "rest_s", "velocity", "acceleration")
+            )
+            named, rest = (f"{time_s * 1e3:.0f}" if time_s else "goes on" for time_s in (named_s, rest_s))
+            lines.append(f"| {name} | {len(reactions)} | {named} | {rest} | {velocity:.2f} | {acceleration:.2f} |")
+        return lines
+
+
+def measure_disturbed_arm(rounds: int, seed: int = 0) -> DisturbedArmFigures:
+    """Every disturbance so many times, at each speed.
 
     Raises:
         SpirlError: the nodes do not start, or do not react.
     """
-    found = {}
+    machine, found = Machine("onnxruntime", "ros-rclpy"), {}
     for speed in SPEEDS:
         for name, reactions in _measure(speed, rounds, seed).items():
             found[f"{name}, speed {speed:g}"] = reactions
-    return found
-
-
-def reaction_rows(found: dict[str, list[dict[str, object]]]) -> list[str]:
-    """A table for people: the largest of each figure."""
-    lines = [
-        "| disturbance of a UR5e's stand-in | times | cause named ms | at rest ms | velocity of the limit | acceleration of the limit |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, reactions in found.items():
-        named_s, rest_s, velocity, acceleration = (
-            max(float(str(reaction[figure])) for reaction in reactions)
-            for figure in ("named_s", "rest_s", "velocity", "acceleration")
-        )
-        lines.append(
-            f"| {name} | {len(reactions)} | {named_s * 1e3:.0f} | {rest_s * 1e3:.0f} | {velocity:.2f} | {acceleration:.2f} |"
-        )
-    return lines
+    return DisturbedArmFigures(found, machine.as_dict())
 
 
 def _measure(speed: float, rounds: int, seed: int) -> dict[str, list[dict[str, object]]]:

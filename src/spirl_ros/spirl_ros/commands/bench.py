@@ -178,12 +178,19 @@ def _recorder(parsed: argparse.Namespace) -> Found:
 
 
 def _control(parsed: argparse.Namespace) -> Found:
-    """Timing, lockstep rate, processor time and reaction times of the executor over ROS."""
+    """Timing, lockstep rate, processor time and reaction times of the executor over ROS, and what a disturbed arm does."""
     from spirl_ros.benchmarks.control import measure_control
     from spirl_ros.shipped import shipped
 
     require_ros()
     yield "control over ROS", measure_control(parsed.bundle or shipped("models/kitchen"), parsed.rounds)
+
+    def measure_disturbed():
+        from spirl_ros.benchmarks.disturbed_arm import measure_disturbed_arm
+
+        return measure_disturbed_arm(min(parsed.rounds, 20))
+
+    yield from _where_installed("a disturbed arm", "onnx", measure_disturbed)
 
 
 def _policy(parsed: argparse.Namespace) -> Found:
