@@ -10,9 +10,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="learning needs torch")
 pytest.importorskip("onnx", reason="export needs onnx")
 
-from spirl_ros.commands.main import main  # noqa: E402 - after the check for torch
+from spirl_ros.commands import rl_reproduce  # noqa: E402 - after the check for torch
+from spirl_ros.commands.main import main  # noqa: E402
+from spirl_ros.rl import quick_reproduction  # noqa: E402
+from spirl_ros.rl.quick_reproduction import QuickReproduction  # noqa: E402
 from spirl_ros.rl.run import RlRun  # noqa: E402
 from spirl_ros.rl.train import train  # noqa: E402
+from spirl_ros.skills.run import SkillRun  # noqa: E402
 from spirl_ros.training_folder import CHECKPOINT_FILE  # noqa: E402
 from tests.commands.test_export import make_run  # noqa: E402
 from tests.training_events import events_of  # noqa: E402
@@ -207,3 +211,22 @@ def test_bad_seeds_are_refused(skills, tmp_path, capsys):
         assert expected in capsys.readouterr().err
     assert main(arguments(skills, tmp_path / "out", "--seeds", "0,1", "--seed", "1")) == 2
     assert "--seeds stands alone" in capsys.readouterr().err
+
+
+def test_quick_reproduction_evaluates_other_episodes_at_its_end(skills, tmp_path, monkeypatch, capsys):
+    """With tiny sizes, and without the demonstrations and skills, which are there already."""
+    for name, there in (("skills", skills), ("data", Path(SkillRun.open(skills).config.dataset.folder))):
+        (tmp_path / name).symlink_to(there)
+    quick = QuickReproduction(tmp_path, changes=(*TINY, "stop_at=3.9"), steps=40, episodes=2)
+    monkeypatch.setattr(quick_reproduction, "QuickReproduction", lambda folder: quick)
+    monkeypatch.setattr(rl_reproduce, "_run", lambda given: 0 if given[0] == "skills" else main(list(given)))
+    command = ["rl", "reproduce", "kitchen", "--quick", "--out", str(tmp_path)]
+    assert main(command) == 0
+    record = quick.record()
+    assert record["evaluation"]["episodes"] == 2 and record["seconds"]["task"] > 0.0
+    (row,) = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("| 4")
+    ]  # 40 steps and a few more
+    assert f"| {record['evaluation']['ordered_mean']:.2f} ± " in row and row in (tmp_path / "results.md").read_text()
+    monkeypatch.setattr(rl_reproduce, "_run", lambda given: pytest.fail(f"{given} runs again"))
+    assert main(command) == 0

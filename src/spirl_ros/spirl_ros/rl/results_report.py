@@ -34,7 +34,10 @@ _SET_UP = """In the paper the demonstrations are a person's (D4RL's kitchen-mixe
 a scripted operator's; like D4RL's, none completes the four target subtasks together. *In order* is what is rewarded: a subtask
 counts once all before it are done. *Any order* counts every target subtask. An evaluation takes the mean action, training episodes
 sample. All methods but our recipe do one update per 10 control steps, whether they use skills or not. Figures are means ± standard
-deviations over seeds; minutes are wall-clock time with the seeds of a row side by side."""
+deviations over seeds; minutes are wall-clock time with the seeds of a row side by side.
+Up to commit 8b267ab all evaluations of a run were of the same ten episodes; since then each is of others. Figures belong to
+the machine: torch's products in float32 differ between processors in their last bits, and after some thousand updates so do
+policies. The same machine, versions and number of threads repeat a run to the last bit."""
 _OFFICIAL = """The official code (clvrai/spirl e74ad23) on demonstrations of our operator, one seed, its skills trained for 6,000 of its 500,000
 steps: 0.05 in order at 0.2 M environment steps, 1.0 at 0.3 M, never above 2."""
 
