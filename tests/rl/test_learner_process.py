@@ -179,15 +179,26 @@ def test_budget_ends_training_and_bad_input_is_told(skills, tmp_path) -> None:
 def test_run_that_cannot_be_begun_is_told(skills, tmp_path, with_skills: bool, changes: list[str], told: str) -> None:
     with pytest.raises(SpirlError, match=told):
         open_run(tmp_path / "new", skills if with_skills else None, None, "best", changes)
+    assert not (tmp_path / "new").exists()
 
 
-def test_process_tells_why_it_cannot_begin(tmp_path) -> None:
-    bad = LearnerLink(learner_arguments(tmp_path / "new", str(tmp_path), "", "best", [], 300.0))
+def failure_of(out: Path, *given: str) -> str:
+    """Why a learner that was given these skills and data has ended."""
+    link = LearnerLink(learner_arguments(out, *given, "best", CHANGES, 300.0))
     end_s = time.monotonic() + PATIENCE_S
-    while not bad.status.failure:
+    while not link.status.failure:
         assert time.monotonic() < end_s
-        bad.poll(0.1)
-    assert "no skill training" in bad.status.failure
+        link.poll(0.1)
+    link.close(PATIENCE_S)
+    return link.status.failure
+
+
+def test_process_tells_why_it_cannot_begin_and_leaves_no_folder(skills, tmp_path) -> None:
+    """What a refused run had written was what the next one, with corrected settings, went on with."""
+    assert "no skill training" in failure_of(tmp_path / "new", str(tmp_path), "")
+    assert not (tmp_path / "new").exists()
+    assert "nowhere" in failure_of(tmp_path / "new", str(skills), str(tmp_path / "nowhere"))
+    assert not (tmp_path / "new").exists()
 
 
 def checkpoint(folder: Path) -> dict:

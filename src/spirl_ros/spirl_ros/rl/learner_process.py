@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import torch
 from spirl_ros.commands.run_origin import current_commit
 from spirl_ros.demonstrations.storage import read_dataset
 from spirl_ros.errors import ConfigError, SpirlError, TrainingError, explain
-from spirl_ros.rl.config import KITCHEN, METHODS
+from spirl_ros.rl.config import KITCHEN, METHODS, RlTrainingConfig
 from spirl_ros.rl.demonstration_replay import demonstration_replay
 from spirl_ros.rl.experience_learner import ExperienceLearner
 from spirl_ros.rl.frames import Frame, FrameSocket
@@ -180,14 +181,19 @@ def open_run(out: Path, skills: Path | None, data: Path | None, preset: str, cha
                 f"robot is '{training.robot}', but only the kitchen's demonstrations can be given rewards for a task. Set "
                 "demos_in_replay=false."
             )
+        _check_method(out, training)
         trained = SkillRun.open(skills)
         source = Path(trained.config.dataset.folder) if data is None else data
         reference = SkillsReference(str(skills.absolute()), weights_digest(trained), str(source.absolute()))
         command = shlex.join([*sys.argv])
         run = RlRun.create(out, RlRunConfig(learner, training, reference, current_commit(), command))
-    if run.config.training.method != METHOD:
-        raise ConfigError(f"{out} learns with method {run.config.training.method}, expected {METHOD} on an arm.")
+    _check_method(out, run.config.training)
     return run
+
+
+def _check_method(out: Path, training: RlTrainingConfig) -> None:
+    if training.method != METHOD:
+        raise ConfigError(f"{out} learns with method {training.method}, expected {METHOD} on an arm.")
 
 
 def make_experience_learner(run: RlRun) -> ExperienceLearner:
@@ -235,10 +241,19 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         parsed.out.mkdir(parents=True, exist_ok=True)
         _take_lock(parsed.out)
+        is_new = not (parsed.out / CONFIG_FILE).is_file()
         run = open_run(parsed.out, parsed.skills, parsed.data, parsed.preset, parsed.changes)
         torch.set_num_threads(run.config.training.threads)
-        LearnerProcess(frames, run, make_experience_learner(run), parsed.checkpoint_every).serve()
+        try:
+            learner = make_experience_learner(run)
+        except SpirlError:
+            if is_new:  # begun just now, and refused: corrected settings make a new run of the same folder
+                run.discard()
+            raise
+        LearnerProcess(frames, run, learner, parsed.checkpoint_every).serve()
     except (SpirlError, ModuleNotFoundError) as error:
+        with suppress(OSError):
+            parsed.out.rmdir()  # made above, where nothing came of it
         reason = explain(error) or str(error)
         print(f"learner: {reason}", file=sys.stderr, flush=True)
         frames.send(FAILED, {"reason": reason})
