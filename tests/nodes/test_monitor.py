@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("spirl_msgs")
 pytest.importorskip("viser")
 
+import msgspec
 import viser
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
@@ -80,12 +81,20 @@ def test_monitor_that_ends_before_its_viewers_says_nothing_of_it(client, start_n
     address = page_of(monitor).replace("http", "ws")
     protocol = Subprotocol(f"viser-v{viser.__version__}")
     with connect(address, subprotocols=[protocol], max_size=None) as viewer:
-        viewer.recv(timeout=10.0)
+        viewer.send(msgspec.msgpack.encode(CAMERA))  # whoever has none does not look
         client.wait_for(
             lambda: any(("viewers", "1") in pairs(message.status[0]) for message in diagnostics), "a viewer"
         )
         code, output = monitor.end()
     assert code == 0 and "Traceback" not in output and "exception" not in output
+
+
+CAMERA = {
+    "type": "ViewerCameraMessage",
+    **{"wxyz": (1.0, 0.0, 0.0, 0.0), "position": (0.0, 0.0, 1.0), "look_at": (0.0, 0.0, 0.0)},
+    **{"up_direction": (0.0, 0.0, 1.0), "fov": 1.0, "near": 0.1, "far": 10.0, "image_height": 60, "image_width": 80},
+}
+"""What viser's client says first."""
 
 
 def pairs(status: DiagnosticStatus) -> list[tuple[str, str]]:
