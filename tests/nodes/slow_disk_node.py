@@ -1,6 +1,6 @@
 """A node of ours on a slow disk: `python -m tests.nodes.slow_disk_node MODULE CLASS --ros-args …`.
 
-A bundle in a folder `slow…` is loaded again and again for 8 s, as one of many megabytes would; one in `stuck…` never comes.
+A bundle in a folder `slow…` is loaded again and again for 15 s, as one of many megabytes would; one in `stuck…` never comes.
 A trainer has no learner's process, but a word of one: that its skills are the bundle of the environment variable BUNDLE.
 """
 
@@ -15,7 +15,7 @@ from spirl_ros.deployment.bundle import Bundle, load_bundle
 from spirl_ros.nodes.managed_node import run
 from spirl_ros.rl.learner_link import LearnerStatus
 
-SLOW_S = 8.0
+SLOW_S = 15.0
 
 
 def load_slowly(folder: Path | str, provider: str = "auto") -> Bundle:

@@ -23,7 +23,7 @@ from tests.nodes.kitchen_bundle import write_kitchen_bundle
 from tests.nodes.skill_graph import SkillGraph
 
 CALLS, PERIOD_S = 200, 0.01
-"""200 calls in 2 s, while a bundle takes 8 s."""
+"""200 calls in 2 s, while a bundle takes 15 s."""
 MOST_P99_S = 0.05
 """Where each process has a core; where several share one, each waits as much longer, with what it holds."""
 
@@ -54,11 +54,11 @@ def assert_at_once(times_s: np.ndarray, what: str, record_property) -> None:
 def graph(client, start_node, tmp_path: Path) -> SkillGraph:
     bundle = write_kitchen_bundle(tmp_path / "first")
     executor = "tests.nodes.slow_disk_node skill_executor SkillExecutorNode"
-    return SkillGraph(client, start_node, bundle, "realtime", executor=executor, discovery_s=0.0, load_patience_s=9.0)
+    return SkillGraph(client, start_node, bundle, "realtime", executor=executor, discovery_s=0.0, load_patience_s=18.0)
 
 
 @pytest.mark.parametrize(
-    ("folder", "told"), [("slow", "is verified and runs"), ("stuck", "is not loaded after 9 s. Look whether its disk")]
+    ("folder", "told"), [("slow", "is verified and runs"), ("stuck", "is not loaded after 18 s. Look whether its disk")]
 )
 def test_stop_while_a_bundle_loads(
     client, graph: SkillGraph, tmp_path: Path, record_property, folder: str, told: str
@@ -87,7 +87,7 @@ def test_stop_while_a_bundle_loads(
     diagnostics.clear()
     times_s = answer_times_s(client, Trigger, "skill_executor/stop", Trigger.Request())
     states_s = answer_times_s(client, GetState, "skill_executor/get_state", GetState.Request(), calls=20)
-    assert not loading.done() and time.monotonic() - begin_s < 9.0
+    assert not loading.done()
     told_of = [status.name for array in diagnostics for status in array.status]
     assert sum(name.startswith("skill_executor") for name in told_of) >= 2
 
@@ -126,7 +126,7 @@ def test_two_requests_for_the_same_bundle_share_the_work_and_another_one_is_refu
     refused = client.call(LoadBundle, "load_bundle", LoadBundle.Request(path=str(tmp_path / "first")))
     assert not refused.success and "slow is being loaded" in refused.message
     client.wait_for(lambda: all(future.done() for future in same), "answers of load_bundle")
-    assert all(future.result().success for future in same) and time.monotonic() - begin_s < 12.0
+    assert all(future.result().success for future in same) and time.monotonic() - begin_s < 20.0
 
 
 def test_pause_while_the_trainer_loads_its_skills_and_ends_its_learner(

@@ -1,6 +1,7 @@
 """Loads bundles for nodes: within a time, and for the skill executor the next one beside the one that runs."""
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,9 @@ from spirl_ros.plain_yaml import printable
 
 _POLL_S = 0.005
 """How long the node's thread sleeps at a time while a bundle is loaded beside it [s]."""
+
+_GIL_SWITCH_S = 0.0005
+"""How long the thread that loads may keep another from running [s]."""
 
 
 class BundleLoading:
@@ -39,6 +43,8 @@ class BundleLoading:
         """
         self._folder, self._load, self._patience_s, self._parameter = folder, load, patience_s, parameter
         self._begin_s = time.monotonic()
+        # Of Python's own 5 ms, an answer of the node's thread, which lets go of the interpreter many times, waits for many.
+        sys.setswitchinterval(min(sys.getswitchinterval(), _GIL_SWITCH_S))
         self._loaded: list[Bundle | SpirlError] = []
         self._thread = threading.Thread(target=self._run, name="load_bundle", daemon=True)
         self._thread.start()
