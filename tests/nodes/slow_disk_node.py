@@ -52,9 +52,9 @@ def main() -> None:
     module = import_module(f"spirl_ros.nodes.{sys.argv[1]}")
     for owner in (module, import_module("spirl_ros.nodes.bundle_loading")):
         if hasattr(owner, "load_bundle"):
-            owner.load_bundle = load_slowly
+            vars(owner)["load_bundle"] = load_slowly
     if hasattr(module, "LearnerLink"):
-        module.LearnerLink = ToldLearner
+        vars(module)["LearnerLink"] = ToldLearner
     sys.exit(run(getattr(module, sys.argv[2])))
 
 
