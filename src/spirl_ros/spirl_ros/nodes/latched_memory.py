@@ -14,7 +14,8 @@ class LatchedMemory:
     """Remembers one latched topic. Not thread-safe; used in the executor's thread.
 
     The middleware does not say which publisher a message is of. So where there are several, and when one comes or goes, it is
-    asked anew by a second subscription, to which every publisher sends what it told last.
+    asked anew by a second subscription, to which every publisher sends what it told last. From then on each publisher is
+    followed by its count of messages.
     """
 
     def __init__(self, node: Node, subscribe: Callable[[], Subscription]) -> None:
@@ -24,20 +25,27 @@ class LatchedMemory:
         self._told: dict[_Key, RawMessage] = {}
         self._asked: Subscription | None = None
         self._answers: dict[_Key, RawMessage] = {}
-        self._is_stale = False
+        self._heard_meanwhile: dict[_Key, RawMessage] = {}
+        self._is_settled = self._is_stale = False
 
-    @property
-    def messages(self) -> list[RawMessage]:
-        """In the order in which they came."""
-        return list(self._told.values())
+    def messages(self, publishers: int) -> list[RawMessage]:
+        """In the order in which they came, for a topic that has so many publishers."""
+        told = list(self._told.values())
+        return told[-1:] if publishers <= 1 else told
 
     def hear(self, message: RawMessage) -> None:
         """Take in a message of the topic's own subscription."""
-        key = _key(message)
-        self._is_stale = self._is_stale or key not in self._told
-        self._told.setdefault(key, message)
         if self._asked is not None:
-            self._answers.setdefault(key, message)
+            self._heard_meanwhile[_key(message)] = message
+        key = _key(message)
+        if key in self._told:
+            return
+        before = [one for one in self._told if one[1] == message.sequence - 1]
+        if self._is_settled and len(before) == 1:
+            del self._told[before[0]]
+        else:
+            self._is_stale = True
+        self._told[key] = message
 
     def listen(self, take: Callable[[Subscription], Iterator[RawMessage]]) -> None:
         """Take in what publishers answered since the last call."""
@@ -54,12 +62,22 @@ class LatchedMemory:
         """
         if self._asked is not None:
             self.close()
-            self._told, self._answers = self._answers or self._told, {}
+            self._settle()
         if (have_changed and publishers) or (publishers > 1 and self._is_stale):
             self._asked, self._is_stale = self._subscribe(), False
         elif publishers == 1 and self._told:
             last, message = self._told.popitem()
             self._told = {last: message}
+
+    def _settle(self) -> None:
+        """Remember what was answered, and go on from there with what was heard meanwhile."""
+        answers, self._answers = self._answers, {}
+        heard, self._heard_meanwhile = self._heard_meanwhile, {}
+        if answers:  # nobody answers where all publishers are volatile
+            self._told = {key: message for key, message in answers.items() if key not in heard}
+            self._is_settled = True
+            for message in heard.values():
+                self.hear(message)
 
     def close(self) -> None:
         """Ask no more."""

@@ -149,7 +149,12 @@ class RawSubscriptions:
 
     def latched_messages(self) -> list[RawMessage]:
         """What each publisher of a latched topic told last."""
-        return [message for topic in self._topics if topic.memory is not None for message in topic.memory.messages]
+        return [
+            message
+            for topic in self._topics
+            if topic.memory is not None
+            for message in topic.memory.messages(self._node.count_publishers(topic.subscription.topic_name))
+        ]
 
     def look_for_publishers(self) -> None:
         """Subscribe again to what a publisher offers with less than was asked for. Call it about once a second."""

@@ -441,7 +441,7 @@ class Recorder(ManagedNode):
                 self._has_changed = True
                 continue
             done = late.answer.result()
-            messages = f", {done.messages} messages" if isinstance(done, FinishedEpisode) else ""
+            messages = f", {done.messages} messages, verified" if isinstance(done, FinishedEpisode) else ""
             self.get_logger().info(f"{late.what}{messages}")
 
     def _tell_clock_problems(self) -> None:
@@ -529,7 +529,7 @@ class Recorder(ManagedNode):
         else:
             response.messages = finished.messages
             response.message = f"{name} has {finished.messages} messages, verified."
-            self.get_logger().info(f"{name}: {event}, {finished.messages} messages")
+            self.get_logger().info(f"{name}: {event}, {finished.messages} messages, verified")
         if absences:
             response.message += f" WARNING: nothing was recorded of {'; '.join(absences)}."
         if self._stamp_problems:
