@@ -149,6 +149,26 @@ def test_the_quick_row_tells_other_episodes_and_all_the_time(tmp_path, monkeypat
     assert not quick.is_done  # the policy may be another one now
 
 
+def test_ctrl_c_lets_the_command_save_and_its_time_count(tmp_path, monkeypatch):
+    """The command was killed a quarter of a second after Ctrl-C, its checkpoint half written."""
+    waits = []
+
+    class Command:
+        def __init__(self, command):
+            assert "collect" in command
+
+        def wait(self):
+            waits.append(len(waits))
+            if len(waits) == 1:
+                raise KeyboardInterrupt
+            return 130
+
+    monkeypatch.setattr("spirl_ros.commands.rl_reproduce.subprocess.Popen", Command)
+    assert main(["rl", "reproduce", "kitchen", "--quick", "--out", str(tmp_path)]) == 130
+    assert waits == [0, 1]
+    assert list(QuickReproduction(tmp_path).record()["seconds"]) == ["demonstrations"]
+
+
 def test_a_quick_report_of_nothing_is_refused(tmp_path, capsys):
     assert main(["rl", "reproduce", "kitchen", "--quick", "--report-only", "--out", str(tmp_path)]) == 2
     assert "is not there yet. Leave --report-only out" in capsys.readouterr().err

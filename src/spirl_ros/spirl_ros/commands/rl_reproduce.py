@@ -90,5 +90,10 @@ def _reproduce_quickly(parsed: argparse.Namespace, quick) -> int:
 def _run(arguments: Sequence[str]) -> int:
     """Run one command of `spirl`; its exit code, and INTERRUPTED where a signal ended it."""
     print(f"spirl {' '.join(arguments)}", flush=True)
-    code = subprocess.run([sys.executable, "-m", "spirl_ros.commands.main", *arguments]).returncode
+    process = subprocess.Popen([sys.executable, "-m", "spirl_ros.commands.main", *arguments])
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        process.wait()  # Ctrl-C reached it as well; it saves what it has
+        return INTERRUPTED
     return INTERRUPTED if code < 0 else code
