@@ -182,9 +182,9 @@ def test_run_that_cannot_be_begun_is_told(skills, tmp_path, with_skills: bool, c
     assert not (tmp_path / "new").exists()
 
 
-def failure_of(out: Path, *given: str) -> str:
-    """Why a learner that was given these skills and data has ended."""
-    link = LearnerLink(learner_arguments(out, *given, "best", CHANGES, 300.0))
+def failure_of(out: Path, skills: Path, data: str = "") -> str:
+    """Why a learner that was given these has ended."""
+    link = LearnerLink(learner_arguments(out, str(skills), data, "best", CHANGES, 300.0))
     end_s = time.monotonic() + PATIENCE_S
     while not link.status.failure:
         assert time.monotonic() < end_s
@@ -195,9 +195,9 @@ def failure_of(out: Path, *given: str) -> str:
 
 def test_process_tells_why_it_cannot_begin_and_leaves_no_folder(skills, tmp_path) -> None:
     """What a refused run had written was what the next one, with corrected settings, went on with."""
-    assert "no skill training" in failure_of(tmp_path / "new", str(tmp_path), "")
+    assert "no skill training" in failure_of(tmp_path / "new", tmp_path)
     assert not (tmp_path / "new").exists()
-    assert "nowhere" in failure_of(tmp_path / "new", str(skills), str(tmp_path / "nowhere"))
+    assert "nowhere" in failure_of(tmp_path / "new", skills, str(tmp_path / "nowhere"))
     assert not (tmp_path / "new").exists()
 
 
