@@ -218,14 +218,14 @@ def run_eval(parsed: argparse.Namespace) -> int:
     from spirl_ros.tasks.kitchen.film import check_film_path, write_film
 
     evaluate = evaluate_in_franka_kitchen if parsed.franka_kitchen else evaluate_bundle
-    if parsed.franka_kitchen:
-        refuse_options(parsed, ("task", "workers"), "--franka-kitchen runs the policy's own task in one thread")
-    workers = 2 if parsed.workers is None else parsed.workers
-    settings = EvaluationSettings(parsed.task, parsed.episodes, parsed.seed, workers, parsed.sampled)
     if parsed.video is not None:
         if parsed.franka_kitchen:
             raise ConfigError("--video films our kitchen, leave --franka-kitchen out.")
         check_film_path(parsed.video)
+    if parsed.franka_kitchen:
+        refuse_options(parsed, ("task", "workers"), "--franka-kitchen runs the policy's own task in one thread")
+    workers = 2 if parsed.workers is None else parsed.workers
+    settings = EvaluationSettings(parsed.task, parsed.episodes, parsed.seed, workers, parsed.sampled)
     with tempfile.TemporaryDirectory() as folder:
         if parsed.bundle is not None:
             bundle = load_bundle(find_bundle(parsed.bundle, "--bundle"))
