@@ -111,7 +111,9 @@ def test_slides_and_scales_of_their_own_reach_the_bundle(tmp_path, capsys):
     description = read_description(tmp_path / "out")
     check_fits_robot(description, find_robot(str(file)))
     file.write_text(file.read_text().replace("velocity_scale: 0.1, ", ""))
-    with pytest.raises(BundleError, match="times 0.5/0.1 from the commanded position, but here a joint_velocity times 0.5"):
+    with pytest.raises(
+        BundleError, match="times 0.5/0.1 from the commanded position, but here a joint_velocity times 0.5"
+    ):
         check_fits_robot(description, find_robot(str(file)))
 
 

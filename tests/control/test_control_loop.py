@@ -492,8 +492,8 @@ def test_arm_that_somebody_moves_latches_with_the_joint_and_reset_begins_where_i
     arm.loop.reset(arm.now_s)
     first = arm.command()
     np.testing.assert_allclose(first.joint_positions, [0.1, 0.3], atol=1e-9)
-    # A controller that holds another place, up to the tolerance away, gets there with 6 d / t² of 20 rad/s².
-    assert first.arrives_s == pytest.approx(np.sqrt(6.0 * 0.04 / 20.0))
+    # A controller that holds another place, up to the tolerance away, gets there with 12 d / t² of 20 rad/s².
+    assert first.arrives_s == pytest.approx(np.sqrt(12.0 * 0.04 / 20.0))
 
 
 def test_arm_that_was_moved_a_little_begins_where_it_is_measured():

@@ -4,7 +4,7 @@ import pytest
 from spirl_ros.arms.joint_trajectory import JointTrajectory, TrajectoryFollower
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import SafetyFilter
-from spirl_ros.control.trajectory_knots import Knots, trajectory_knots
+from spirl_ros.control.trajectory_knots import Knots, arrival_s, trajectory_knots
 
 NAMES = ("a", "b")
 LIMITS = JointLimits(NAMES, *(np.array([value, value]) for value in (-1.0, 1.0, 4.0, 10.0, 100.0)))
@@ -28,13 +28,29 @@ def test_knot_is_the_middle_of_the_commands_and_each_joint_brakes_with_its_own_l
 
 def test_command_at_rest_is_one_place() -> None:
     knots = trajectory_knots(np.array([0.2, 0.5]), np.zeros(2), LIMITS, PERIOD_S)
-    np.testing.assert_allclose(knots.positions, [[0.2, 0.5]] * 2)
-    assert not knots.velocities.any() and (np.diff(knots.times_s) > 0).all()
+    np.testing.assert_array_equal(knots.positions, [[0.2, 0.5]])
+    assert not knots.velocities.any()
+
+
+def test_joints_that_stop_at_nearly_the_same_time_have_a_knot_each() -> None:
+    """Knots less than 1 ms apart were merged, and the one joint braked by up to 3.5 % harder than reckoned with."""
+    knots = trajectory_knots(np.zeros(2), np.array([1.0, 1.0001]), LIMITS, PERIOD_S)
+    np.testing.assert_allclose(knots.times_s, [0.1, 0.2, 0.20001], rtol=0.0, atol=1.1e-9)
+    np.testing.assert_allclose(knots.velocities[1:], [[0.0, 1e-4], [0.0, 0.0]], atol=1e-7)
 
 
 def test_joints_that_stop_together_share_a_knot() -> None:
-    knots = trajectory_knots(np.zeros(2), np.array([1.0, 1.0001]), LIMITS, PERIOD_S)
+    knots = trajectory_knots(np.zeros(2), np.array([1.0, -1.0]), LIMITS, PERIOD_S)
     assert len(knots.times_s) == 2 and not knots.velocities[-1].any()
+
+
+def test_arrival_time_is_that_of_the_first_knot_and_long_enough_for_the_way() -> None:
+    knots = trajectory_knots(np.array([0.2, 0.5]), np.zeros(2), LIMITS, PERIOD_S, arrives_s=0.25)
+    np.testing.assert_array_equal(knots.times_s, [0.25])
+    # sqrt(12 · 0.05 / 10) for the acceleration; over 20 m it is the velocity: 1.5 · 20 / 4.
+    assert arrival_s(np.array([0.05, -0.01]), LIMITS) == pytest.approx(0.2449, abs=1e-4)
+    assert arrival_s(np.array([0.0, -1.0]), LIMITS) == pytest.approx(1.0954, abs=1e-4)
+    assert arrival_s(np.array([20.0, 0.0]), LIMITS) == pytest.approx(7.5)
 
 
 @pytest.mark.parametrize("seed", range(3))

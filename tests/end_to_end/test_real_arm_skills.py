@@ -14,10 +14,10 @@ from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot
 from spirl_ros.arms.stand_in_arm import StandInArm, StandInSettings
 from spirl_ros.commands.main import main
 from spirl_ros.control.control_loop import ControlLoop
+from spirl_ros.control.overlapping_knots import OverlappingKnots
 from spirl_ros.control.safety_filter import SafetyFilter
 from spirl_ros.control.skill_model import SkillModel
 from spirl_ros.control.skill_sequence import SkillRequest
-from spirl_ros.control.trajectory_knots import trajectory_knots
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
@@ -34,15 +34,16 @@ class CommandedArm:
 
     def __init__(self, robot: RobotConfiguration) -> None:
         self.robot, self.period_s = robot, 1.0 / robot.control_rate_hz
-        self.arm = StandInArm(
-            robot.limits, robot.home, StandInSettings(acceleration_tolerance=1.0 + 1e-3, position_tolerance=1e-9)
-        )
+        settings = StandInSettings(acceleration_tolerance=1.0 + 1e-3, position_tolerance=1e-9)
+        self.arm = StandInArm(robot.limits, robot.home, settings)
+        self.path = OverlappingKnots(robot.limits, self.period_s, settings.update_period_s)
+        self.send(robot.home, np.zeros_like(robot.home))
 
     def send(self, positions: np.ndarray, velocities: np.ndarray) -> None:
         names = self.arm.joint_names
-        knots = trajectory_knots(positions, velocities, self.robot.limits, self.period_s)
+        start_ns, knots = self.path.next(positions, velocities, round(self.arm.time_s * 1e9))
         times_s, places, speeds = (list(part) for part in knots)
-        self.arm.command_trajectory(JointTrajectory.from_points(names, times_s, places, speeds, names))
+        self.arm.command_trajectory(JointTrajectory.from_points(names, times_s, places, speeds, names), start_ns * 1e-9)
         self.arm.advance(self.arm.time_s + self.period_s)
 
 

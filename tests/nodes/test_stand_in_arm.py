@@ -36,7 +36,9 @@ class Arm:
         self.diagnostics: list[dict[str, str]] = []
         client.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         # A command that a busy machine sends late costs acceleration; tests/arms watches it in a time without jitter.
-        self.process = start_node("stand_in_arm", robot=robot, acceleration_tolerance=1000.0, **parameters)
+        self.process = start_node(
+            "stand_in_arm", robot=robot, acceleration_tolerance=1000.0, **{"realtime_priority": 50, **parameters}
+        )
         client.wait_for(lambda: self.states and self.ready, "the arm")
 
     def _on_diagnostics(self, array: DiagnosticArray) -> None:

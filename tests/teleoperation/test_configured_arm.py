@@ -11,8 +11,8 @@ from spirl_ros.arms.joint_trajectory import JointTrajectory
 from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot, read_urdf
 from spirl_ros.arms.stand_in_arm import StandInArm, StandInSettings
 from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.overlapping_knots import OverlappingKnots
 from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
-from spirl_ros.control.trajectory_knots import trajectory_knots
 from spirl_ros.errors import ConfigError, ObservationError
 from spirl_ros.shipped import shipped
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperationConfig, TeleoperationStep
@@ -34,17 +34,18 @@ class Person:
         self.teleoperation = ArmTeleoperation(configured, TeleoperationConfig(**config))
         self.limits, self.period_s = robot.limits, 1.0 / robot.control_rate_hz
         self.velocity_scale = robot.velocity_scale
-        # The end of a braking tail lies between two updates of the controller, which costs 0.3 %.
-        exact = StandInSettings(acceleration_tolerance=1.01, position_tolerance=1e-9)
+        exact = StandInSettings(acceleration_tolerance=1.0 + 1e-4, position_tolerance=1e-9)
         self.arm = StandInArm(robot.limits, np.array(POSTURE[name]), exact)
+        self.path = OverlappingKnots(self.limits, self.period_s, exact.update_period_s)
         self.steps: list[TeleoperationStep] = []
         self.send(self.teleoperation.begin(self.arm.positions))
 
-    def send(self, command: FilteredCommand) -> None:
+    def send(self, command: FilteredCommand, braked_s: float = 0.0) -> None:
         names = self.arm.joint_names
-        knots = trajectory_knots(command.joint_positions, command.joint_velocities, self.limits, self.period_s)
+        due_ns = round(self.arm.time_s * 1e9)
+        start_ns, knots = self.path.next(command.joint_positions, command.joint_velocities, due_ns, braked_s=braked_s)
         times_s, places, speeds = (list(part) for part in knots)
-        self.arm.command_trajectory(JointTrajectory.from_points(names, times_s, places, speeds, names))
+        self.arm.command_trajectory(JointTrajectory.from_points(names, times_s, places, speeds, names), start_ns * 1e-9)
         self.wait(1)
 
     def wait(self, periods: int) -> None:
@@ -53,12 +54,15 @@ class Person:
 
     def steer(self, direction: list[float] | None, steps: int) -> None:
         for _ in range(steps):
+            braked_s = self.path.braked_s(round(self.arm.time_s * 1e9))
+            if braked_s:
+                self.teleoperation.miss(braked_s / self.period_s)
             if direction is not None:
                 velocity = self.teleoperation.velocity_along(np.array(direction), is_in_tool_frame=False)
                 self.teleoperation.dead_man.ask(velocity, self.arm.time_s, timeout_s=0.1)
             step = self.teleoperation.step(self.arm.positions, 0.0, self.arm.time_s)
             self.steps.append(step)
-            self.send(step.command)
+            self.send(step.command, braked_s)
 
     @property
     def tool(self) -> np.ndarray:
@@ -107,7 +111,6 @@ def test_periods_without_a_command_brake_the_arm_and_motion_goes_on_from_there()
     person.steer([0.0, 1.0, 0.0, 0.0, 0.0, 0.0], 10)
     for missed in (1, 2, 20):
         person.wait(missed)
-        person.teleoperation.miss(missed)
         person.steer([0.0, 1.0, 0.0, 0.0, 0.0, 0.0], 3)
     person.steer(None, 15)
     np.testing.assert_allclose(person.arm.positions, person.teleoperation.joint_positions_sent, atol=1e-3)

@@ -33,14 +33,13 @@ def real_arm_parameters(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             "robot_file": _file(values["robot_file"]),
             "speed": _speed(values["speed"]),
             "command_interface": "joint_trajectory",
-            # A stamped command that arrives just before its knot is due would make the arm hurry there.
-            "stamp_commands": "never",
             "joint_names": ",".join(robot.limits.joint_names),
             "joint_state_topic": robot.joint_state_topic,
             "trajectory_controller": robot.trajectory_controller,
             "max_age_s": robot.max_age_s,
             "ready_topic": robot.ready_topic,
             "fault_topic": robot.fault_topic,
+            "speed_scaling_topic": robot.speed_scaling_topic,
             # A stand-in has no controller manager.
             "activity_topic": "" if is_fake else robot.activity_topic,
             "autostart": autostart,

@@ -23,6 +23,9 @@ ROBOTS = ("ur5e", "fr3", "generic")
 WITH_URDF = ("ur5e", "fr3")
 """Those of them that have a file in config/urdf."""
 
+CONTROLLER_UPDATE_PERIOD_S = 0.01
+"""Of a controller that nothing is known of [s]: the default rate of a controller manager is 100 Hz."""
+
 RATES = ("position_lower", "position_upper", "velocity", "acceleration", "jerk")
 """What every joint has to say, as JointLimits does."""
 
@@ -55,6 +58,10 @@ class RobotConfiguration:
     """Distance from the set-point at which the controller gives a trajectory up [rad, m]; 0 for never."""
     tracking_tolerance: float = TRACKING_TOLERANCE
     """A joint measured further than this from where it can be after its last commands stops the arm [rad, m]."""
+    controller_update_period_s: float = CONTROLLER_UPDATE_PERIOD_S
+    """Time between two updates of the controller, or more [s]: commands are sent so much ahead."""
+    speed_scaling_topic: str = ""
+    """std_msgs/Float64, the pendant's speed slider in percent; empty where there is none."""
     ready_topic: str = ""
     """std_msgs/Bool, latched: true while the arm takes commands; empty where there is none."""
     fault_topic: str = ""
@@ -74,7 +81,7 @@ class RobotConfiguration:
 
     def __post_init__(self) -> None:
         """Check ranges and names."""
-        for name in ("control_rate_hz", "max_age_s", "tracking_tolerance"):
+        for name in ("control_rate_hz", "max_age_s", "tracking_tolerance", "controller_update_period_s"):
             if not 0.0 < getattr(self, name) < np.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a finite number above 0.")
         if problem := problem_of_scale(self.velocity_scale, len(self.limits.joint_names)):

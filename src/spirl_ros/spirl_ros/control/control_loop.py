@@ -12,6 +12,7 @@ from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
 from spirl_ros.control.skill_model import SkillModel
 from spirl_ros.control.skill_sequence import Outcome, SkillReport, SkillRequest, SkillSequence
 from spirl_ros.control.tracking import MOVED_TOLERANCE, TRACKING_TOLERANCE, Tracking
+from spirl_ros.control.trajectory_knots import arrival_s
 from spirl_ros.control.turns import Turns
 from spirl_ros.control.velocity_action import COMMANDED, VelocityAction
 from spirl_ros.errors import CommandError, ObservationError, SkillError
@@ -95,8 +96,8 @@ class ControlLoop:
         self._takeover_s = 0.0
         if tracking_tolerance is not None and not time_waits:
             self._tracking = Tracking(limits, period_s, tracking_tolerance, has_braking_tail=has_braking_tail)
-            # An arm's controller may hold a set-point that is off by the tolerance. A cubic from there to rest reaches 6 d/t².
-            self._takeover_s = float(np.sqrt(6.0 * tracking_tolerance / limits.acceleration.min()))
+            # An arm's controller may hold a set-point that is off by the tolerance.
+            self._takeover_s = arrival_s(np.full(len(limits.joint_names), tracking_tolerance), limits)
         self._now_s = self._taken_over_s = -np.inf
         self._begins_anew = False
         self._commands_per_step, self._commands_left = model.commands_per_step, 0

@@ -1,14 +1,22 @@
 """The topic that an arm's controller takes commands from."""
 
+import math
+import time
 from collections.abc import Callable
 
+import numpy as np
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from spirl_ros.control.joint_limits import JointLimits
-from spirl_ros.control.safety_filter import FilteredCommand
-from spirl_ros.nodes.messages import COMMAND_QOS, doubles, to_trajectory_command, watched
+from spirl_ros.control.overlapping_knots import OverlappingKnots
+from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
+from spirl_ros.nodes.arm_clock import ArmClock
+from spirl_ros.nodes.messages import COMMAND_QOS, doubles, to_trajectory_command, to_trajectory_message, watched
+
+_COMPUTING_S = 0.002
+"""From the beginning of a control step to its command [s], for `braked_s`."""
 
 
 class ArmCommandTopic:
@@ -23,6 +31,9 @@ class ArmCommandTopic:
         controller: str,
         takes_positions: bool,
         has_own_time: bool = False,
+        update_period_s: float = 0.002,
+        stamps_within_s: float = 0.0,
+        is_slowed: Callable[[], bool] = lambda: False,
     ) -> None:
         """Open the topic.
 
@@ -33,6 +44,11 @@ class ArmCommandTopic:
             controller: name of the controller that takes them.
             takes_positions: set-points, in place of trajectories.
             has_own_time: the arm may be a simulated one whose time waits for commands.
+            update_period_s: of that controller [s].
+            stamps_within_s: trajectories bear the arm's time, where that differs from this computer's by no more [s], see
+                `hear`; 0 for none: they begin when the arm receives them, which costs a jolt each.
+            is_slowed: does the time of trajectories not go on as the clock does. A new one would make the arm jump to where
+                it should be by now. So none is sent: the arm comes to rest by the last one, and then has to be released.
         """
         self._node, self._limits, self._period_s = node, limits, period_s
         self.takes_positions = takes_positions
@@ -51,6 +67,10 @@ class ArmCommandTopic:
         self.own_listeners = 0
         """Subscriptions of the same node, which are no controller's."""
         self._positions = Float64MultiArray()
+        self._path = OverlappingKnots(limits, period_s, update_period_s)
+        self._clock = ArmClock(stamps_within_s) if stamps_within_s > 0.0 and not takes_positions else None
+        self._is_slowed, self._withholds = is_slowed, False
+        self._arrival = np.empty(0)
         self.forget()
 
     @property
@@ -66,25 +86,84 @@ class ArmCommandTopic:
     def forget(self) -> None:
         """Begin anew: nothing was sent yet."""
         self._last: Float64MultiArray | JointTrajectory | None = None
+        self._path.forget()
+        self._braked_s, self._arrives_s = 0.0, -math.inf
 
-    def send(
-        self, command: FilteredCommand, late_s: float = 0.0, start_ns: int = 0, within_s: float | None = None
-    ) -> None:
-        """Send a command.
+    def hear(self, stamp_ns: int, received_s: float) -> None:
+        """A joint state of the arm, with its stamp [ns] and when it was received on the steady clock [s]."""
+        if self._clock is not None:
+            now_s = time.monotonic()
+            self._clock.hear(stamp_ns, received_s, self._node.get_clock().now().nanoseconds, now_s)
 
-        What else is given concerns trajectories: how late and from when on, see to_trajectory_command, and how long the way
-        to a place to rest at takes [s], if not one period.
+    def braked_s(self) -> float | None:
+        """For how long an arm in motion will have braked by itself before a command that is computed from now on [s].
+
+        Whoever asks has to tell the safety filter (`miss`): the next command that is sent goes on from there. None when
+        trajectories do not bear the arm's time: then it brakes from when this command was due.
         """
+        now_ns = None if self._clock is None else self._clock.ns(time.monotonic() + _COMPUTING_S)
+        if now_ns is None:
+            return None
+        self._braked_s = self._path.braked_s(now_ns)
+        return self._braked_s
+
+    def send(self, command: FilteredCommand, late_s: float = 0.0, within_s: float | None = None) -> None:
+        """Send what the safety filter let through.
+
+        What else is given concerns trajectories: how long after its due time [s], and how long the way to a place to rest at
+        takes [s], if the command does not say.
+        """
+        if within_s is not None:
+            command = command._replace(arrives_s=within_s)
+        braked_s, self._braked_s = self._braked_s, 0.0
+        if self._is_on_its_way(command) or self._is_withheld(command):
+            self.show_life()
+            return
+        due_ns = None if self._clock is None else self._clock.ns(time.monotonic() - late_s)
         if self.takes_positions:
             # One message for all: making a new one takes a third of the time that sending takes.
             self._positions.data = doubles(command.joint_positions)
             self._last = self._positions
+        elif due_ns is None:
+            self._path.forget()
+            if self._clock is not None and command.arrives_s is None:
+                # The arm is so much behind, and stays so: the next command may bear its time again.
+                command = command._replace(arrives_s=self._period_s + self._path.overlap_s)
+            self._last = to_trajectory_command(command, self._limits, self._period_s, late_s)
         else:
-            period_s = self._period_s if within_s is None else within_s
-            self._last = to_trajectory_command(command, self._limits, period_s, late_s, start_ns)
+            start_ns, knots = self._path.next(
+                command.joint_positions,
+                command.joint_velocities,
+                due_ns,
+                late_s=late_s,
+                braked_s=braked_s,
+                arrives_s=command.arrives_s,
+            )
+            self._last = to_trajectory_message(knots, self._limits.joint_names, start_ns)
         if self.on_send is not None:
             self.on_send(self._last)
         self._publisher.publish(self._last)
+
+    def _is_on_its_way(self, command: FilteredCommand) -> bool:
+        """Was the arm sent to this place already, for a time that is still to come. To begin again would cost a jolt."""
+        now_s = time.monotonic()
+        if command.arrives_s is None or self.takes_positions:
+            self._arrives_s = -math.inf
+            return False
+        if now_s < self._arrives_s and np.array_equal(command.joint_positions, self._arrival):
+            return True
+        self._arrives_s, self._arrival = now_s + command.arrives_s, command.joint_positions
+        return False
+
+    def _is_withheld(self, command: FilteredCommand) -> bool:
+        if self.takes_positions:
+            return False
+        if self._is_slowed():
+            self._withholds = True
+            self._path.forget()
+        elif command.state <= SafetyState.LIMITED:  # Until then it brakes.
+            self._withholds = False
+        return self._withholds
 
     def send_again(self) -> None:
         """Send the last command once more, in case it was lost. Nothing happens when there is none."""

@@ -135,6 +135,7 @@ class ArmPace:
             self._latest.update_joint_state(
                 list(message.name), message.position, measured_ns, now_s, may_go_back=may_go_back
             )
+            self._steps.command_topic.hear(measured_ns, now_s)
         except ObservationError as error:
             self._node.get_logger().error(f"ignored: {error}", throttle_duration_sec=1.0)
             return
@@ -156,8 +157,10 @@ class ArmPace:
             self._begin_when_ready(now_s)
             return
         self.missed_steps += int(late)
-        if late > LATE and not self._steps.command_topic.takes_positions:
-            self._teleoperation.miss(late)
+        braked_s = self._steps.command_topic.braked_s()
+        braked = (late if late > LATE else 0.0) if braked_s is None else braked_s / self._period_s
+        if braked and not self._steps.command_topic.takes_positions:
+            self._teleoperation.miss(braked)
         self._look_after_arm(now_s)
         self._steps.step(self.joint_positions, self.age_s, due_s)
         self._arm.send(self._teleoperation.joint_positions_sent, now_s)

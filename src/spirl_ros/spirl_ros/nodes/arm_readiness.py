@@ -4,19 +4,26 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Float64
 
 from spirl_ros.errors import ConfigError
 from spirl_ros.nodes.messages import LATCHED_QOS
+from spirl_ros.nodes.polled_topic import PolledTopic
 from spirl_ros.nodes.skill_executor_parameters import names_in
 
 _ACTIVE = "active"
+_POLL_S = 0.02
+"""Between two looks at the speed slider [s]."""
+_FULL_SPEED_PERCENT = 1.0
+"""So far from 100 the slider still counts as at full speed: each trajectory then goes a quarter of an update too far."""
 
 
 class ArmReadiness:
-    """Watches `ready_topic`, `fault_topic` and `activity_topic`; without them the arm is always ready.
+    """Watches `ready_topic`, `fault_topic`, `activity_topic` and `speed_scaling_topic`; without them the arm is always ready.
 
     Runs in the node's thread. A signal that was never heard counts as not ready, except that of a fault.
     """
@@ -30,6 +37,7 @@ class ArmReadiness:
         ready_topic: str = "",
         fault_topic: str = "",
         activity_topic: str = "",
+        speed_scaling_topic: str = "",
     ) -> None:
         """Subscribe.
 
@@ -40,6 +48,7 @@ class ArmReadiness:
             ready_topic: names of topics, separated by commas; empty for none.
             fault_topic: the same.
             activity_topic: one name, or empty.
+            speed_scaling_topic: the same; nothing else than full speed is ready.
 
         Raises:
             ConfigError: an activity topic is configured, but its message package is not installed.
@@ -56,6 +65,19 @@ class ArmReadiness:
             name = activity_topic
             self._watch(_activity_type(name), name, lambda message: controller_fault(message, self._controller))
             self._reasons[name] = f"nothing was heard on {name} yet"
+        self._speed_scaling_topic = speed_scaling_topic
+        if speed_scaling_topic:
+            # UR's driver says it 500 times a second.
+            self._speed_scaling = PolledTopic(node, Float64, speed_scaling_topic, QoSProfile(depth=1))
+            self._reasons[speed_scaling_topic] = f"nothing was heard on {speed_scaling_topic} yet"
+            self._timer = node.create_timer(
+                _POLL_S, self._look_at_speed_scaling, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            )
+
+    @property
+    def is_slowed(self) -> bool:
+        """Is the arm's speed slider below full speed, or not known."""
+        return bool(self._reasons.get(self._speed_scaling_topic))
 
     @property
     def fault(self) -> str:
@@ -66,13 +88,32 @@ class ArmReadiness:
         """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
+        if self._speed_scaling_topic:
+            self._node.destroy_timer(self._timer)
+            self._speed_scaling.close()
+
+    def _take(self, topic: str, reason: str) -> None:
+        was_ready = not self.fault
+        self._reasons[topic] = reason
+        if was_ready and self.fault:
+            self._on_lost(self.fault)
+
+    def _look_at_speed_scaling(self) -> None:
+        message = self._speed_scaling.take()
+        if message is not None:
+            self._take(self._speed_scaling_topic, self._slowness(message))
+
+    def _slowness(self, message: Float64) -> str:
+        if abs(message.data - 100.0) <= _FULL_SPEED_PERCENT:  # NaN is not either
+            return ""
+        return (
+            f"{self._speed_scaling_topic} is {message.data:.1f} %, expected 100: set the speed slider to full speed, and make "
+            "the motion slower by speed:= (docs/real_arms.md)"
+        )
 
     def _watch(self, kind: type, topic: str, fault_of: Callable[[Any], str]) -> None:
         def on_message(message: Any) -> None:
-            was_ready = not self.fault
-            self._reasons[topic] = fault_of(message)
-            if was_ready and self.fault:
-                self._on_lost(self.fault)
+            self._take(topic, fault_of(message))
 
         # Drivers latch these signals or do not. The one subscription gets what was said before us, the other also
         # matches a publisher that latches nothing.

@@ -54,7 +54,6 @@ class ControlSteps:
         *,
         missed: float = 0.0,
         due_s: float | None = None,
-        start_ns: Callable[[float], int] | None = None,
     ) -> bool:
         """Step the loop and send its command, if there is one. Call with the lock held.
 
@@ -62,7 +61,6 @@ class ControlSteps:
             now_s: the loop's time [s].
             missed: periods, and parts of one, left out before this one.
             due_s: when this step was due, on the steady clock [s]; None for now.
-            start_ns: tells when a trajectory begins on the arm's clock [ns], given its lateness [s]; 0 for on receipt.
 
         Returns:
             Whether a command was sent.
@@ -72,8 +70,7 @@ class ControlSteps:
         tick = Tick(None, self.loop.state, not_ready) if not_ready else self.loop.step(now_s, missed)
         if tick.command is not None:
             late_s = 0.0 if due_s is None else self._now_s() - due_s
-            begins_ns = 0 if start_ns is None else start_ns(late_s)
-            self.command_topic.send(tick.command, 0.0 if begins_ns else late_s, begins_ns)
+            self.command_topic.send(tick.command, late_s)
             self.sent_s = self._now_s()
             self._latencies_s.append(self.sent_s - begin_s)
             self._rate.mark(self.sent_s)

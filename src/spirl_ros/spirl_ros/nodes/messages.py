@@ -22,7 +22,7 @@ from spirl_ros.control.episode_moments import ExecutorMoment, TaskMoment
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
 from spirl_ros.control.skill_choice import POLICY, SkillChoice
-from spirl_ros.control.trajectory_knots import trajectory_knots
+from spirl_ros.control.trajectory_knots import Knots, trajectory_knots
 from spirl_ros.errors import CommandError
 from spirl_ros.recording.recorder_status import FAILED, IDLE, RECORDING, RecorderStatus
 from spirl_ros.teleoperation.tool_velocity import ToolVelocity
@@ -149,11 +149,9 @@ def to_position_command(joint_command: np.ndarray) -> Float64MultiArray:
 
 
 def to_trajectory_command(
-    command: FilteredCommand, limits: JointLimits, period_s: float, late_s: float = 0.0, start_ns: int = 0
+    command: FilteredCommand, limits: JointLimits, period_s: float, late_s: float = 0.0
 ) -> JointTrajectoryMessage:
-    """A knot one period from now, and the way to rest from there if nothing follows.
-
-    All have velocities, so that the way through them is smooth.
+    """A knot one period after the arm receives it, or when the command says, and the way to rest if nothing follows.
 
     Args:
         command: what the safety filter let through.
@@ -161,15 +159,28 @@ def to_trajectory_command(
         period_s: time between two commands [s].
         late_s: how long after its due time this one leaves [s]. The knots come earlier by that, but at most by half a
             period, so that the arm need not slow down and hurry to keep the delay.
-        start_ns: when it was due on the arm's clock [ns], for those who have the same clock: `late_s` is then 0, because
-            nothing shifts the motion, neither lateness nor the controller's own period. 0 is when the arm receives it.
     """
-    knots = trajectory_knots(command.joint_positions, command.joint_velocities, limits, period_s)
-    late_s = min(max(late_s, 0.0), 0.5 * period_s)
-    points = []
+    knots = trajectory_knots(
+        command.joint_positions, command.joint_velocities, limits, period_s, arrives_s=command.arrives_s
+    )
+    return to_trajectory_message(knots, limits.joint_names, early_s=min(max(late_s, 0.0), 0.5 * period_s))
+
+
+def to_trajectory_message(
+    knots: Knots, joint_names: tuple[str, ...], start_ns: int = 0, early_s: float = 0.0
+) -> JointTrajectoryMessage:
+    """Knots, all with velocities, so that the way through them is smooth.
+
+    Args:
+        knots: of the trajectory.
+        joint_names: in their order.
+        start_ns: when it begins on the arm's clock [ns]; 0 is when the arm receives it.
+        early_s: the knots come earlier by that [s].
+    """
+    points, early_ns = [], round(early_s * 1e9)
     for time_s, positions, velocities in zip(*knots, strict=True):
         # Not rclpy's Duration: for so many points its conversion takes most of a millisecond.
-        seconds, nanoseconds = divmod(round((time_s - late_s) * 1e9), 1_000_000_000)
+        seconds, nanoseconds = divmod(round(time_s * 1e9) - early_ns, 1_000_000_000)
         points.append(
             JointTrajectoryPoint(
                 positions=doubles(positions),
@@ -177,7 +188,7 @@ def to_trajectory_command(
                 time_from_start=DurationMessage(sec=seconds, nanosec=nanoseconds),
             )
         )
-    message = JointTrajectoryMessage(joint_names=list(limits.joint_names), points=points)
+    message = JointTrajectoryMessage(joint_names=list(joint_names), points=points)
     message.header.stamp = to_stamp(start_ns)
     return message
 

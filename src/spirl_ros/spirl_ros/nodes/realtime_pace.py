@@ -42,9 +42,7 @@ class RealtimePace:
             on_error: called once when a step raises.
         """
         self._node, self._steps, self._config, self._on_step = node, steps, config, on_step
-        # A clock that is told by messages is too coarse to begin a trajectory by.
         self._is_simulated = bool(node.get_parameter("use_sim_time").value)
-        self._may_stamp = config.stamp_commands == "auto" and not self._is_simulated
         self._told_s = self._told_simulated_s = 0.0
         self._scheduling = ""
         self._period_s = period_s
@@ -122,20 +120,26 @@ class RealtimePace:
             priority = self._config.realtime_priority
             self._scheduling = ask_for_realtime_priority(priority) if priority else "not asked for"
         thread = self._thread
-        start_ns = self._start_ns if self._may_stamp else None
         late_s, missed = self.time_s() - thread.due_s, float(thread.missed)
         with self._steps.lock:
             self._latenesses_s.append(late_s)
-            if late_s > _LATE_S and not self._steps.command_topic.takes_positions:
+            braked_s = self._braked_s()
+            if braked_s is not None:
+                if self._steps.loop.is_moving:
+                    missed = braked_s / self._period_s
+                if braked_s > 0.0:
+                    thread.delay(late_s)
+            elif late_s > _LATE_S and not self._steps.command_topic.takes_positions:
                 # The arm is on its braking tail: it goes on from there, and this command has its whole period.
                 missed += late_s / self._period_s
                 thread.delay(late_s)
             due_s = None if self._is_simulated else thread.due_s
-            self._steps.step(self.time_s(), missed=missed, due_s=due_s, start_ns=start_ns)
+            self._steps.step(self.time_s(), missed=missed, due_s=due_s)
         self._on_step()
 
-    def _start_ns(self, late_s: float) -> int:
-        """When this command was due on the ROS clock [ns], if the arm's states show that it has the same; else 0."""
-        now_ns = self._node.get_clock().now().nanoseconds
-        is_same_clock = abs(now_ns - self._steps.loop.measured_ns) <= self._config.max_age_s * 1e9
-        return now_ns - round(late_s * 1e9) if is_same_clock else 0
+    def _braked_s(self) -> float | None:
+        """See ArmCommandTopic, which hears of the newest joint state here."""
+        now_s, loop = time.monotonic(), self._steps.loop
+        if not self._is_simulated and loop.measured_ns >= 0:
+            self._steps.command_topic.hear(loop.measured_ns, now_s - loop.age_s(now_s))
+        return self._steps.command_topic.braked_s()

@@ -14,7 +14,7 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import SceneState, Skill, SkillStatus, TaskStatus
 from spirl_msgs.srv import LoadBundle
-from spirl_ros.arms.robot_configuration import read_robot
+from spirl_ros.arms.robot_configuration import CONTROLLER_UPDATE_PERIOD_S, read_robot
 from spirl_ros.control.control_loop import STOPPED_BY_PERSON, ControlLoop, LoopState
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_sequence import Outcome, SkillRequest
@@ -78,10 +78,12 @@ class SkillExecutorNode(ManagedNode):
         self._loading = LoadingBeside(config)
         self._tracking_tolerance: float | None = None
         self._continuous: tuple[str, ...] = ()
+        update_period_s = config.controller_update_period_s
         if config.robot:
             robot = read_robot(config.robot, Path(config.robot_file) if config.robot_file else None)
             self._tracking_tolerance = config.tracking_tolerance or robot.tracking_tolerance
             self._continuous = robot.continuous
+            update_period_s = update_period_s or robot.controller_update_period_s
         period_s = model.control_period_s
         self._readiness = ArmReadiness(
             self,
@@ -90,6 +92,7 @@ class SkillExecutorNode(ManagedNode):
             ready_topic=config.ready_topic,
             fault_topic=config.fault_topic,
             activity_topic=config.activity_topic,
+            speed_scaling_topic=config.speed_scaling_topic,
         )
         self._command_topic = ArmCommandTopic(
             self,
@@ -98,6 +101,9 @@ class SkillExecutorNode(ManagedNode):
             controller=config.controller,
             takes_positions=config.command_interface == FORWARD_POSITION,
             has_own_time=config.rate == LOCKSTEP,
+            update_period_s=update_period_s or CONTROLLER_UPDATE_PERIOD_S,
+            stamps_within_s=config.max_age_s if config.stamp_commands == "auto" and config.rate == REALTIME else 0.0,
+            is_slowed=lambda: self._readiness.is_slowed,
         )
         self._status = ExecutorStatus(self, period_s)
         # Lockstep needs every state; of a running arm the newest counts, and drivers may offer best effort only.

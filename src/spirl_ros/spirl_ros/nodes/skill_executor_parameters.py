@@ -41,10 +41,16 @@ class SkillExecutorConfig:
         choices=(FORWARD_POSITION, JOINT_TRAJECTORY),
     )
     stamp_commands: str = parameter(
-        "never",
-        "never: a trajectory begins when the arm receives it. auto: when it was due, where the joint states show that the "
-        "arm has this clock; steadier on a quiet machine, harsher when something is late",
+        "auto",
+        "auto: trajectories bear the arm's time, by the stamps of its joint states, if that is within max_age_s of this "
+        "computer's; each goes on from the last without a jolt. never: one begins when the arm receives it",
         choices=("never", "auto"),
+    )
+    controller_update_period_s: float = parameter(
+        0.0,
+        "time between two updates of the arm's controller, or more; 0 for what the robot's file says, or 0.01 [s]",
+        minimum=0.0,
+        maximum=0.1,
     )
     joint_names: str = parameter(
         "",
@@ -59,6 +65,9 @@ class SkillExecutorConfig:
     fault_topic: str = parameter("", "std_msgs/Bool topics that must not be true, separated by commas")
     activity_topic: str = parameter(
         "", "controller_manager_msgs/ControllerManagerActivity, in which the arm's controller must be active"
+    )
+    speed_scaling_topic: str = parameter(
+        "", "std_msgs/Float64 in percent, the speed slider, which must be at 100 for the arm to move"
     )
     position_controller: str = parameter(
         "forward_position_controller", "position set-points are sent to <name>/commands"

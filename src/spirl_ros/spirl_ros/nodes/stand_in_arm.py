@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, Float64MultiArray, String
+from std_msgs.msg import Bool, Float64, Float64MultiArray, String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
@@ -31,6 +31,9 @@ from spirl_ros.nodes.messages import (
 from spirl_ros.nodes.parameters import parameter, read_parameters
 from spirl_ros.shipped import shipped
 
+_CLOCK_TOLERANCE_NS = 1_000_000
+"""A difference of two clocks that varies by more has changed."""
+
 
 @dataclass(frozen=True)
 class StandInArmConfig:
@@ -47,7 +50,17 @@ class StandInArmConfig:
     state_rate_hz: float = parameter(100.0, "joint states per second", minimum=5.0, maximum=1000.0)
     interpolate_from_desired_state: bool = parameter(True, "the controller's parameter of that name")
     allow_nonzero_velocity_at_trajectory_end: bool = parameter(False, "the controller's parameter of that name")
-    servo_lag_s: float = parameter(0.02, "how far the joints follow behind their set-points [s]", minimum=0.001)
+    decelerate_on_cancel: bool = parameter(
+        False, "the controller's parameter constraints.decelerate_on_cancel; UR's has none of its effect"
+    )
+    begins_early: bool = parameter(
+        True, "a trajectory that arrives in motion goes twice as far in its first update, as today's controllers do"
+    )
+    speed_scaling: float = parameter(
+        1.0, "the speed slider to begin with, 1 for full speed; moved by ~/set_speed_scaling", minimum=0.0, maximum=1.0
+    )
+    servo_lag_s: float = parameter(0.02, "how far the joints follow behind their set-points [s]", minimum=0.0)
+    servo_delay_s: float = parameter(0.0, "how long a set-point is under way to the joints [s]", minimum=0.0)
     acceleration_tolerance: float = parameter(
         5.0, "a set-point above so many times the acceleration limit stops the arm for good", minimum=1.0
     )
@@ -72,6 +85,7 @@ class StandInArmNode(ManagedNode):
         self._last_refusal = ""
         self._command_rate = EventRate("commands")
         self._commanded_s = -math.inf
+        self._clock_difference_ns = 0
 
     def configure(self) -> None:
         """Read what robot it stands in for, and open topics and services."""
@@ -84,12 +98,19 @@ class StandInArmNode(ManagedNode):
             interpolate_from_desired_state=config.interpolate_from_desired_state,
             may_end_in_motion=config.allow_nonzero_velocity_at_trajectory_end,
             path_tolerance=robot.path_tolerance,
+            begins_early=config.begins_early,
+            speed_scaling=config.speed_scaling,
+            decelerate_on_cancel=config.decelerate_on_cancel,
             servo_lag_s=config.servo_lag_s,
+            servo_delay_s=config.servo_delay_s,
             acceleration_tolerance=config.acceleration_tolerance,
         )
         self._arm = StandInArm(robot.limits, robot.home, settings, self.now_s())
         self._joint_state_publisher = self.create_publisher(JointState, robot.joint_state_topic, 10)
         self._ready_publisher = self.create_publisher(Bool, robot.ready_topic or "~/ready", LATCHED_QOS)
+        self._speed_scaling_publisher = self.create_publisher(
+            Float64, robot.speed_scaling_topic or "~/speed_scaling", 1
+        )
         self._description_publisher = self.create_publisher(String, "robot_description", LATCHED_QOS)
         if urdf := self._urdf():
             self._description_publisher.publish(String(data=urdf))
@@ -97,6 +118,7 @@ class StandInArmNode(ManagedNode):
             self.create_subscription(
                 JointTrajectory, f"{robot.trajectory_controller}/joint_trajectory", self._on_trajectory, COMMAND_QOS
             ),
+            self.create_subscription(Float64, "~/set_speed_scaling", self._on_speed_scaling, COMMAND_QOS),
             self.create_subscription(
                 Float64MultiArray, f"{config.position_controller}/commands", self._on_positions, COMMAND_QOS
             ),
@@ -129,7 +151,12 @@ class StandInArmNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Close topics and services."""
-        for publisher in (self._joint_state_publisher, self._ready_publisher, self._description_publisher):
+        for publisher in (
+            self._speed_scaling_publisher,
+            self._joint_state_publisher,
+            self._ready_publisher,
+            self._description_publisher,
+        ):
             self.destroy_publisher(publisher)
         for subscription in self._subscriptions_of_arm:
             self.destroy_subscription(subscription)
@@ -191,6 +218,7 @@ class StandInArmNode(ManagedNode):
             self._joint_state_publisher.publish(
                 to_joint_state(positions, velocities, self._robot.limits.joint_names, stamp)
             )
+            self._speed_scaling_publisher.publish(Float64(data=100.0 * self._arm.speed_scaling))
             if was_ready and not is_ready:
                 self.get_logger().error(
                     f"the arm has stopped: {self._arm.fault}. Call ~/recover when it may move again."
@@ -201,14 +229,24 @@ class StandInArmNode(ManagedNode):
         def command() -> None:
             start_s, start_ns = None, stamp_ns(message.header.stamp)
             if start_ns:
-                # From the ROS clock to the steady one that the arm goes by.
-                start_s = self.now_s() + (start_ns - self.get_clock().now().nanoseconds) * 1e-9
+                start_s = self._steady_s(start_ns)
             trajectory = from_joint_trajectory(
                 message, self._arm.joint_names, self._config.allow_nonzero_velocity_at_trajectory_end
             )
             self._arm.command_trajectory(trajectory, start_s)
 
         self._command(command)
+
+    def _steady_s(self, ros_ns: int) -> float:
+        """From the ROS clock to the steady one that the arm goes by.
+
+        By the same difference as long as that holds: to read both clocks takes a few microseconds more or less, and a
+        trajectory that begins by so much elsewhere than the one before it is a jolt.
+        """
+        difference_ns = self.get_clock().now().nanoseconds - round(self.now_s() * 1e9)
+        if abs(difference_ns - self._clock_difference_ns) > _CLOCK_TOLERANCE_NS:
+            self._clock_difference_ns = difference_ns
+        return (ros_ns - self._clock_difference_ns) * 1e-9
 
     def _on_positions(self, message: Float64MultiArray) -> None:
         self._command(lambda: self._arm.command_positions(np.asarray(message.data)))
@@ -241,6 +279,15 @@ class StandInArmNode(ManagedNode):
             self._say_ready()
         response.success, response.message = True, "The arm takes commands again."
         return response
+
+    def _on_speed_scaling(self, message: Float64) -> None:
+        """Somebody moves the slider, 0 to 1."""
+        if not 0.0 <= message.data <= 1.0:
+            self.get_logger().error(f"speed scaling is {message.data}, expected 0 to 1. It stays where it is.")
+            return
+        with self._lock:
+            self._arm.advance(self.now_s())
+            self._arm.speed_scaling = message.data
 
     def _say_ready(self) -> None:
         self._ready_publisher.publish(Bool(data=self._arm.is_ready))

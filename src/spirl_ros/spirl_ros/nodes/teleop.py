@@ -16,7 +16,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from spirl_msgs.msg import RecordingStatus, SafetyStatus, TaskStatus
 from spirl_msgs.srv import ResetScene, StartRecording, StopRecording
-from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot, read_urdf
+from spirl_ros.arms.robot_configuration import CONTROLLER_UPDATE_PERIOD_S, RobotConfiguration, read_robot, read_urdf
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import SafetyState
 from spirl_ros.errors import CommandError, ConfigError, SpirlError
@@ -100,6 +100,7 @@ class Teleop(ManagedNode):
                 ready_topic=robot.ready_topic,
                 fault_topic=robot.fault_topic,
                 activity_topic="" if config.is_stand_in else robot.activity_topic,
+                speed_scaling_topic=robot.speed_scaling_topic,
             )
         self._subscriptions_of_teleop = [
             self.create_subscription(TaskStatus, "task_status", self._on_task_status, LATCHED_QOS),
@@ -141,6 +142,7 @@ class Teleop(ManagedNode):
             interface = FORWARD_POSITION if robot is None else JOINT_TRAJECTORY
         trajectory_controller = "joint_trajectory_controller" if robot is None else robot.trajectory_controller
         controller = config.position_controller if interface == FORWARD_POSITION else trajectory_controller
+        controller_update_period_s = CONTROLLER_UPDATE_PERIOD_S if robot is None else robot.controller_update_period_s
         self._command_topic = ArmCommandTopic(
             self,
             limits,
@@ -148,6 +150,9 @@ class Teleop(ManagedNode):
             controller=controller,
             takes_positions=interface == FORWARD_POSITION,
             has_own_time=robot is None,
+            update_period_s=config.controller_update_period_s or controller_update_period_s,
+            stamps_within_s=0.0 if robot is None or config.stamp_commands == "never" else robot.max_age_s,
+            is_slowed=lambda: robot is not None and self._readiness.is_slowed,
         )
         return controller
 

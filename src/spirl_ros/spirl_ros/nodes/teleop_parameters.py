@@ -25,6 +25,13 @@ class TeleopConfig:
         "other for every other arm",
         choices=("auto", JOINT_TRAJECTORY, FORWARD_POSITION),
     )
+    stamp_commands: str = parameter("auto", "as of the skill executor", choices=("never", "auto"))
+    controller_update_period_s: float = parameter(
+        0.0,
+        "time between two updates of the arm's controller, or more; 0 for what the robot's file says [s]",
+        minimum=0.0,
+        maximum=0.1,
+    )
     is_stand_in: bool = parameter(
         False, "the arm is a stand_in_arm, which has no controller manager whose activity could be watched"
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.tracking import Tracking
+from spirl_ros.control.trajectory_knots import arrival_s
 
 _STILL_S, _STILL = 0.2, 0.005
 """A joint stands that stayed within so much [rad, m] for so long [s]."""
@@ -133,8 +134,7 @@ class ArmWatch:
         self._sent, self._rests_since_s, self._rest = joint_positions.copy(), now_s, None
 
     def _within_s(self, distance: np.ndarray) -> float:
-        """Time [s] in which a cubic from rest to rest goes so far (Da,) within the limits."""
+        """Time [s] in which the controller goes so far (Da,), at most from end to end of its range."""
         limits = self._limits
         distance = np.minimum(distance, limits.position_upper - limits.position_lower)
-        needed_s = np.maximum(np.sqrt(6.0 * distance / limits.acceleration), 1.5 * distance / limits.velocity)
-        return float(np.maximum(needed_s.max(), self._period_s))
+        return max(arrival_s(distance, limits), self._period_s)
