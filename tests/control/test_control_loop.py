@@ -446,7 +446,7 @@ def test_random_skills_and_faults_never_leave_the_limits():
     assert len(positions) > 2000 and arm.loop.interventions > 100
 
 
-def test_episode_that_changes_in_motion_brakes_before_the_arm_is_taken_over_anew():
+def test_episode_that_changes_in_motion_brakes_and_the_next_skill_goes_on_from_there():
     """The set-point became the measured position at rest while the arm moved: 43 to 143 rad/s² of 4 allowed."""
     arm = begun()
     arm.execute(0.9, 0.0)
@@ -459,8 +459,9 @@ def test_episode_that_changes_in_motion_brakes_before_the_arm_is_taken_over_anew
     # 20 rad/s² over 0.1 s is at most 2 rad/s less each time; the jerk makes it 0.2, 0.3 … of it.
     assert velocities == sorted(velocities, reverse=True) and velocities[-1] == 0.0
     assert (arm.reports[0].outcome, arm.reports[0].message) == (Outcome.STOPPED, "the episode changed")
-    assert arm.loop.state is LoopState.IDLE
-    np.testing.assert_array_equal(arm.command().joint_positions, arm.positions)
+    assert arm.loop.state is LoopState.IDLE and arm.tick().command is None
+    arm.execute(0.0, 0.5)
+    np.testing.assert_allclose(arm.command().joint_velocities, [0.0, 1.0], atol=1e-9)
 
 
 @pytest.mark.parametrize("error", [0.05, -0.2, 1.0])
@@ -565,3 +566,22 @@ def test_states_of_a_gripper_on_the_same_topic_are_not_for_us():
     age_s = arm.loop.age_s(arm.now_s + 0.05)
     arm.loop.update_joint_state(("finger",), (0.03,), 0, arm.now_s + 0.05)  # stamped with nothing
     assert arm.loop.age_s(arm.now_s + 0.05) == age_s and arm.loop.state is LoopState.EXECUTING
+
+
+def test_arm_is_not_taken_over_at_a_state_that_has_just_leapt():
+    """A reset in the moment of one wrong state sent the arm there."""
+    arm = begun(has_braking_tail=True)
+    arm.loop.stop("hand on the button")
+    arm.tick()
+    arm.error = np.array([0.5, 0.0])
+    arm.now_s += 0.01
+    arm.measure()
+    arm.loop.reset(arm.now_s)
+    tick = arm.loop.step(arm.now_s)
+    assert tick.command is None and "the joint states have leapt" in tick.reason
+    arm.error = np.zeros(2)
+    arm.now_s += 0.01
+    arm.measure()  # a leap, too
+    arm.tick()
+    assert arm.tick().command is None
+    np.testing.assert_allclose(arm.command().joint_positions, [0.1, -0.2], atol=1e-12)

@@ -99,7 +99,6 @@ class ControlLoop:
             # An arm's controller may hold a set-point that is off by the tolerance.
             self._takeover_s = arrival_s(np.full(len(limits.joint_names), tracking_tolerance), limits)
         self._now_s = self._taken_over_s = -np.inf
-        self._begins_anew = False
         self._commands_per_step, self._commands_left = model.commands_per_step, 0
         self._goal = self._way = np.empty(0)
         step_s = period_s * model.commands_per_step
@@ -173,7 +172,7 @@ class ControlLoop:
             return
         may_go_back, positions = not self.is_busy, self._turns.unwrap(names, positions)
         if self._observation.update_joint_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
-            self.begin_episode("the arm's time went back")
+            self._begin_anew("the arm's time went back")
         if self._tracking is not None:
             self._check_tracking(self._tracking, received_s, stamp_ns)
 
@@ -183,7 +182,7 @@ class ControlLoop:
         """Take in measured scene positions; errors as for joint states. Nothing happens when skills need none."""
         may_go_back = not self.is_busy
         if self._observation.update_scene_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
-            self.begin_episode("the arm's time went back")
+            self._begin_anew("the arm's time went back")
 
     def check(self, request: SkillRequest, now_s: float) -> None:
         """Can this skill be executed as things stand.
@@ -265,8 +264,8 @@ class ControlLoop:
     def begin_episode(self, reason: str, begins_ns: int | None = None) -> None:
         """The scene was put back. Ends what is under way; a latch stays.
 
-        A simulated arm, see `tracking_tolerance`, stands elsewhere now, at rest. Any other one is brought to rest before it
-        is taken over anew: it still moves as it was sent.
+        A simulated arm, see `tracking_tolerance`, stands elsewhere now, at rest, and is taken over anew. Any other one is
+        where it was sent, and is brought to rest if it moves.
 
         Args:
             reason: why that ends.
@@ -276,13 +275,11 @@ class ControlLoop:
         waiting = self._skills.waiting
         if waiting is None or begins_ns is None or waiting.observed_ns < begins_ns:
             self._skills.drop_waiting(Outcome.STOPPED, reason)
-        if self._motion.has_to_latch:
-            self._skills.end(Outcome.STOPPED, reason)
-        elif self._tracking is not None and self.is_moving:
+        if self._tracking is not None and self.is_moving and not self._motion.has_to_latch:
             self._motion.brake_for(reason, Outcome.STOPPED, with_release=True)
-            self._begins_anew = True
-        else:
-            self._skills.end(Outcome.STOPPED, reason)
+            return
+        self._skills.end(Outcome.STOPPED, reason)
+        if self._tracking is None and not self._motion.has_to_latch:
             self._motion.forget()
 
     def add_step_result(self, reward: float, terminated: bool, truncated: bool) -> None:
@@ -347,6 +344,8 @@ class ControlLoop:
         """Take over the arm at its measured positions; returns why not, or nothing."""
         if not self._is_fresh(now_s):
             return f"waiting for the arm's state: the observation is {self.age_s(now_s):.3f} s old"
+        if self._tracking is not None and (reason := self._tracking.why_unsettled(now_s)):
+            return f"waiting for the arm's state: {reason}"
         try:
             self._motion.begin(self._observation.joint_positions)
         except CommandError as error:
@@ -355,6 +354,12 @@ class ControlLoop:
             self._tracking.begin(self._motion.joint_positions, now_s)
             self._taken_over_s = now_s + self._takeover_s if self._has_braking_tail else -np.inf
         return ""
+
+    def _begin_anew(self, reason: str) -> None:
+        """The driver of an arm at rest was started again: it may stand elsewhere."""
+        self.begin_episode(reason)
+        if not self._motion.has_to_latch:
+            self._motion.forget()
 
     def _check_tracking(self, tracking: Tracking, now_s: float, stamp_ns: int) -> None:
         """Stop an arm that is not where it can be."""
@@ -415,9 +420,6 @@ class ControlLoop:
         if filtered.state is SafetyState.LATCHED:
             self._skills.end(self._motion.brake_outcome, self._motion.brake_reason)
             self._motion.release()
-            if self._begins_anew and not self._motion.brake_reason:
-                self._motion.forget()
-            self._begins_anew = False
 
     def _is_fresh(self, now_s: float) -> bool:
         return abs(self.age_s(now_s)) <= self._max_age_s  # from the future is not fresh: a simulator began anew

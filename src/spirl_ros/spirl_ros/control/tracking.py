@@ -18,6 +18,8 @@ _LEAP = 0.02
 """Noise and rounding of two measurements in a row [rad, m]."""
 _LEAP_SPEED = 1.5
 """A joint that others move, or that swings, may be faster than its limit by so many times."""
+_SETTLED_S = 0.2
+"""Measurements without a leap for so long count as true [s]."""
 _SHORTEST_S = 0.001
 """Two measurements count as at least so far apart [s]: drivers send in bursts, and may stamp them all alike."""
 
@@ -45,6 +47,7 @@ class Tracking:
         self._lower = self._upper = np.empty(0)
         self._measured: np.ndarray | None = None
         self._measured_s = self._measured_ns = 0.0
+        self._leapt_s = -np.inf
 
     def begin(self, joint_positions: np.ndarray, now_s: float) -> None:
         """The arm was taken over at rest, at these positions (Da,)."""
@@ -77,6 +80,10 @@ class Tracking:
             f"{self._tolerance:.3f}: something holds the arm, moves it too, or measures it wrongly"
         )
 
+    def why_unsettled(self, now_s: float) -> str:
+        """Why an arm must not be taken over where it is measured now, or nothing: its last leap may be undone."""
+        return "the joint states have leapt" if now_s < self._leapt_s + _SETTLED_S else ""
+
     def leap(self, joint_positions: np.ndarray, now_s: float, stamp_ns: int) -> str:
         """Why no joint can have come from the last measurement to this one (Da,), or nothing.
 
@@ -94,6 +101,7 @@ class Tracking:
         excess = moved - _LEAP_SPEED * self._limits.velocity * since_s - _LEAP
         if not excess.max() > 0.0:
             return ""
+        self._leapt_s = now_s
         worst = int(np.argmax(excess))
         name, way = self._limits.joint_names[worst], moved[worst]
         if abs(way - 2.0 * np.pi) < 0.1 * np.pi:
