@@ -185,7 +185,7 @@ def test_trajectories_end_at_rest_and_a_killed_executor_leaves_the_arm_there(cli
     client.wait_for(lambda: len(graph.trajectories) >= 4, "trajectories")
     graph.executor.kill()
     for message in graph.trajectories:
-        assert len(message.points) >= 2 and not any(message.points[-1].velocities)
+        assert message.points and not any(message.points[-1].velocities)
         # One period after the command was due; it leaves at most half of one late.
         assert 40_000_000 <= message.points[0].time_from_start.nanosec <= 80_000_000
     assert any(message.points[0].velocities[0] > 0.5 for message in graph.trajectories)

@@ -15,7 +15,7 @@ pytest.importorskip("onnx")
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.action.client import ActionClient
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Float64
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
@@ -76,6 +76,7 @@ class Executor:
             trajectory_controller=arm.robot.trajectory_controller,
             joint_state_topic=arm.robot.joint_state_topic,
             ready_topic=arm.robot.ready_topic or "stand_in_arm/ready",
+            **({"speed_scaling_topic": name} if (name := arm.robot.speed_scaling_topic) else {}),
             robot=arm.robot.name,
             max_age_s=0.5,  # tests share their machine
             **parameters,
@@ -124,6 +125,33 @@ def test_prior_driven_skills_move_the_arm_within_its_limits(client, start_node, 
     assert 0.1 < max(peaks) <= 1.0
     assert np.abs(np.array([state.position for state in arm.states]) - begin).max() > 0.1
     arm.check_limits()
+
+
+def test_speed_slider_stops_a_skill_and_the_arm_runs_down_its_last_trajectory(client, start_node, tmp_path) -> None:
+    """Each trajectory that is sent while the slider is down makes the arm leap, 25 times as fast as the motion."""
+    arm = Arm(client, start_node, "ur5e")
+    executor = Executor(client, start_node, arm, write_arm_bundle(tmp_path / "bundle", arm.robot, strength=4.0))
+    executor.send()
+    client.wait_for(lambda: np.abs(arm.states[-1].velocity).max() > 0.1, "motion")
+    slider = client.create_publisher(Float64, "stand_in_arm/set_speed_scaling", 10)
+    client.wait_for(lambda: slider.get_subscription_count() > 0, "the slider")
+    seen = len(arm.states)
+    slider.publish(Float64(data=0.1))
+    client.wait_for(lambda: executor.skills[-1].state == SkillStatus.LATCHED, "the latch")
+    assert "set the speed slider to full speed" in executor.skills[-1].reason
+    arm.wait_for_rest()
+    assert arm.ready[-1].data, arm.diagnostics[-1]
+    # At 1 rad/s it would have leapt by 0.05 rad within 10 ms.
+    steps = np.abs(np.diff([state.position for state in arm.states[seen + 5 :]], axis=0))
+    assert steps.max() < 0.01
+    refused = client.call(Trigger, "skill_executor/reset", Trigger.Request())
+    assert not refused.success and "slider" in refused.message
+    slider.publish(Float64(data=1.0))
+    client.wait_for(
+        lambda: client.call(Trigger, "skill_executor/reset", Trigger.Request()).success, "the latch to be released"
+    )
+    assert executor.execute().outcome == ExecuteSkill.Result.COMPLETED
+    assert arm.ready[-1].data, arm.diagnostics[-1]
 
 
 def test_policy_runs_episodes_of_the_prior_and_a_second_one_goes_on_from_there(client, start_node, tmp_path) -> None:

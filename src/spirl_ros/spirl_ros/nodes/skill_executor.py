@@ -102,7 +102,8 @@ class SkillExecutorNode(ManagedNode):
             takes_positions=config.command_interface == FORWARD_POSITION,
             has_own_time=config.rate == LOCKSTEP,
             update_period_s=update_period_s or CONTROLLER_UPDATE_PERIOD_S,
-            stamps_within_s=config.max_age_s if config.stamp_commands == "auto" and config.rate == REALTIME else 0.0,
+            # A simulated arm, which no file describes, begins no trajectory too early, and its time may not go on steadily.
+            stamps_within_s=config.max_age_s if config.stamp_commands == "auto" and config.robot else 0.0,
             is_slowed=lambda: self._readiness.is_slowed,
         )
         self._status = ExecutorStatus(self, period_s)
