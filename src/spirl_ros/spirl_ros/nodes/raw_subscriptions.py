@@ -142,7 +142,9 @@ class RawSubscriptions:
                 ):
                     self.stamp_problems.append((topic.subscription.topic_name, said))
                 messages.append(message)
-                order_ns.append(message.log_time_ns - (latency_ns if 0 <= latency_ns < _LONGEST_LATENCY_NS else 0))
+                is_of_our_clock = 0 <= latency_ns < _LONGEST_LATENCY_NS
+                sent_ns = message.publish_time_ns - self.clock.moved_ns
+                order_ns.append(sent_ns if is_of_our_clock else message.log_time_ns)
             if topic.memory is not None:
                 topic.memory.listen(lambda asked, index=index: (told for told, _ in self._take(index, asked)))
         return [messages[index] for index in sorted(range(len(messages)), key=order_ns.__getitem__)]
@@ -224,8 +226,8 @@ class RawSubscriptions:
                 data, info = taken
                 received_ns, sequence = info["received_timestamp"], info["publication_sequence_number"] or 0
                 sent_ns = info["source_timestamp"] or received_ns
-                message = RawMessage(index, self.clock.time_ns(received_ns), sent_ns, sequence, data)
-                yield message, received_ns - sent_ns
+                log_time_ns = self.clock.time_ns(received_ns, time.monotonic_ns())
+                yield RawMessage(index, log_time_ns, sent_ns, sequence, data), received_ns - sent_ns
 
     def bag_topics(self) -> list[BagTopic]:
         """What a bag says about each topic, with the quality of service of those who publish it now."""

@@ -28,10 +28,13 @@ class ReceiveClock:
         self._told_offset_ns = wall_ns - steady_ns
         self._before_ns, self._now_ns = self._now_ns, steady_ns
 
-    def time_ns(self, received_ns: int) -> int:
-        """When a message of this fetch was received, of which the computer's clock says `received_ns`."""
-        steady_ns = received_ns - self._told_offset_ns
-        return min(max(steady_ns, self._before_ns), self._now_ns) + self._offset_ns
+    def time_ns(self, received_ns: int, steady_ns: int) -> int:
+        """When a message was received that is taken at `steady_ns`, and of which the computer's clock says `received_ns`.
+
+        It may have come after the fetch began.
+        """
+        told_ns = received_ns - self._told_offset_ns
+        return min(max(told_ns, self._before_ns), steady_ns) + self._offset_ns
 
     def follow_computer(self) -> int:
         """Tell from now on what the computer's clock tells; returns by how much this one moved [ns]."""
