@@ -516,7 +516,7 @@ def test_arm_that_lags_is_no_fault():
     for _ in range(16):
         if arm.loop.skills.current is None:
             arm.execute(0.2, -0.2)
-        places.append(arm.tick().command.joint_positions)
+        places.append(arm.command().joint_positions)
         arm.goal = places[-4]
     assert arm.loop.state is LoopState.EXECUTING and arm.loop.interventions == 0
 
@@ -534,7 +534,7 @@ def test_commanded_reference_moves_at_the_velocity_asked_for_whatever_the_arm_do
     places = [np.array([0.1, -0.2])] * 2
     arm.execute(0.25, 0.0)
     for step in range(1, 6):
-        places.append(arm.tick().command.joint_positions)
+        places.append(arm.command().joint_positions)
         arm.goal = places[-2]
         assert places[-1][0] == pytest.approx(0.1 + 0.05 * step)  # 0.25 x 2 rad/s x 0.1 s
 

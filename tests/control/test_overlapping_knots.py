@@ -30,11 +30,14 @@ def at_the_limits(step: int) -> float:
     return 3.14 if step // 25 % 2 == 0 else -3.14
 
 
-def make_arm(update_s: float, **settings) -> StandInArm:
-    """An arm behind one of today's controllers, which begin early."""
-    settings = {"begins_early": True} | settings
+def make_arm(update_s: float, begins_early: bool = True) -> StandInArm:
+    """An arm behind one of today's controllers, which begin early, or behind another."""
     settings = StandInSettings(
-        update_period_s=update_s, path_tolerance=0.0, acceleration_tolerance=1e9, servo_lag_s=0.0, **settings
+        update_period_s=update_s,
+        path_tolerance=0.0,
+        acceleration_tolerance=1e9,
+        servo_lag_s=0.0,
+        begins_early=begins_early,
     )
     return StandInArm(LIMITS, np.zeros(2), settings)
 

@@ -66,7 +66,8 @@ def test_missing_file_is_named(tmp_path):
 )
 def test_graph_that_is_not_what_the_description_says_is_refused(tmp_path, parts, message):
     pytest.importorskip("onnx")
-    write_bundle(tmp_path / "small", **{name: part() if callable(part) else part for name, part in parts.items()})
+    made: dict = {name: part() if callable(part) else part for name, part in parts.items()}
+    write_bundle(tmp_path / "small", **made)
     if message is None:
         load_bundle(tmp_path / "small")
         return
