@@ -126,3 +126,11 @@ def test_after_any_messages_the_last_good_one_counts(messages) -> None:
         if expected is not None:
             assert assembler.stamp_ns == expected[0]
             assert assembler.joint_positions().tolist() == expected[1]
+
+
+def test_endless_joint_goes_on_where_its_driver_begins_a_new_turn():
+    """Executor and teleoperation see the same: at the wrap the command chattered, or the arm stopped for a leap."""
+    latest = LatestObservation(("a", "b"), (), continuous=("b",))
+    for step, measured in enumerate((3.0, 3.1, -3.1, -3.0)):
+        latest.update_joint_state(("b", "a"), (measured, 0.5), step, float(step), may_go_back=False)
+    np.testing.assert_allclose(latest.joint_positions, [0.5, 2.0 * np.pi - 3.0])

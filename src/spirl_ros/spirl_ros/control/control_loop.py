@@ -13,7 +13,6 @@ from spirl_ros.control.skill_model import SkillModel
 from spirl_ros.control.skill_sequence import Outcome, SkillReport, SkillRequest, SkillSequence
 from spirl_ros.control.tracking import MOVED_TOLERANCE, TRACKING_TOLERANCE, Tracking
 from spirl_ros.control.trajectory_knots import arrival_s
-from spirl_ros.control.turns import Turns
 from spirl_ros.control.velocity_action import COMMANDED, VelocityAction
 from spirl_ros.errors import CommandError, ObservationError, SkillError
 
@@ -87,8 +86,7 @@ class ControlLoop:
         self._max_age_s, self._generator, self._time_waits = max_age_s, generator, time_waits
         self._has_braking_tail, self._max_missed = has_braking_tail, max_missed
         self._max_choice_age_s = max_choice_age_s
-        self._observation = LatestObservation(model.limits.joint_names, model.scene_names)
-        self._turns = Turns(continuous)
+        self._observation = LatestObservation(model.limits.joint_names, model.scene_names, continuous)
         self._skills = SkillSequence(model)
         self._motion = CommandedMotion(model.limits, model.control_period_s, max_age_s)
         limits, period_s = model.limits, model.control_period_s
@@ -170,7 +168,7 @@ class ControlLoop:
         """
         if not self._observation.is_of_joints(names):
             return
-        may_go_back, positions = not self.is_busy, self._turns.unwrap(names, positions)
+        may_go_back = not self.is_busy
         if self._observation.update_joint_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
             self._begin_anew("the arm's time went back")
         if self._tracking is not None:

@@ -1,18 +1,28 @@
 """The newest whole observation of an arm and its scene, with its age."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from spirl_ros.control.observation import ObservationAssembler
+from spirl_ros.control.turns import Turns
 from spirl_ros.errors import ObservationError
 
 
 class LatestObservation:
     """Keeps the newest observation whose parts were measured at the same moment. Not thread-safe."""
 
-    def __init__(self, joint_names: Sequence[str], scene_names: Sequence[str]) -> None:
-        """Begin without measurements; no scene names, no scene states needed."""
+    def __init__(
+        self, joint_names: Sequence[str], scene_names: Sequence[str], continuous: Collection[str] = ()
+    ) -> None:
+        """Begin without measurements.
+
+        Args:
+            joint_names: of the arm.
+            scene_names: of the scene; none, and no scene states are needed.
+            continuous: joints that turn without end, whatever turn their driver reports them in.
+        """
+        self._turns = Turns(continuous)
         self._assembler = ObservationAssembler(joint_names, scene_names)
         self._joint_count, self._has_scene = len(joint_names), bool(scene_names)
         self._values: np.ndarray | None = None
@@ -67,6 +77,7 @@ class LatestObservation:
         if not self._assembler.is_of_joints(names):
             return False
         self._check_order(stamp_ns, may_go_back)
+        positions = self._turns.unwrap(names, positions)
         self._assembler.update_joint_state(names, positions, stamp_ns, received_s)
         if not self._has_scene:
             self._assembler.update_scene_state((), (), stamp_ns, received_s)

@@ -1,5 +1,7 @@
 """Makes the control steps of teleoperation of a configured arm: one per period of the steady clock."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from spirl_msgs.msg import TaskStatus
@@ -39,6 +41,7 @@ class ArmPace:
         max_age_s: float,
         path_tolerance: float,
         realtime_priority: int,
+        continuous: Collection[str] = (),
     ) -> None:
         """Subscribe; `start` begins.
 
@@ -51,12 +54,13 @@ class ArmPace:
             max_age_s: older ones are not acted on [s].
             path_tolerance: the controller gives up beyond [rad, m]; 0 for never. What is tolerated here is no more.
             realtime_priority: of this process, where permitted; 0 does not ask.
+            continuous: joints that turn without end, whatever turn their driver reports them in.
         """
         self._node, self._steps, self._teleoperation, self._readiness = node, steps, teleoperation, readiness
         self._max_age_s, self._period_s = max_age_s, teleoperation.arm.control_period_s
         limits, tolerance = teleoperation.arm.limits, min(TRACKING_TOLERANCE, path_tolerance or TRACKING_TOLERANCE)
         self._arm = ArmWatch(limits, self._period_s, tolerance)
-        self._latest = LatestObservation(limits.joint_names, ())
+        self._latest = LatestObservation(limits.joint_names, (), continuous)
         self._states = ArmStates(node, joint_state_topic, limits.joint_names)
         self._others = OtherCommands(node, steps.command_topic)
         self._realtime_priority = realtime_priority

@@ -189,6 +189,7 @@ class Teleop(ManagedNode):
                 max_age_s,
                 robot.path_tolerance,
                 config.realtime_priority,
+                robot.continuous,
             )
 
     def _on_robot_description(self, message: String) -> None:
