@@ -1,5 +1,7 @@
 """Errors that a user can act on: each says what was found, what was expected and the next step."""
 
+from collections.abc import Sequence
+
 from spirl_ros.outside_text import printable
 
 
@@ -35,6 +37,15 @@ class DatasetError(SpirlError, ValueError):
     """A file of demonstrations cannot be read or written: not a dataset, another schema, truncated or not finite."""
 
 
+class RecordingsError(DatasetError):
+    """Several recordings cannot be used."""
+
+    def __init__(self, summary: str, reasons: Sequence[str]) -> None:
+        """Say how many, and of each why, which names it."""
+        super().__init__("\n  ".join((summary, *reasons)))
+        self.parts = (summary, *reasons)
+
+
 class BundleError(SpirlError, ValueError):
     """A bundle cannot be written, read or used: damaged, incomplete, from a newer program or for another robot."""
 
@@ -66,7 +77,12 @@ _HOW_TO_INSTALL = {
 
 
 def explain(error: BaseException) -> str | None:
-    """One line for an error that the user can mend, with the next step; None for every other error."""
+    """What to tell of an error that the user can mend, with the next step; None for every other error.
+
+    It is one line, or one of its own for each of several recordings: what came from outside cannot begin another.
+    """
+    if isinstance(error, RecordingsError):
+        return "\n  ".join(printable(part, limit=1_000) for part in error.parts)
     if isinstance(error, SpirlError):
         return printable(str(error), limit=10_000)
     if isinstance(error, ModuleNotFoundError) and error.name in _HOW_TO_INSTALL:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from spirl_ros.errors import DatasetError
+from spirl_ros.errors import DatasetError, RecordingsError
 from spirl_ros.recording.bag_metadata import find_bags
 
 T = TypeVar("T")
@@ -49,5 +49,5 @@ def look_at_all(paths: Sequence[Path], read: Callable[[Path], T], skip_bad: bool
         advice = " Import the rest with --skip-bad." if found else ""
         if len(bad) == 1:
             raise DatasetError(f"{bad[0]}{advice}")
-        raise DatasetError("\n  ".join([f"{len(bad)} of {len(bags)} recordings cannot be used.{advice}", *bad]))
+        raise RecordingsError(f"{len(bad)} of {len(bags)} recordings cannot be used.{advice}", bad)
     return Recordings(found, bad)
