@@ -19,12 +19,14 @@ RESULT_KEPT_S = 10
 of a training in lockstep, each of which is in every status of the action."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Goal:
     """A goal of the action, and the skill it asked for."""
 
     request: SkillRequest
     handle: ServerGoalHandle
+    step: int = 0
+    """Control steps of it that were told."""
 
 
 class ExecuteSkillAction:
@@ -78,6 +80,9 @@ class ExecuteSkillAction:
         with self._lock:
             under_way = [goal for goal in self._goals if goal.request is record.request]
         for goal in under_way:
+            if goal.step == record.step:
+                continue  # A control step may take several commands.
+            goal.step = record.step
             goal.handle.publish_feedback(
                 ExecuteSkill.Feedback(
                     step=record.step, reward=record.reward, interventions=record.interventions_of_skill
