@@ -3,7 +3,7 @@ import pytest
 
 from spirl_ros.control.control_loop import STOPPED_BY_PERSON, ControlLoop, LoopState
 from spirl_ros.control.joint_limits import JointLimits
-from spirl_ros.control.safety_filter import FilteredCommand
+from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
 from spirl_ros.control.skill_model import SkillModel
 from spirl_ros.control.skill_sequence import Outcome, SkillRequest
 from spirl_ros.control.velocity_action import COMMANDED, MEASURED
@@ -488,6 +488,7 @@ def test_arm_that_somebody_moves_latches_with_the_joint_and_reset_begins_where_i
     arm.drift(np.array([0.0, 0.5]))
     tick = arm.tick()
     assert tick.state is LoopState.LATCHED and "b is measured" in tick.reason and tick.command is None
+    assert arm.loop.last_command is not None and arm.loop.last_command.state is SafetyState.LATCHED
     with pytest.raises(SkillError, match="latched: b is measured"):
         arm.execute(0.1, 0.1)
     arm.loop.reset(arm.now_s)

@@ -39,7 +39,10 @@ def test_scale_of_each_joint_is_read_as_it_was_written():
     assert parse_description(format_description(description).encode()) == description
     names = (description.joint_names, description.observation.names)
     description.check_fits(*names, control_rate_hz=12.5, action=ActionMeaning("joint_velocity", (2.0, 0.04)))
-    with pytest.raises(BundleError, match=r"joint_velocity times 2/0.04 from the measured position, but here a joint_velocity times 2 from "):
+    with pytest.raises(
+        BundleError,
+        match=r"joint_velocity times 2/0.04 from the measured position, but here a joint_velocity times 2 from ",
+    ):
         description.check_fits(*names, control_rate_hz=12.5, action=ActionMeaning("joint_velocity", 2.0))
     with pytest.raises(BundleError, match=r"action.scale has 3 values, expected one number, or one for each of 2"):
         replace(DESCRIPTION, action=ActionMeaning("joint_velocity", (2.0, 0.04, 1.0)))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
-from spirl_ros.control.safety_filter import FilteredCommand, SafetyFilter
+from spirl_ros.control.safety_filter import FilteredCommand, SafetyFilter, SafetyState
 from spirl_ros.control.skill_sequence import Outcome
 
 
@@ -83,6 +83,11 @@ class CommandedMotion:
     def brake(self) -> FilteredCommand:
         """The next command on the way to rest."""
         return self._sent(self._filter.brake())
+
+    def latch(self) -> None:
+        """At rest for good: `last` says so, and is not to be sent. Nothing happens before the first command."""
+        if self._last is not None and self._last.state is not SafetyState.LATCHED:
+            self._last = self._filter.brake()
 
     def release(self) -> None:
         """At rest after braking `with_release`: be ready. Nothing happens otherwise."""

@@ -408,6 +408,7 @@ class ControlLoop:
         self._commands_left = 0
         reason = self._motion.brake_reason
         if self._motion.is_at_rest_for_good:
+            self._motion.latch()
             self._skills.end(self._motion.brake_outcome, reason)
             return self._tick(None, reason)
         filtered = self._motion.brake()
