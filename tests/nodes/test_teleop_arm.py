@@ -276,4 +276,4 @@ def test_gripper_on_the_arms_topic_and_second_publisher_of_its_joints(client, st
     client.spin_for(1.0)
     answer = client.call(Trigger, "teleop/reset", Trigger.Request())
     assert not answer.success
-    assert "two publishers send this arm's joints on /joint_states, of stand_in_arm, test_client" in answer.message
+    assert "two publishers send this arm's joints on /joint_states, of /stand_in_arm, /test_client" in answer.message
