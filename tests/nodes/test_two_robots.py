@@ -80,7 +80,10 @@ def test_stop_of_one_robot_does_not_touch_the_other(client, start_graph) -> None
     client.wait_for(
         lambda: client.call(Trigger, "/left/skill_executor/reset", Trigger.Request()).success, "the left robot's reset"
     )
-    assert client.call(Trigger, "/left/skill_policy/start", Trigger.Request()).success
+    # The policy refuses as long as it has not heard of the release, a control period at most.
+    client.wait_for(
+        lambda: client.call(Trigger, "/left/skill_policy/start", Trigger.Request()).success, "the left robot's start"
+    )
     client.wait_for(lambda: state("left") == SkillStatus.EXECUTING, "motion of the left robot")
     left.send_signal(signal.SIGINT)
     output, _ = left.communicate(timeout=20.0)
