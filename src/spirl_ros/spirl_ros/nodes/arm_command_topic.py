@@ -107,14 +107,8 @@ class ArmCommandTopic:
         self._braked_s = self._path.braked_s(now_ns)
         return self._braked_s
 
-    def send(self, command: FilteredCommand, late_s: float = 0.0, within_s: float | None = None) -> None:
-        """Send what the safety filter let through.
-
-        What else is given concerns trajectories: how long after its due time [s], and how long the way to a place to rest at
-        takes [s], if the command does not say.
-        """
-        if within_s is not None:
-            command = command._replace(arrives_s=within_s)
+    def send(self, command: FilteredCommand, late_s: float = 0.0) -> None:
+        """Send what the safety filter let through; how long after its due time [s] concerns trajectories."""
         braked_s, self._braked_s = self._braked_s, 0.0
         if self._is_on_its_way(command) or self._is_withheld(command):
             self.show_life()

@@ -43,7 +43,6 @@ class RealtimePace:
         """
         self._node, self._steps, self._config, self._on_step = node, steps, config, on_step
         self._is_simulated = bool(node.get_parameter("use_sim_time").value)
-        self._told_s = self._told_simulated_s = 0.0
         self._scheduling = ""
         self._period_s = period_s
         self._latenesses_s: deque[float] = deque(maxlen=RECENT)
@@ -52,6 +51,7 @@ class RealtimePace:
 
     def start(self) -> None:
         """Begin to step."""
+        self._told_s, self._told_simulated_s = time.monotonic(), self._simulated_s()
         if self._config.realtime_priority > 1:
             ask_for_process(self._config.realtime_priority - 1)
         self._thread.start()

@@ -103,7 +103,7 @@ class SkillExecutorNode(ManagedNode):
             has_own_time=config.rate == LOCKSTEP,
             update_period_s=update_period_s or CONTROLLER_UPDATE_PERIOD_S,
             # A simulated arm, which no file describes, begins no trajectory too early, and its time may not go on steadily.
-            stamps_within_s=config.max_age_s if config.stamp_commands == "auto" and config.robot else 0.0,
+            stamps_within_s=config.max_age_s if self._may_stamp(config) else 0.0,
             is_slowed=lambda: self._readiness.is_slowed,
         )
         self._status = ExecutorStatus(self, period_s)
@@ -259,6 +259,11 @@ class SkillExecutorNode(ManagedNode):
             return {}
         model = self._loop.skills.model if self._is_running else self._model
         return {"bundle": model.name, "bundle digest": model.digest[:12], "provider": self._bundle.provider}
+
+    def _may_stamp(self, config: SkillExecutorConfig) -> bool:
+        """Does a trajectory bear the arm's time. A simulator's comes in steps that are too coarse for that."""
+        is_simulated = bool(self.get_parameter("use_sim_time").value)
+        return config.stamp_commands == "auto" and bool(config.robot) and not is_simulated
 
     def _refuse_second_state(self) -> None:
         """On a real arm: raise CommandError where two publishers tell its joints."""

@@ -154,7 +154,7 @@ class TeleopSteps:
             self.command_topic.show_life()
         else:
             late_s = 0.0 if due_s is None else self._node.now_s() - due_s
-            self.command_topic.send(command, late_s, within_s=within_s)
+            self.command_topic.send(command._replace(arrives_s=within_s), late_s)
             self._rate.mark(self._node.now_s())
         status = to_safety_status(command, self._joint_names)
         status.header.stamp = self._node.get_clock().now().to_msg()
