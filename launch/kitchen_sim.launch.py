@@ -1,8 +1,8 @@
 """The simulated kitchen with what works in it; `ros2 launch spirl_ros kitchen_sim.launch.py --show-args` lists all."""
 
 from launch import LaunchDescription
-from spirl_ros.bringup import KITCHEN_SIM
-from spirl_ros.launch_description import launch_description
+from spirl_ros.bringup.graphs import KITCHEN_SIM
+from spirl_ros.bringup.launch_description import launch_description
 
 
 def generate_launch_description() -> LaunchDescription:

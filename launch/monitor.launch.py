@@ -1,8 +1,9 @@
-"""The web page and RViz beside a graph that runs; `ros2 launch spirl_ros monitor.launch.py --show-args` lists all arguments."""
+"""The web page and RViz beside a graph that runs; `ros2 launch spirl_ros monitor.launch.py --show-args` lists all
+arguments."""
 
 from launch import LaunchDescription
-from spirl_ros.bringup import MONITOR
-from spirl_ros.launch_description import launch_description
+from spirl_ros.bringup.graphs import MONITOR
+from spirl_ros.bringup.launch_description import launch_description
 
 
 def generate_launch_description() -> LaunchDescription:

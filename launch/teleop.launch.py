@@ -1,8 +1,8 @@
-"""A person works in the simulated kitchen; `ros2 launch spirl_ros teleop.launch.py --show-args` lists all arguments."""
+"""A person moves a simulated arm or a real one; `… teleop.launch.py --show-args` lists all arguments."""
 
 from launch import LaunchDescription
-from spirl_ros.bringup import TELEOP
-from spirl_ros.launch_description import launch_description
+from spirl_ros.bringup.graphs import TELEOP
+from spirl_ros.bringup.launch_description import launch_description
 
 
 def generate_launch_description() -> LaunchDescription:

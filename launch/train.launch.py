@@ -1,8 +1,8 @@
-"""Learns a task in the simulated kitchen through the nodes of the robot; `… train.launch.py --show-args` lists all arguments."""
+"""Learns a simulated task through the nodes of the robot; `… train.launch.py --show-args` lists all arguments."""
 
 from launch import LaunchDescription
-from spirl_ros.bringup import TRAIN
-from spirl_ros.launch_description import launch_description
+from spirl_ros.bringup.graphs import TRAIN
+from spirl_ros.bringup.launch_description import launch_description
 
 
 def generate_launch_description() -> LaunchDescription:

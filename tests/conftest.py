@@ -1,22 +1,47 @@
-"""Which tests get a second try, and where the programs under test keep what they remember."""
+"""What every test has: a cache of the run alone, a ROS domain that nobody else uses, and quick exports."""
 
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 
-# Of this run alone, for the processes that tests start as well; it goes with the run.
+from benchmarks.node_processes import own_domain
+
+# Of this worker alone, for the processes that tests start as well; it goes with the run.
 _cache = tempfile.TemporaryDirectory(prefix="spirl_test_cache_")
 os.environ["SPIRL_CACHE"] = _cache.name
+# Workers share the cores already: threads that wait for each other cost more than they gain.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where Python is told to keep no compiled modules, each process that a test starts would compile all of ours again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-REALTIME_FOLDERS = ("browser", "end_to_end", "launch", "nodes")
+
+@pytest.fixture
+def domain_environment() -> Iterator[dict[str, str]]:
+    """Such an environment for one test."""
+    with own_domain() as environment:
+        yield environment
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Try tests of processes that run in real time once more when they fail, and list them as RERUN in the summary.
+@pytest.fixture(scope="session", autouse=True)
+def equal_modules_are_exported_once() -> Iterator[None]:
+    """For torch takes seconds, and many tests train on the same skills; the result is compared with torch each time."""
+    if "torch" not in sys.modules:  # no test of this run learns or exports
+        yield
+        return
+    bundle_export = pytest.importorskip("spirl_ros.skills.bundle_export", reason="export needs onnx and onnxscript")
+    export_module, made = bundle_export.export_module, {}
 
-    A shared machine that stands still for half a second makes an arm brake, as it should, in a test of something else.
-    """
-    for item in items:
-        if item.path.parent.name in REALTIME_FOLDERS or item.path.name == "test_up.py":
-            item.add_marker(pytest.mark.flaky(reruns=1))
+    def export_once(module, inputs, outputs, defaults=None) -> bytes:
+        shapes = {name: (tuple(value.shape), str(value.dtype)) for name, value in inputs.items()}
+        weights = [(name, value.numpy().tobytes()) for name, value in module.state_dict().items()]
+        key = repr((module, shapes, outputs, defaults, weights))
+        if key not in made:
+            made[key] = export_module(module, inputs, outputs, defaults)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(bundle_export, "export_module", export_once)
+        yield

@@ -10,9 +10,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "spirl_ros" / "spirl_ros"
 
 ROS_MODULES = {"rclpy", "launch", "launch_ros", "spirl_msgs", "std_msgs", "sensor_msgs", "rcl_interfaces"}
-MAY_IMPORT_ROS = ("nodes/", "launch_description.py")
+MAY_IMPORT_ROS = ("nodes/", "bringup/launch_description.py")
 NEVER_TORCH = ("control/", "arms/", "tasks/", "teleoperation/", "monitoring/", "nodes/", "deployment/")
-MAY_TORCH = ("deployment/onnx_export.py", "deployment/onnx_conversion.py", "deployment/export_modules.py")
+
+THE_TABLE = "tasks/families.py"
 
 
 def imports_of(path: Path) -> set[str]:
@@ -31,8 +32,17 @@ def test_imports_stay_in_their_layer(path: Path) -> None:
     relative, imported = path.relative_to(PACKAGE).as_posix(), imports_of(path)
     if not relative.startswith(MAY_IMPORT_ROS):
         assert not imported & ROS_MODULES
-    if relative.startswith(NEVER_TORCH) and relative not in MAY_TORCH:
+    if relative.startswith(NEVER_TORCH):
         assert "torch" not in imported
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_engine_names_no_task_family(path: Path) -> None:
+    """A task is an addition: a folder that nothing imports but the table of families, by its name in a text."""
+    relative, text = path.relative_to(PACKAGE).as_posix(), path.read_text()
+    for family in ("kitchen", "maze"):
+        if not relative.startswith(f"{family}/") and relative != THE_TABLE:
+            assert f"spirl_ros.{family}" not in text
 
 
 def test_robot_processes_do_not_load_torch() -> None:

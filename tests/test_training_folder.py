@@ -42,7 +42,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     assert "checkpoint.pt cannot be written" in result.stdout
-    assert "The one before is kept; free some space and --resume." in result.stdout
+    assert "The previous one is kept; free space and --resume." in result.stdout
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def test_configuration_that_was_changed_by_hand_is_refused_by_name(tmp_path, tex
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
 def test_the_umask_says_who_may_read(tmp_path, umask, mode):
-    """Configuration and checkpoints were 0600 whatever the user's umask said, so that no colleague could use a training."""
+    """Configuration and checkpoints were 0600 whatever the user's umask said, so that no colleague could use a
+    training."""
     before = os.umask(umask)
     try:
         folder = TrainingFolder(tmp_path / "run")

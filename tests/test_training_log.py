@@ -1,5 +1,6 @@
 """Metrics and TensorBoard events say the same, also after a training went on from an earlier step."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ def test_what_a_continued_training_writes_again_is_shown_once(tmp_path: Path) ->
     with TrainingLog(folder, step=0) as log:
         for step in (1, 2, 3):
             log.add("update", {"step": step}, loss=float(step))
+    # TensorBoard reads files in the order of their names, which begin with the second they were made in.
+    made_s = int(time.time())
+    while int(time.time()) == made_s:
+        time.sleep(0.05)
     with TrainingLog(folder, step=1) as log:
         for step in (2, 3):
             log.add("update", {"step": step}, loss=float(10 * step))

@@ -1,4 +1,5 @@
-"""Reads what a training wrote for TensorBoard, with TensorBoard's own reader: what `tensorboard --logdir` would show."""
+"""Reads what a training wrote for TensorBoard, with TensorBoard's own reader: what `tensorboard --logdir` would
+show."""
 
 from pathlib import Path
 

@@ -15,7 +15,8 @@ def search_paths(plan: Plan) -> dict[str, list[str]]:
     """Folders to put in front of the variables that list folders."""
     messages = plan.install_space / "spirl_msgs"
     modules = [*messages.glob("lib/python3*/*-packages"), *messages.glob("local/lib/python3*/*-packages")]
-    # The installed copy of spirl_ros's modules is not listed: they are imported from src, so that an edit counts at once.
+    # The installed copy of spirl_ros's modules is not listed: they are imported from src, so that an edit counts at
+    # once.
     if plan.distribution is not None:
         modules.insert(0, plan.linked_modules)
     prefixes = [plan.install_space / "spirl_ros", messages]

@@ -52,7 +52,8 @@ def check_python_parts() -> None:
         missing.append((f"the C headers ({header})", f"{name}-dev"))
     if missing:
         raise SetupProblem(
-            f"Python {sys.version.split()[0]} ({sys.executable}) has not {' and not '.join(what for what, _ in missing)}. "
+            f"Python {sys.version.split()[0]} ({sys.executable}) has not "
+            f"{' and not '.join(what for what, _ in missing)}. "
             f"Debian, Ubuntu: sudo apt install {' '.join(package for _, package in missing)}"
         )
 
@@ -63,8 +64,8 @@ def check_paths(*folders: Path) -> None:
         odd = sorted(set(_NOT_PLAIN.findall(str(folder))))
         if odd:
             raise SetupProblem(
-                f"The path {folder} has {', '.join(map(repr, odd))} in it, which CMake and make do not take: they build the ROS "
-                "messages. Move the clone to a path of plain letters (a to z), digits and . _ - alone."
+                f"The path {folder} has {', '.join(map(repr, odd))} in it, which CMake and make do not take: they "
+                "build the ROS messages. Move the clone to a path of plain letters (a to z), digits and . _ - alone."
             )
 
 

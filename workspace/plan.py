@@ -76,7 +76,10 @@ class Plan:
         return combined_requirements(files, self.mujoco, provided)
 
     def fingerprints(self) -> dict[str, str]:
-        """For every stage a text that changes when the stage has to run again. The environment's concerns all stages."""
+        """For every stage a text that changes when the stage has to run again.
+
+        The environment's concerns all stages.
+        """
         ros = f"{self.distribution.name} in {self.distribution.prefix}" if self.distribution else "wheels"
         environment = fingerprint(RECIPE, str(self.venv), self.python_version, ros)
         build_tools = [self.root / "requirements" / name for name in ("ros.txt", "colcon.txt")]
@@ -92,7 +95,7 @@ class Plan:
 def make_plan(
     root: Path, venv: Path, extras: frozenset[str], mujoco: str, onnxruntime: str, environment: Mapping[str, str]
 ) -> Plan:
-    """Decide what to reach with the running interpreter, from what is asked and from what this shell and machine have."""
+    """Decide what to reach with the running interpreter, from what is asked and what shell and machine have."""
     distribution = sourced_distribution(environment, venv)
     torch = "gpu" if has_nvidia_driver(environment) else "cpu"
     onnxruntime = onnxruntime or torch

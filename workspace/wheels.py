@@ -3,14 +3,19 @@
 import re
 from pathlib import Path
 
-_BUILDER_INCLUDE = re.compile(r"/opt/python/cp\d+-cp\d+/include/python3\.\d+")
-_BUILDER_NUMPY = re.compile(r"/opt/python/cp\d+-cp\d+/lib/python3\.\d+/site-packages/numpy/_core/include")
+_FOLDER = r"(?<=[;\"\s])/[^;\"\s$]*"
+_PYTHON_INCLUDE = re.compile(_FOLDER + r"/include/python3\.\d+(?=[;\"\s]|$)")
+_NUMPY_INCLUDE = re.compile(_FOLDER + r"/numpy/_core/include(?=[;\"\s]|$)")
 
 
 def relocate_targets(text: str, python_include: Path, numpy_include: Path) -> str:
-    """Replace the folders of the machine that built the wheels by ours in an exported CMake file."""
-    text = _BUILDER_INCLUDE.sub(lambda _: str(python_include), text)
-    return _BUILDER_NUMPY.sub(lambda _: str(numpy_include), text)
+    """Replace the headers' folders of another machine or environment by ours in an exported CMake file.
+
+    As a rule they are those of the machine that built the wheels, but a cache of packages may hold files that were
+    relocated before.
+    """
+    text = _PYTHON_INCLUDE.sub(lambda _: str(python_include), text)
+    return _NUMPY_INCLUDE.sub(lambda _: str(numpy_include), text)
 
 
 def make_prefix(venv: Path, site_packages: Path, python_include: Path) -> None:
@@ -20,7 +25,10 @@ def make_prefix(venv: Path, site_packages: Path, python_include: Path) -> None:
         text = path.read_text(encoding="utf-8")
         relocated = relocate_targets(text, python_include, numpy_include)
         if relocated != text:
-            path.write_text(relocated, encoding="utf-8")
+            # A new file: uv links what it installs to its cache, from which every other environment is made.
+            new = path.with_name(path.name + ".new")
+            new.write_text(relocated, encoding="utf-8")
+            new.replace(path)
     # colcon leaves out prefixes without these.
     for name in ("local_setup.sh", "local_setup.bash"):
         (venv / name).touch()

@@ -30,18 +30,21 @@ setup(
     description="Skill-prior reinforcement learning (SPiRL) for robot arms, on ROS 2.",
     license="Apache-2.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={f"{PACKAGE}.monitoring": ["templates/*.html"]},
     data_files=data_files(),
     python_requires=">=3.10",
     # What runs on the robot. The exact versions that we test stand in requirements/.
     install_requires=["numpy>=1.26", "pyyaml>=6.0", "argcomplete>=3.1", "mcap>=1.6", "mcap-ros2-support>=0.6"],
     extras_require={
-        # Runs bundles. Machines with an NVIDIA driver take onnxruntime-gpu in its place, never both.
-        "robot": ["onnxruntime>=1.23"],
+        # Runs bundles, and reads one that is new first. Machines with an NVIDIA driver take onnxruntime-gpu in place of
+        # onnxruntime, never both.
+        "robot": ["onnxruntime>=1.23", "onnx>=1.20"],
         "sim": [
             "mujoco>=3.9,<5",
             "gymnasium-robotics>=1.4.2,<1.5",
             "h5py>=3.11",
             "tqdm>=4.66",
+            "jinja2>=3.1",
             "mjviser>=0.0.14,<0.1",
             "viser>=1.1.1,<2",
         ],

@@ -80,7 +80,8 @@ def test_first_point_at_time_zero_is_taken_at_once() -> None:
 
 
 def test_accelerations_are_met_too() -> None:
-    # From rest at 0 to rest at 1 in 1 s the quintic is 10 t^3 - 15 t^4 + 6 t^5: 53/512 at t = 1/4, velocity 1.875 at 1/2.
+    # From rest at 0 to rest at 1 in 1 s the quintic is 10 t^3 - 15 t^4 + 6 t^5: 53/512 at t = 1/4, velocity 1.875 at
+    # 1/2.
     zeros = ((0.0, 0.0),)
     one = trajectory(times_s=(1.0,), positions=((1.0, 0.0),), velocities=zeros, accelerations=zeros)
     follower = TrajectoryFollower(one, start_s=0.0, position=ZERO, velocity=ZERO)

@@ -4,8 +4,8 @@ import pytest
 from spirl_ros.arms.joint_trajectory import JointTrajectory
 from spirl_ros.arms.mujoco_arm import MujocoArm
 from spirl_ros.errors import CommandError, ConfigError
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
-from spirl_ros.tasks.kitchen.simulation import NO_NOISE
+from spirl_ros.kitchen.environment import KitchenConfig, KitchenEnvironment
+from spirl_ros.tasks.task import NO_NOISE
 
 
 def make_arm(**config) -> MujocoArm:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from spirl_ros.arms.robot_configuration import read_robot
-from spirl_ros.deployment.robot_facts import robot_facts
+from spirl_ros.deployment.robot_facts import bundle_joints, robot_facts
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "new_arm.md"
 
@@ -15,5 +15,5 @@ def test_file_on_the_page_is_read_and_exported_for(tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     robot = read_robot("generic", file)
     assert robot.limits.joint_names == ("base", "shoulder", "elbow")
-    joints = robot_facts(str(file)).joints(robot.limits.joint_names)
+    joints = bundle_joints(robot_facts(str(file)), robot.limits.joint_names)
     assert [joint.position_upper for joint in joints] == [2.6, 1.9, 2.2]

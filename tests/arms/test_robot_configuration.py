@@ -8,8 +8,8 @@ from spirl_ros.arms.robot_configuration import RATES, find_robot, read_robot
 from spirl_ros.errors import ConfigError
 from spirl_ros.shipped import shipped
 
-# Franka Robotics, "Limits for Franka Research 3", and libfranka's rate_limiting.h: ends of the range, largest velocity, and
-# the velocity limit -offset + sqrt(factor * (end - q)), whose ends are a little further out.
+# Franka Robotics, "Limits for Franka Research 3", and libfranka's rate_limiting.h: ends of the range, largest velocity,
+# and the velocity limit -offset + sqrt(factor * (end - q)), whose ends are a little further out.
 FR3_RANGE = np.array(
     [[-2.7437, 2.7437], [-1.7837, 1.7837], [-2.9007, 2.9007], [-3.0421, -0.1518], [-2.8065, 2.8065], [0.5445, 4.5169]]
     + [[-3.0159, 3.0159]]
@@ -78,7 +78,10 @@ def test_generic_robot_is_refused_until_its_limits_are_filled_in(tmp_path: Path)
         (lambda v: v["joints"][2].update(home=10**90), "home of elbow_joint is 1e\\+90, expected a place within"),
         (lambda v: v["joints"][2].update(home=90), "home of elbow_joint is 90.0, .* -3.14 to 3.14 rad"),
         (lambda v: v["joints"][2].update(unit="deg"), "unit of joint elbow_joint is 'deg', expected rad, or m"),
-        (lambda v: v["joints"][2].update(unit="m", continuous=True), "elbow_joint slides and turns without end"),
+        (
+            lambda v: v["joints"][2].update(unit="m", continuous=True),
+            "elbow_joint is prismatic .unit: m. and continuous",
+        ),
         (lambda v: v["joints"][2].update(continuous="yes"), "continuous of joint elbow_joint is 'yes'"),
         (lambda v: v["joints"][2].update(unusual_because=""), "unusual_because of joint elbow_joint is ''"),
         (lambda v: v["joints"][2].update(velocity_scale=3.2), "velocity_scale is 3.2, .*of elbow_joint, 3.14"),

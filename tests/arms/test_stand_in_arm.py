@@ -4,8 +4,8 @@ import pytest
 from spirl_ros.arms.joint_trajectory import JointTrajectory
 from spirl_ros.arms.stand_in_arm import FORWARD_POSITION, StandInArm, StandInSettings
 from spirl_ros.control.joint_limits import JointLimits
-from spirl_ros.control.overlapping_knots import OverlappingKnots
 from spirl_ros.control.safety_filter import SafetyFilter
+from spirl_ros.control.trajectory_knots import OverlappingKnots
 from spirl_ros.errors import CommandError, ConfigError
 
 JOINTS = ("shoulder", "elbow")

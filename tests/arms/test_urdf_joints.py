@@ -14,8 +14,10 @@ def test_kinds_limits_and_what_mimics_what_are_read() -> None:
     """A range from 0 to 0 and a velocity of 0 are what CAD programs write for not known; a missing end is 0."""
     joints = urdf_joints(
         parse_urdf(
-            '<robot name="r"><joint name="a" type="revolute"><limit lower="-1" upper="2" velocity="3" effort="0"/></joint>'
-            '<joint name="b" type="prismatic"><limit upper="0.04" velocity="0" jerk="5"/><mimic joint="a" offset="0.5"/>'
+            '<robot name="r"><joint name="a" type="revolute">'
+            '<limit lower="-1" upper="2" velocity="3" effort="0"/></joint>'
+            '<joint name="b" type="prismatic"><limit upper="0.04" velocity="0" jerk="5"/>'
+            '<mimic joint="a" offset="0.5"/>'
             '</joint><joint name="c" type="continuous"><limit lower="0" upper="0" velocity="inf"/></joint></robot>'
         )
     )
@@ -51,7 +53,7 @@ def test_what_xacro_printed_is_read() -> None:
     [
         ("<robot>" + "<a>" * 100_000 + "</a>" * 100_000 + "</robot>", "nested more than 100 deep"),
         ("<robot>" + '<link name="a"/>' * 1001 + "</robot>", "more than 1000 links"),
-        ("", "no URDF that can be used: no element found"),
+        ("", "not a usable URDF: no element found"),
         (
             '<robot><joint name="a"><limit lower="nan"/></joint></robot>',
             "lower of joint a in the URDF is 'nan', expected",

@@ -6,8 +6,8 @@ pytest.importorskip("mujoco")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
-from spirl_ros.benchmarks import control
-from spirl_ros.benchmarks.control import ControlFigures, Timing, _at_rate
+from benchmarks import control
+from benchmarks.control import ControlFigures, Timing, _at_rate
 from spirl_ros.deployment.bundle import load_bundle
 from spirl_ros.shipped import shipped
 from tests.nodes.kitchen_bundle import write_kitchen_bundle
@@ -43,12 +43,14 @@ def test_table_shows_milliseconds_and_quantiles() -> None:
 def test_the_whole_of_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """It never came to its end: after an episode that random skills had ended, no skill was under way to be braked."""
     pytest.importorskip("spirl_msgs")
-    monkeypatch.setattr(control, "_TICKS_OF_DIAGNOSTICS", 200)
-    monkeypatch.setattr(control, "_CPU_S", 3.0)
-    figures = control.measure_control(shipped("models/kitchen"), rounds=4)
+    monkeypatch.setattr(control, "_TICKS_OF_DIAGNOSTICS", 100)
+    monkeypatch.setattr(control, "_CPU_S", 2.0)
+    monkeypatch.setattr(control, "HOGS", 1)  # tests beside this one want the other processor
+    monkeypatch.setattr(control, "PRIORITIES", {"SCHED_FIFO asked for": 50})
+    figures = control.measure_control(shipped("models/kitchen"), rounds=2)
     assert {name: len(times_s) for name, times_s in figures.reactions_s.items()} == {
-        "simulator stopped: states stale, braking": 4,
-        "service stop: braking": 4,
+        "simulator stopped: states stale, braking": 2,
+        "service stop: braking": 2,
     }
-    assert len(figures.timings) == 4 and figures.reactions_missing == 0
+    assert len(figures.timings) == 2 and figures.reactions_missing == 0
     assert "control steps/s" in figures.table()

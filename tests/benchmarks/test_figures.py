@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spirl_ros.benchmarks.figures import write_into_page
+from benchmarks.figures import write_into_page
 from spirl_ros.errors import ConfigError
 
 

@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from spirl_ros.benchmarks.interleaved import compare
-from spirl_ros.benchmarks.machine import Machine
+from benchmarks.interleaved import compare
+from benchmarks.machine import Machine
 
 
 def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:

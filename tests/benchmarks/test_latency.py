@@ -1,5 +1,5 @@
-from spirl_ros.benchmarks.latency import compare_latencies
-from spirl_ros.benchmarks.machine import Machine
+from benchmarks.latency import compare_latencies
+from benchmarks.machine import Machine
 
 
 def test_contestants_take_turns_and_the_first_round_does_not_count():

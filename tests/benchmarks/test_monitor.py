@@ -1,6 +1,6 @@
 import pytest
 
-from spirl_ros.benchmarks.monitor import Cost, MonitorFigures
+from benchmarks.monitor import Cost, MonitorFigures
 
 UNWATCHED = Cost(cpu_percent=0.5, rate_hz=0.0, load=3.02)
 
@@ -28,10 +28,10 @@ def test_machine_without_a_browser_says_what_is_left_out() -> None:
 def test_page_that_nobody_looks_at_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("spirl_msgs", "viser", "mujoco", "onnxruntime"):
         pytest.importorskip(package)
-    from spirl_ros.benchmarks.monitor import measure_monitor
+    from benchmarks.monitor import measure_monitor
     from spirl_ros.shipped import shipped
 
-    monkeypatch.setattr("spirl_ros.benchmarks.monitor.BROWSERS", ())
+    monkeypatch.setattr("benchmarks.monitor.BROWSERS", ())
     figures = measure_monitor(shipped("models/kitchen"), seconds=2.0)
     assert figures.watched is None
     assert figures.unwatched.rate_hz == 0.0 and 0.0 <= figures.unwatched.cpu_percent < 50.0

@@ -1,7 +1,9 @@
+import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
-from spirl_ros.benchmarks.node_processes import node_command, node_environment, processor_time_s, running
+from benchmarks.node_processes import node_command, own_domain, processor_time_s, running
 
 
 def test_parameters_are_written_as_ros_reads_them() -> None:
@@ -13,9 +15,15 @@ def test_parameters_are_written_as_ros_reads_them() -> None:
 
 
 def test_nodes_meet_nobody_else() -> None:
-    environment = node_environment()
-    assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
-    assert 20 <= int(environment["ROS_DOMAIN_ID"]) < 100
+    """A domain was drawn at random, and a test of another process was now and then in the same."""
+    with ExitStack() as stack:
+        environments = [stack.enter_context(own_domain()) for _ in range(40)]
+        there = "from benchmarks.node_processes import own_domain; print(own_domain().__enter__()['ROS_DOMAIN_ID'])"
+        others = {subprocess.check_output([sys.executable, "-c", there], text=True).strip() for _ in range(10)}
+    domains = {environment["ROS_DOMAIN_ID"] for environment in environments}
+    assert len(domains) == 40 and not domains & others
+    assert all(20 <= int(domain) < 100 for domain in domains | others)
+    assert {environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] for environment in environments} == {"LOCALHOST"}
 
 
 def test_process_ends_with_its_block_and_its_time_counts() -> None:

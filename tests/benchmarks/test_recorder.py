@@ -2,7 +2,7 @@
 
 import pytest
 
-from spirl_ros.benchmarks.recorder import RecorderFigures, _kill_writer, _lost_s
+from benchmarks.recorder import RecorderFigures, _kill_writer, _lost_s
 from tests.recording.small_bag import begin
 
 

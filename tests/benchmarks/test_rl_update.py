@@ -5,7 +5,7 @@ import pytest
 if importlib.util.find_spec("torch") is None:
     pytest.skip("updates need torch", allow_module_level=True)
 
-from spirl_ros.benchmarks.rl_update import PEER, compare_updates
+from benchmarks.rl_update import PEER, compare_updates
 
 
 def test_every_contestant_learns_and_the_peer_is_the_unit():

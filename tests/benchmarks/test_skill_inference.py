@@ -2,7 +2,7 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from spirl_ros.benchmarks.skill_inference import measure_robot_process
+from benchmarks.skill_inference import measure_robot_process
 from tests.deployment.small_bundle import write_bundle
 
 

@@ -5,7 +5,7 @@ import pytest
 if importlib.util.find_spec("torch") is None:
     pytest.skip("training needs torch", allow_module_level=True)
 
-from spirl_ros.benchmarks.skill_training import PEER, compare_training
+from benchmarks.skill_training import PEER, compare_training
 
 
 def test_every_contestant_trains_and_the_peer_is_the_unit():

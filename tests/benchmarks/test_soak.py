@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("mujoco")
 
-from spirl_ros.benchmarks.soak import Held, SoakFigures, held_by, measure_soak, slope_kb
+from benchmarks.soak import Held, SoakFigures, held_by, measure_soak, slope_kb
 
 
 def test_slope_is_that_of_a_straight_line_per_episode() -> None:

@@ -4,7 +4,7 @@ pytest.importorskip("torch", reason="learning needs torch")
 pytest.importorskip("onnxscript")
 pytest.importorskip("mujoco")
 
-from spirl_ros.benchmarks.trainer import TrainerFigures
+from benchmarks.trainer import TrainerFigures
 
 
 def test_table_shows_shares_and_what_each_kill_cost() -> None:

@@ -1,6 +1,6 @@
 """The benchmark of training windows, on a dataset made by hand."""
 
-from spirl_ros.benchmarks.training_windows import measure_windows
+from benchmarks.training_windows import measure_windows
 from spirl_ros.commands.main import main
 from spirl_ros.demonstrations.storage import write_dataset
 from tests.demonstrations.small_dataset import make_dataset

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from websockets.sync.client import connect
 
-from spirl_ros.benchmarks.monitor import BROWSER_OPTIONS, BROWSERS
+from benchmarks.monitor import BROWSER_OPTIONS, BROWSERS
 
 DEADLINE_S = 120.0
 """How long anything may take on a busy machine, where a program draws in place of a graphics card."""

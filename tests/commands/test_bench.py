@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spirl_ros.benchmarks.figures import Figures
+from benchmarks.figures import Figures
 from spirl_ros.commands import bench
 from spirl_ros.commands.main import main
 from spirl_ros.errors import SpirlError
@@ -85,4 +85,14 @@ def test_folder_that_is_no_checkout_is_told(
 ) -> None:
     pytest.importorskip("torch")
     assert main(["bench", "good", "--official", str(tmp_path)]) == 2
-    assert "is no checkout of the official code" in capsys.readouterr().err
+    assert "is not a checkout of the official code" in capsys.readouterr().err
+
+
+def test_installed_without_a_checkout_names_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Benchmarks do not go onto a robot."""
+    monkeypatch.setattr(bench, "__file__", str(tmp_path / "lib/python3/site-packages/spirl_ros/commands/bench.py"))
+    assert main(["bench", "env", "--rounds", "2"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "needs the folder benchmarks/ of a checkout" in line and "Clone the repository" in line

@@ -1,4 +1,5 @@
-"""What each command makes of bad input: exit code 2, one line that names the file, and nothing changed or left behind."""
+"""What each command makes of bad input: exit code 2, one line that names the file, and nothing changed or left
+behind."""
 
 import json
 import re
@@ -9,18 +10,18 @@ import numpy as np
 import pytest
 
 from spirl_ros.commands.main import main
-from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import EpisodeMetadata
+from spirl_ros.demonstrations.layout import robot_metadata
 from spirl_ros.demonstrations.storage import read_dataset, write_dataset
 from spirl_ros.errors import ConfigError, DatasetError
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.kitchen.family import KITCHEN
 from tests.demonstrations.small_dataset import make_episode
 
 
 @pytest.fixture
 def folder(tmp_path):
-    metadata = replace(kitchen_metadata(load_kitchen_scene()), operator="scripted", seed=3)
+    metadata = replace(robot_metadata(KITCHEN.robot), operator="scripted", seed=3)
     write_dataset(tmp_path / "data", Dataset((make_episode(40, 0, metadata), make_episode(30, 1, metadata)), "kitchen"))
     return tmp_path / "data"
 
@@ -137,14 +138,15 @@ def arm_folder(tmp_path):
 ONLY_FOR_THE_KITCHEN = [
     (["export", "--format", "d4rl", "--out", "OUT"], r"D4RL's schema .* Export with --format lerobot"),
     (["export", "--format", "bag", "--out", "OUT"], r"bags of the kitchen .* Export with --format lerobot"),
-    (["replay"], r"The simulator has only the kitchen. Choose a dataset of the kitchen, or .*docs/real_arms.md"),
-    (["replay", "--task", "press"], r"The simulator has only the kitchen. Choose a dataset"),
+    (["replay"], r"There are simulators of: kitchen, maze. Choose a dataset of one, or .*docs/real_arms.md"),
+    (["replay", "--task", "press"], r"There are simulators of: kitchen, maze. Choose a dataset"),
 ]
 
 
 @pytest.mark.parametrize(("command", "advice"), ONLY_FOR_THE_KITCHEN, ids=lambda value: "_".join(value[:3:2]))
 def test_dataset_of_an_arm_is_named_where_only_the_kitchen_will_do(arm_folder, tmp_path, capsys, command, advice):
-    """Replay asked for task 'press' and, given that, said that there is no such task; exports did not name the dataset."""
+    """Replay asked for task 'press' and, given that, said that there is no such task; exports did not name the
+    dataset."""
     name, *options = command
     out = str(tmp_path / "out")
     assert main(["demos", name, str(arm_folder), *[out if o == "OUT" else o for o in options]]) == 2
@@ -171,7 +173,7 @@ def test_of_an_arm_some_pictures_are_drawn_and_the_others_are_named(arm_folder, 
     printed = capsys.readouterr()
     assert printed.out.split() == [f"{plots}/episode_lengths.png", f"{plots}/actions.png"]
     assert printed.err == (
-        f"left out: subtasks, tool_paths. Only the kitchen has them; {arm_folder} is of another robot.\n"
+        f"left out: subtasks, tool_paths. Only task families have them; {arm_folder} is of another robot.\n"
     )
 
 

@@ -6,7 +6,7 @@ pytest.importorskip("spirl_msgs", reason="definitions of our messages come from 
 
 from spirl_ros.commands.main import main
 from spirl_ros.demonstrations.storage import read_dataset, write_dataset
-from tests.demonstrations.test_bag_import import kitchen_dataset
+from tests.demonstrations.formats.test_bag_import import kitchen_dataset
 
 
 def test_bags_are_exported_imported_together_and_described(tmp_path, capsys) -> None:

@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 
 from spirl_ros.commands.main import main
-from spirl_ros.demonstrations.collection import kitchen_metadata
+from spirl_ros.demonstrations.layout import robot_metadata
 from spirl_ros.demonstrations.storage import read_dataset, write_dataset
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.kitchen.family import KITCHEN
 from tests.demonstrations.small_dataset import make_dataset
 
 
@@ -50,7 +50,7 @@ def test_dataset_is_replayed_plotted_and_exported_to_lerobot(tmp_path, capsys):
 def test_info_names_the_format_of_what_it_read(tmp_path, capsys):
     """It called a folder of bags a dataset of Minari, and a single bag a file of D4RL."""
     pytest.importorskip("spirl_msgs", reason="definitions of our messages come from the workspace: make setup")
-    metadata = replace(kitchen_metadata(load_kitchen_scene()), operator="scripted")
+    metadata = replace(robot_metadata(KITCHEN.robot), operator="scripted")
     folder, file, bags = (tmp_path / name for name in ("data", "data.hdf5", "bags"))
     write_dataset(folder, make_dataset((4, 6), metadata))
     assert main(["demos", "export", str(folder), "--format", "d4rl", "--out", str(file)]) == 0

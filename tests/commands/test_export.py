@@ -14,13 +14,12 @@ from spirl_ros.commands.main import main
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.storage import write_dataset
 from spirl_ros.deployment.bundle_file import read_description
-from spirl_ros.deployment.robot_check import check_fits_robot
 from spirl_ros.errors import BundleError
+from spirl_ros.kitchen.scene import load_kitchen_scene
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
 from spirl_ros.skills.run import SkillRun, SkillRunConfig
 from spirl_ros.skills.skill_model import SkillModel
 from spirl_ros.skills.train import dataset_reference
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
 from tests.demonstrations.small_dataset import METADATA, make_episode
 
 MODEL = SkillModelConfig(
@@ -37,7 +36,8 @@ MODEL = SkillModelConfig(
 def make_run(
     folder: Path, *, observation_names: tuple[str, ...] | None = None, robot: RobotConfiguration | None = None
 ) -> SkillRun:
-    """A training's folder with an untrained model, beside a dataset of noise with the names of the kitchen or of an arm alone."""
+    """A training's folder with an untrained model, beside a dataset of noise with the names of the kitchen or of an arm
+    alone."""
     scene = load_kitchen_scene()
     metadata = replace(
         METADATA,
@@ -80,7 +80,8 @@ def test_trained_skills_become_a_bundle_that_checks(tmp_path, capsys):
     assert exported["digest"] == checked["digest"]
     description = checked["description"]
     assert description["target_subtasks"] == ["microwave", "kettle", "bottom_burner", "light_switch"]
-    units = dict(zip(description["observation"]["names"], description["observation"]["units"], strict=True))
+    (state,) = description["observation"]
+    units = dict(zip(state["names"], state["units"], strict=True))
     wanted = ("panda0_joint1", "panda0_finger_joint1", "microwave", "kettle_x", "kettle_qw")
     assert [units[name] for name in wanted] == ["rad", "m", "rad", "m", "1"]
     # The held-out losses are those of the lowest reconstruction and KL, step 2.
@@ -109,12 +110,12 @@ def test_slides_and_scales_of_their_own_reach_the_bundle(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "1 is 0.5/0.1 rad/s or m/s" in shown and "| rail | -1 to 1 m | 0.5 m/s |" in shown
     description = read_description(tmp_path / "out")
-    check_fits_robot(description, find_robot(str(file)))
+    description.check_fits_robot(find_robot(str(file)))
     file.write_text(file.read_text().replace("velocity_scale: 0.1, ", ""))
     with pytest.raises(
         BundleError, match="times 0.5/0.1 from the commanded position, but here a joint_velocity times 0.5"
     ):
-        check_fits_robot(description, find_robot(str(file)))
+        description.check_fits_robot(find_robot(str(file)))
 
 
 def test_bad_input_is_one_line_with_the_next_step(tmp_path, capsys):

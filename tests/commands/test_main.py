@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spirl_ros.bringup import BRINGUPS
+from spirl_ros.bringup.graphs import BRINGUPS
 from spirl_ros.commands.main import main, make_parser
 
 

@@ -15,7 +15,7 @@ from spirl_ros.commands.main import main  # noqa: E402
 from spirl_ros.rl import quick_reproduction  # noqa: E402
 from spirl_ros.rl.quick_reproduction import QuickReproduction  # noqa: E402
 from spirl_ros.rl.run import RlRun  # noqa: E402
-from spirl_ros.rl.train import train  # noqa: E402
+from spirl_ros.rl.train import train_policy  # noqa: E402
 from spirl_ros.skills.run import SkillRun  # noqa: E402
 from spirl_ros.training_folder import CHECKPOINT_FILE  # noqa: E402
 from tests.commands.test_export import make_run  # noqa: E402
@@ -58,6 +58,16 @@ def test_a_policy_is_trained_exported_and_evaluated(skills, tmp_path, capsys):
     assert list(figures["per_subtask"]) == ["microwave", "kettle", "bottom_burner", "light_switch"]
     assert main(["rl", "eval", "--bundle", str(bundle), "--task", "kettle"]) == 2
     assert "task is kettle, but the policy" in capsys.readouterr().err
+    few = ["rl", "eval", "--bundle", str(bundle), "--episodes", "1", "--json"]
+    assert main([*few, "--disturb", "kettle_mass,actions_1_late"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = json.loads(lines[-1])["disturbances"]
+    assert list(rows) == ["undisturbed", "kettle_mass", "actions_1_late"] == [line.split()[0] for line in lines[1:4]]
+    assert set(rows["kettle_mass"]) == set(figures) and rows["undisturbed"]["ordered_mean"] == figures["ordered_mean"]
+    assert main([*few, "--disturb", "kettle"]) == 2
+    assert "disturbance is 'kettle', but the kitchen has joints_offset, " in capsys.readouterr().err
+    assert main([*few, "--disturb", "all", "--video", str(tmp_path / "film.gif")]) == 2
+    assert "leave --disturb out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("method", ["ssp", "bc-sac"])
@@ -74,8 +84,21 @@ def test_single_actions_are_no_bundle(skills, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("has_skills", [False, True])
+def test_single_actions_are_evaluated_with_and_without_skills_given(skills, tmp_path, capsys, has_skills):
+    command = arguments(skills, tmp_path / "sac", "--method", "sac", "--no-demos-in-replay")
+    if not has_skills:
+        del command[command.index("--skills") : command.index("--out")]
+    assert main(command) == 0
+    assert (RlRun.open(tmp_path / "sac").config.skills is not None) == has_skills
+    capsys.readouterr()
+    assert main(["rl", "eval", "--run", str(tmp_path / "sac"), "--episodes", "1", "--workers", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["ordered_counts"] == [1, 0, 0, 0, 0]
+
+
 def test_what_is_refused_leaves_no_folder(skills, tmp_path, capsys):
-    """A run that was refused once the networks were made left its folder, and the corrected command was refused for that."""
+    """A run that was refused once the networks were made left its folder, and the corrected command was refused for
+    that."""
     out = tmp_path / "rl"
     assert main(arguments(skills, out, "--method", "ssp", "--set", "max_latent=0")) == 2
     assert "entropy has no bound" in capsys.readouterr().err
@@ -111,7 +134,7 @@ def test_resume_goes_on_where_an_interrupted_run_stopped(skills, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(RlRun.open(broken), interrupt)
+        train_policy(RlRun.open(broken), interrupt)
     assert main(["rl", "train", "--out", str(broken), "--resume"]) == 0
     expected, found = (torch.load(folder / CHECKPOINT_FILE, weights_only=True) for folder in (whole, broken))
     assert found["counts"] == expected["counts"]
@@ -143,7 +166,7 @@ def test_metrics_of_a_killed_and_resumed_run_are_those_of_one_that_was_not(skill
                 raise MemoryError  # nothing is saved
 
         with pytest.raises(MemoryError):
-            train(RlRun.open(broken), kill)
+            train_policy(RlRun.open(broken), kill)
     assert main(["rl", "train", "--out", str(broken), "--resume"]) == 0
     assert figures_of(broken) == figures_of(whole)
 
@@ -171,8 +194,15 @@ def test_bad_input_is_one_line_with_the_next_step(skills, tmp_path, capsys):
         assert main(arguments(skills, out, *more)) == 2
         assert message in capsys.readouterr().err
         assert not out.exists()
-    assert main(["rl", "train", "--out", str(out)]) == 2
-    assert "--skills is missing" in capsys.readouterr().err
+    for more, message in (
+        ((), "--skills is missing"),
+        (("--method", "bc-sac"), "Only --method sac needs none"),
+        (("--method", "sac", "--demos-in-replay"), "without --skills there are no demonstrations"),
+        (("--method", "sac", "--data", str(skills)), "so --data would do nothing"),
+    ):
+        assert main(["rl", "train", "--out", str(out), *more]) == 2
+        assert message in capsys.readouterr().err
+        assert not out.exists()
     assert main(["rl", "eval", "--run", str(skills)]) == 2
     assert "cannot be used" in capsys.readouterr().err
     skill_bundle = tmp_path / "skills"
@@ -218,7 +248,7 @@ def test_quick_reproduction_evaluates_other_episodes_at_its_end(skills, tmp_path
     for name, there in (("skills", skills), ("data", Path(SkillRun.open(skills).config.dataset.folder))):
         (tmp_path / name).symlink_to(there)
     quick = QuickReproduction(tmp_path, changes=(*TINY, "stop_at=3.9"), steps=40, episodes=2)
-    monkeypatch.setattr(quick_reproduction, "QuickReproduction", lambda folder: quick)
+    monkeypatch.setattr(quick_reproduction, "QuickReproduction", lambda folder, seed: quick)
     monkeypatch.setattr(rl_reproduce, "_run", lambda given: 0 if given[0] == "skills" else main(list(given)))
     command = ["rl", "reproduce", "kitchen", "--quick", "--out", str(tmp_path)]
     assert main(command) == 0

@@ -11,8 +11,8 @@ pytest.importorskip("gymnasium_robotics")
 
 from spirl_ros.commands.main import main
 from spirl_ros.errors import PlotError
+from spirl_ros.monitoring import film
 from spirl_ros.shipped import shipped
-from spirl_ros.tasks.kitchen import film
 
 EVAL = ["rl", "eval", "--bundle", str(shipped("models/kitchen")), "--episodes", "1", "--workers", "1"]
 

@@ -75,7 +75,7 @@ def test_finished_training_can_be_made_longer(folder, capsys):
     [
         (("--set", "skill_horizon=21"), "skill_horizon is 21, but episode 0 has only 20 control steps"),
         (("--set", "validation_share=0.0", "--decoder", "both"), "decoder is 'both', expected one of closed_loop"),
-        (("--preset", "fast"), "preset is 'fast', expected one of quick, full, official"),
+        (("--preset", "fast"), "preset is 'fast', expected one of quick, full, robust, pictures, official"),
         (("--task", "kettle"), "task"),
     ],
 )

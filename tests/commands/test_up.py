@@ -15,21 +15,16 @@ pytest.importorskip("spirl_msgs")
 pytest.importorskip("onnxruntime")
 
 from spirl_ros.arms.robot_configuration import read_robot
+from tests.tasks.small_family import install, put_on_path
 
 ENDED_WITHIN_S = 5.0
 KITCHEN = ("kitchen_sim", "viewer:=none")
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+def environment(domain_environment: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
     """Of a graph of its own, which does not outlive a test that failed."""
-    environment = {
-        **os.environ,
-        "ROS_DOMAIN_ID": str(20 + (os.getpid() + time.monotonic_ns() // 1_000_000) % 80),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "PYTHONUNBUFFERED": "1",
-        "SPIRL_TEST_GRAPH": str(tmp_path),
-    }
+    environment = domain_environment | {"SPIRL_TEST_GRAPH": str(tmp_path)}
     yield environment
     for number in processes_of(environment):
         os.kill(number, signal.SIGKILL)
@@ -79,6 +74,14 @@ def test_episodes_run_to_their_end_and_the_exit_code_is_zero(environment, policy
     assert process.returncode == 0
     assert "2 episodes: " in output and "subtasks in order on average" in output
     assert not processes_of(environment)
+
+
+def test_task_of_an_installed_package_runs_to_its_end(environment, tmp_path: Path) -> None:
+    put_on_path(environment, install(tmp_path))
+    process = up(environment, "task:=small:in,out", "rate:=lockstep", "episodes:=2", graph=("sim", "viewer:=none"))
+    output, _ = process.communicate(timeout=60.0)
+    assert process.returncode == 0, output
+    assert "2 episodes: 2.00 of 2 subtasks in order on average" in output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

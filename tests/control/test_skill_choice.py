@@ -37,7 +37,7 @@ class Broken(Model):
         raise RuntimeError("CUDA failure 700")
 
 
-OBSERVATION = np.zeros(3)
+OBSERVATION = {"state": np.zeros(3)}
 GENERATOR = np.random.default_rng(0)
 
 
@@ -50,8 +50,8 @@ def choose(policy, prior=NORMAL, completed=0, observation=OBSERVATION, **config)
 
 
 def test_divergence_is_that_of_gaussians_in_closed_form() -> None:
-    # Per dimension log(s2/s1) + (s1² + d²) / (2 s2²) - 1/2. First: s1 = s2 = 1, d = 2: 2. Second: s1 = e, s2 = 1, d = 0:
-    # -1 + e²/2 - 1/2 = 2.1945.
+    # Per dimension log(s2/s1) + (s1² + d²) / (2 s2²) - 1/2. First: s1 = s2 = 1, d = 2: 2. Second: s1 = e, s2 = 1, d =
+    # 0: -1 + e²/2 - 1/2 = 2.1945.
     policy = Normal(np.array([2.0, 0.5]), np.array([0.0, 1.0]))
     prior = Normal(np.array([0.0, 0.5]), np.array([0.0, 0.0]))
     assert prior_divergence(policy, prior) == pytest.approx(2.0 - 1.5 + np.exp(2.0) / 2.0)
@@ -116,7 +116,7 @@ def test_prior_that_fails_ends_it_whoever_chooses() -> None:
 
 def test_observation_that_is_not_finite_is_no_reason_for_the_fallback() -> None:
     with pytest.raises(ObservationError, match="nan at 1"):
-        choose(Model((0.0, 0.0)), observation=np.array([0.0, np.nan, 0.0]))
+        choose(Model((0.0, 0.0)), observation={"state": np.array([0.0, np.nan, 0.0])})
 
 
 def test_bad_settings_are_told() -> None:

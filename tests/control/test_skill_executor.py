@@ -11,9 +11,9 @@ class SumDecoder:
     def __init__(self) -> None:
         self.latents: list[np.ndarray] = []
 
-    def decode(self, observation: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
+    def decode(self, state: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
         self.latents.append(latent)
-        return observation[:2] + latent + step
+        return state[:2] + latent + step
 
 
 OBSERVATION = np.array([1.0, 2.0, 3.0])
@@ -42,9 +42,9 @@ def test_nobody_changes_the_latent_of_a_skill_under_way():
     """A float32 array needs no conversion: it was shared with the caller when no copy was made."""
 
     class WritingDecoder:
-        def decode(self, observation: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
+        def decode(self, state: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
             latent[:] = 0.0
-            return observation[:2]
+            return state[:2]
 
     latent, executor = LATENT.astype(np.float32), make_executor(WritingDecoder())
     executor.start(latent)
@@ -147,7 +147,7 @@ def test_bad_observation_is_refused_before_the_decoder_sees_it(observation, told
 @pytest.mark.parametrize("action", [[np.nan, 0.0], [0.0, np.inf], [0.0], [[0.0, 0.0]]])
 def test_bad_action_is_reported_and_not_counted(action):
     class BadDecoder:
-        def decode(self, observation: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
+        def decode(self, state: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
             return np.array(action)
 
     executor = make_executor(BadDecoder())

@@ -49,6 +49,32 @@ def test_lead_longer_than_a_control_period_makes_a_skill_due_steps_before() -> N
     assert handover.due_s == pytest.approx(1.2)
 
 
+def test_steps_of_a_skill_that_follow_the_choice_of_the_next_one_are_counted() -> None:
+    """With a lead of a control period or more they were lost: an episode of two skills went on for a third."""
+    handover = SkillHandover(H, PERIOD_S, 0.2, time_waits=False)
+    handover.sent(1, 0)
+    for step in range(1, H - 1):
+        handover.executor_told(said(step, EXECUTING, 1, step), 1.0)
+    handover.sent(2, 0)
+    assert handover.steps == H - 2
+    for step in (H - 1, H):
+        handover.executor_told(said(step, EXECUTING, 1, step), 1.0)
+        assert handover.steps == step
+    handover.executor_told(said(H + 1, EXECUTING, 2, 1), 1.0)
+    assert (handover.steps, handover.steps_to_come) == (H + 1, 2 * H)
+    handover.begin_episode(0)
+    handover.executor_told(said(H + 2, EXECUTING, 1, 2), 1.0)
+    assert handover.steps == 0
+
+
+def test_idle_executor_before_the_first_skill_is_not_a_late_skill() -> None:
+    handover = SkillHandover(H, PERIOD_S, 0.03, time_waits=False)
+    handover.sent(1, 0)
+    handover.executor_told(said(0, IDLE), 1.0)
+    handover.executor_told(said(1, EXECUTING, 1, 1), 1.08)
+    assert handover.has_begun and handover.late_skills == 0
+
+
 @pytest.mark.parametrize("is_sent_before_the_idle_tick", [True, False])
 def test_skill_that_was_not_there_in_time_counts_as_late(is_sent_before_the_idle_tick: bool) -> None:
     handover = SkillHandover(H, PERIOD_S, 0.03, time_waits=False)
@@ -113,10 +139,11 @@ def test_skill_of_somebody_else_is_told_from_ones_own() -> None:
 
 @pytest.mark.parametrize("told", [1, 2])
 def test_skill_of_the_episode_before_is_ones_own_however_late_it_is_told_of(told: int) -> None:
-    """An endless run gave up, 2 times in 110 episodes: only the skill sent last counted as its own when an episode began.
+    """An endless run gave up, 2 times in 110 episodes: only the skill sent last counted as its own when an episode
+    began.
 
-    Skill 1 was under way and skill 2 already sent when the episode ended. The executor's next word comes after the reset
-    of the scene, and tells of either.
+    Skill 1 was under way and skill 2 already sent when the episode ended. The executor's next word comes after the
+    reset of the scene, and tells of either.
     """
     handover = SkillHandover(H, PERIOD_S, 0.03, time_waits=False)
     handover.sent(1, 0)

@@ -2,7 +2,7 @@ import numpy as np
 
 from spirl_ros.control.velocity_action import VelocityAction, as_velocity_scale, problem_of_scale, slowed
 
-MEANING = VelocityAction(np.array([-1.0, -1.0]), np.array([1.0, 0.5]), control_period_s=0.08)
+MEANING = VelocityAction(np.array([-1.0, -1.0]), np.array([1.0, 0.5]), control_period_s=0.08, velocity_scale=2.0)
 
 
 def test_action_leads_the_measured_position_by_one_period() -> None:

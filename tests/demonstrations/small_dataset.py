@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from spirl_ros.control.observation_fields import PICTURE, Field
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.demonstrations.operator_style import OperatorStyle
@@ -23,6 +24,11 @@ METADATA = EpisodeMetadata(
     mujoco_version="3.9.0",
 )
 
+FRONT = Field("front", (4, 6, 3), PICTURE, source="front_camera")
+FORCE = Field("force", (2,), names=("pull", "push"), units=("N", "N"))
+SEEING = replace(METADATA, more_fields=(FRONT, FORCE))
+"""With two fields beside the state: a picture and a vector."""
+
 
 def make_episode(steps: int, seed: int = 0, metadata: EpisodeMetadata = METADATA, **changes) -> Episode:
     generator = np.random.default_rng(seed)
@@ -34,6 +40,10 @@ def make_episode(steps: int, seed: int = 0, metadata: EpisodeMetadata = METADATA
         "rewards": generator.integers(2, size=steps).astype(float),
         "terminated": True,
         "truncated": False,
+    }
+    more = np.random.default_rng((1, seed))
+    arrays["fields"] = {
+        one.name: more.integers(256, size=(steps + 1, *one.shape)).astype(one.dtype) for one in metadata.more_fields
     }
     return Episode(**{**arrays, **changes}, metadata=replace(metadata, seed=seed))
 
@@ -48,3 +58,7 @@ def assert_same_episode(found: Episode, expected: Episode) -> None:
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     assert (found.terminated, found.truncated) == (expected.terminated, expected.truncated)
     assert found.metadata == expected.metadata
+    assert list(found.fields) == list(expected.fields)
+    for name, values in expected.fields.items():
+        assert found.fields[name].dtype == values.dtype
+        np.testing.assert_array_equal(found.fields[name], values)

@@ -8,13 +8,13 @@ import pytest
 
 pytest.importorskip("spirl_msgs", reason="definitions of our messages come from the workspace: make setup")
 
-from spirl_ros.demonstrations.bag_export import write_bags
-from spirl_ros.demonstrations.bag_import import import_bags
+from spirl_ros.demonstrations.formats.bag_export import write_bags
+from spirl_ros.demonstrations.formats.bag_import import import_bags
 from spirl_ros.errors import DatasetError
 from spirl_ros.recording.bag_metadata import BagTopic
 from spirl_ros.recording.bag_reader import BagFile
 from spirl_ros.recording.bag_writer import BagWriter, RawMessage
-from tests.demonstrations.test_bag_import import kitchen_dataset
+from tests.demonstrations.formats.test_bag_import import kitchen_dataset
 
 S = 10**9
 

@@ -11,22 +11,34 @@ import pytest
 from spirl_ros.demonstrations import collect as collect_module
 from spirl_ros.demonstrations import collection as collection_module
 from spirl_ros.demonstrations.collect import Amount, collect
-from spirl_ros.demonstrations.collection import CollectionConfig, Outcome, draw_chain, outcomes, record_chain
+from spirl_ros.demonstrations.collection import (
+    Chain,
+    CollectionConfig,
+    RecordedChain,
+    draw_chain,
+    outcomes,
+    record_chain,
+)
 from spirl_ros.demonstrations.dataset import dataset_digest
-from spirl_ros.demonstrations.operator_report import Chain
 from spirl_ros.demonstrations.storage import read_dataset, write_dataset
 from spirl_ros.demonstrations.unfinished_collection import CHAINS_PER_FILE, UnfinishedCollection
 from spirl_ros.errors import ConfigError, DatasetError
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
-from spirl_ros.tasks.kitchen.subtasks import TASKS
+from spirl_ros.kitchen.environment import KitchenConfig, KitchenEnvironment
+from spirl_ros.kitchen.subtasks import TASKS
+from spirl_ros.tasks import families
 from tests.demonstrations.small_dataset import assert_same_episode, make_dataset, make_episode
 
 CONFIG = CollectionConfig(seed=3)
 
 
 @pytest.fixture(scope="module")
-def recorded() -> Outcome:
+def recorded() -> RecordedChain:
     return next(outcome for i in range(10) if (outcome := record_chain(CONFIG, i)).episode is not None)
+
+
+def failed_chains(count: int):
+    for index in range(count):
+        yield RecordedChain(index, 280, None, "failed")
 
 
 def fake_outcomes(config, first, workers):
@@ -34,7 +46,7 @@ def fake_outcomes(config, first, workers):
     index = first
     while True:
         episode = None if index % 3 == 2 else make_episode(2 + index % 5, index)
-        yield Outcome(index, 10, episode, "" if episode else "failed")
+        yield RecordedChain(index, 10, episode, "" if episode else "failed")
         index += 1
 
 
@@ -55,7 +67,8 @@ def test_chain_depends_on_seed_and_index_only():
 
 
 def test_chain_is_the_same_with_another_processors_arithmetic():
-    """Products were OpenBLAS's, whose routine depends on the processor: seed 0 had another digest on every kind of them."""
+    """Products were OpenBLAS's, whose routine depends on the processor: seed 0 had another digest on every kind of
+    them."""
     code = (
         "from spirl_ros.demonstrations.collection import CollectionConfig, record_chain\n"
         "from spirl_ros.demonstrations.dataset import dataset_digest\n"
@@ -185,7 +198,7 @@ def test_interrupted_collection_is_continued_to_the_same_result(tmp_path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["data.unfinished"]
     with pytest.raises(DatasetError, match="interrupted collection. Add --resume"):
         collect(tmp_path / "data", CONFIG, amount)
-    with pytest.raises(DatasetError, match="was begun with seed 3, not 4"):
+    with pytest.raises(DatasetError, match="was started with seed 3, not 4"):
         collect(tmp_path / "data", CollectionConfig(seed=4), amount, resume=True)
     begun["again"] = 1
     resumed = collect(tmp_path / "data", CONFIG, amount, resume=True)
@@ -227,7 +240,7 @@ def test_second_collection_into_the_same_folder_is_refused_while_the_first_runs(
 
 
 def test_folder_is_free_again_after_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(collect_module, "outcomes", lambda *_: (Outcome(i, 280, None, "failed") for i in range(60)))
+    monkeypatch.setattr(collect_module, "outcomes", lambda *_: failed_chains(60))
     with pytest.raises(DatasetError, match="of use"):
         collect(tmp_path / "data", CONFIG, Amount(5, 0))
     with pytest.raises(DatasetError, match="Add --resume"):
@@ -275,7 +288,7 @@ def test_truncated_file_of_an_interrupted_collection_is_named(tmp_path, monkeypa
 
 
 def test_operator_that_nearly_always_fails_ends_the_collection(tmp_path, monkeypatch):
-    monkeypatch.setattr(collect_module, "outcomes", lambda *_: (Outcome(i, 280, None, "failed") for i in range(10_000)))
+    monkeypatch.setattr(collect_module, "outcomes", lambda *_: failed_chains(10_000))
     with pytest.raises(DatasetError, match="only 0 of 50 chains are of use"):
         collect(tmp_path / "data", CONFIG, Amount(5, 0))
 
@@ -298,3 +311,20 @@ def test_folder_that_cannot_be_made_is_named(tmp_path):
 def test_impossible_settings_are_refused(name, value):
     with pytest.raises(ConfigError, match=f"{name} is"):
         CollectionConfig(**{name: value})
+
+
+def test_random_chains_that_would_always_do_everything_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing one that does not would never end."""
+    monkeypatch.setitem(families._OURS, "small", "tests.tasks.small_family:SMALL")
+    with pytest.raises(ConfigError, match="every chain of small has all its subtasks. Choose --split complete"):
+        CollectionConfig("small")
+    config = CollectionConfig("small:out_in", split="complete")
+    assert config.max_steps == 90
+    episode = record_chain(config, 0).episode
+    assert episode is not None and list(episode.metadata.completed_at_step) == ["out", "in"]
+
+
+def test_a_family_that_nobody_demonstrates_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(families._OURS, "alone", "tests.tasks.small_family:ALONE")
+    with pytest.raises(ConfigError, match="alone has no simulator. Import demonstrations"):
+        record_chain(CollectionConfig("alone", split="complete"), 0)

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from spirl_ros.demonstrations.collection import kitchen_metadata
-from spirl_ros.demonstrations.d4rl import write_d4rl
 from spirl_ros.demonstrations.dataset import Dataset
+from spirl_ros.demonstrations.layout import robot_metadata
 from spirl_ros.demonstrations.storage import write_dataset
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.kitchen.d4rl import write_d4rl
+from spirl_ros.kitchen.family import KITCHEN
 from tests.demonstrations.full_disk import kind_of_disk, run_on_small_disk
 from tests.demonstrations.small_dataset import make_episode
 
@@ -19,7 +19,7 @@ SIZE_KB = 64
 def source(tmp_path_factory):
     """A dataset of ours and a D4RL file, each larger than the disk: 600 steps of 49 numbers."""
     folder = tmp_path_factory.mktemp("source")
-    metadata = replace(kitchen_metadata(load_kitchen_scene()), operator="scripted")
+    metadata = replace(robot_metadata(KITCHEN.robot), operator="scripted")
     dataset = Dataset((make_episode(600, 0, metadata),), "kitchen")
     write_dataset(folder / "dataset", dataset)
     write_d4rl(folder / "d4rl.hdf5", dataset)

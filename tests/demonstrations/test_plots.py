@@ -7,9 +7,9 @@ pytest.importorskip("matplotlib")
 from PIL import Image
 
 from spirl_ros import plotting
-from spirl_ros.demonstrations.collection import kitchen_metadata
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import EpisodeMetadata
+from spirl_ros.demonstrations.layout import robot_metadata
 from spirl_ros.demonstrations.operator_style import OperatorStyle
 from spirl_ros.demonstrations.plots import (
     draw_actions,
@@ -19,13 +19,14 @@ from spirl_ros.demonstrations.plots import (
     write_plots,
 )
 from spirl_ros.errors import PlotError
-from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, load_kitchen_scene
+from spirl_ros.kitchen.family import KITCHEN
+from spirl_ros.kitchen.scene import INITIAL_POSITIONS
 from tests.demonstrations.small_dataset import make_dataset, make_episode
 
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    metadata = replace(kitchen_metadata(load_kitchen_scene()), operator="scripted")
+    metadata = replace(robot_metadata(KITCHEN.robot), operator="scripted")
     completed = ({"kettle": 1, "microwave": 3}, {"kettle": 2}, {})
     episodes = []
     for steps, done in zip((3, 4, 8), completed, strict=True):
@@ -87,7 +88,8 @@ def test_each_joint_has_its_actions_in_percent(dataset):
 def test_paths_change_colour_where_a_subtask_is_completed(dataset):
     above, front = draw_tool_paths(dataset).axes
     lengths = [len(line.get_xdata()) for line in above.lines]  # pyright: ignore
-    # Episode of 3 steps: kettle after step 1, microwave after step 3, nothing more; each part ends where the next begins.
+    # Episode of 3 steps: kettle after step 1, microwave after step 3, nothing more; each part ends where the next
+    # begins.
     assert lengths[:4] == [2, 3, 1, 1]
     assert above.lines[0].get_color().tolist() != above.lines[1].get_color().tolist()  # pyright: ignore
     assert len(front.lines) == len(above.lines)

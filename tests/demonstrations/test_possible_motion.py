@@ -14,7 +14,8 @@ TIMES_S = np.arange(0.0, 2.0, 0.01)
 
 
 def arm(continuous: tuple[str, ...] = ()) -> RobotConfiguration:
-    """A joint of ±6 rad and 3 rad/s, and a finger of 0.04 m and 0.05 m/s; 20 Hz, an action of 1 is 1 rad/s and 0.05 m/s."""
+    """A joint of ±6 rad and 3 rad/s, and a finger of 0.04 m and 0.05 m/s; 20 Hz, an action of 1 is 1 rad/s and 0.05
+    m/s."""
     limits = JointLimits(
         ("wrist", "finger"),
         position_lower=np.array([-6.0, 0.0]),

@@ -5,14 +5,14 @@ import h5py
 import numpy as np
 import pytest
 
-from spirl_ros.demonstrations.collection import kitchen_metadata
-from spirl_ros.demonstrations.d4rl import read_d4rl, write_d4rl
 from spirl_ros.demonstrations.dataset import Dataset, dataset_digest
+from spirl_ros.demonstrations.layout import robot_metadata
 from spirl_ros.demonstrations.round_trip import rounding, unrounded
 from spirl_ros.demonstrations.sources import read_source
 from spirl_ros.errors import DatasetError
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
-from tests.demonstrations.small_dataset import METADATA, assert_same_episode, make_episode
+from spirl_ros.kitchen.d4rl import read_d4rl, write_d4rl
+from spirl_ros.kitchen.family import KITCHEN
+from tests.demonstrations.small_dataset import FRONT, METADATA, assert_same_episode, make_episode
 
 
 def test_rounding_counts_the_float64_in_between():
@@ -36,7 +36,7 @@ def test_every_number_comes_back(scale):
 @pytest.fixture
 def dataset():
     """Of the kitchen: one that ended by itself as success, one that failed, one about which nobody said anything."""
-    kitchen = kitchen_metadata(load_kitchen_scene())
+    kitchen = robot_metadata(KITCHEN.robot)
     told = {name: getattr(METADATA, name) for name in ("task", "operator_style", "measurement_noise", "mujoco_version")}
     first = replace(kitchen, operator="Änn", completed_at_step={"kettle": 2}, seed=7, is_success=True, **told)
     second = replace(kitchen, operator="bob", is_success=False)
@@ -59,6 +59,19 @@ def test_d4rl_file_of_ours_gives_the_same_dataset(tmp_path, dataset):
     assert_same_dataset(read_source(str(tmp_path / "a.hdf5"), "kitchen_all"), dataset)
     with pytest.raises(DatasetError, match="was made for the task 'kitchen_all', not for 'kitchen'"):
         read_source(str(tmp_path / "a.hdf5"), "kitchen")
+
+
+def test_fields_are_left_out_and_the_rest_comes_back(tmp_path, dataset):
+    seeing = [
+        replace(
+            episode,
+            metadata=replace(episode.metadata, more_fields=(FRONT,)),
+            fields={"front": np.zeros((episode.steps + 1, *FRONT.shape), np.uint8)},
+        )
+        for episode in dataset.episodes
+    ]
+    write_d4rl(tmp_path / "a.hdf5", replace(dataset, episodes=tuple(seeing)))
+    assert_same_dataset(read_d4rl(tmp_path / "a.hdf5"), dataset)
 
 
 def test_d4rl_file_that_was_changed_says_how_to_read_it_all_the_same(tmp_path, dataset):

@@ -1,15 +1,17 @@
 import json
 import shutil
+import tracemalloc
 from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
+from spirl_ros.control.observation_fields import PICTURE, Field
 from spirl_ros.demonstrations.dataset import dataset_digest
 from spirl_ros.demonstrations.storage import DATA_FILE, read_dataset, stored_digest, write_dataset
 from spirl_ros.errors import DatasetError
-from tests.demonstrations.small_dataset import METADATA, assert_same_episode, make_dataset
+from tests.demonstrations.small_dataset import METADATA, SEEING, assert_same_episode, make_dataset
 
 
 @pytest.fixture
@@ -133,3 +135,97 @@ def test_missing_array_and_nan_are_named_with_file_and_episode(folder):
         del file["episode_1/actions"]
     with pytest.raises(DatasetError, match=f"{path}: episode_1 lacks actions; it has .*observations"):
         read_dataset(folder)
+
+
+@pytest.fixture
+def seeing(tmp_path):
+    """A dataset with a picture and a vector beside the state."""
+    write_dataset(tmp_path / "seeing", make_dataset(metadata=SEEING))
+    return tmp_path / "seeing"
+
+
+def test_fields_are_read_back_exactly_and_once(seeing):
+    expected, found = make_dataset(metadata=SEEING), read_dataset(seeing)
+    for one, other in zip(found.episodes, expected.episodes, strict=True):
+        assert_same_episode(one, other)
+        assert one.metadata.more_fields == SEEING.more_fields
+        assert all(not values.flags.writeable for values in one.fields.values())
+    assert stored_digest(seeing) == dataset_digest(expected.episodes)
+    with h5py.File(seeing / DATA_FILE) as file:
+        pictures = file["episode_0/infos/fields/front"]
+        assert (pictures.compression, pictures.compression_opts, pictures.dtype) == ("gzip", 1, np.uint8)  # pyright: ignore
+
+
+def test_reading_pictures_takes_little_more_memory_than_they_have(tmp_path):
+    """Ten million bytes of pictures; a second copy of one episode's would be two million."""
+    big = replace(METADATA, more_fields=(Field("front", (50, 50, 4), PICTURE, source="front_camera"),))
+    dataset = make_dataset((199,) * 5, big)
+    write_dataset(tmp_path / "big", dataset)
+    size = sum(episode.fields["front"].nbytes for episode in dataset.episodes)
+    tracemalloc.start()
+    found = read_dataset(tmp_path / "big")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(episode.fields["front"].nbytes for episode in found.episodes) == size == 10_000_000
+    assert peak < size + 1e6
+
+
+def test_file_without_fields_is_as_it_was(folder):
+    with h5py.File(folder / DATA_FILE) as file:
+        assert list(file["episode_0/infos"]) == ["executed_actions"]  # pyright: ignore
+        assert "more_fields" not in file["episode_0"].attrs
+
+
+def test_minari_opens_a_dataset_with_fields(seeing):
+    minari = pytest.importorskip("minari")
+    found, *_ = minari.MinariDataset(seeing).iterate_episodes()
+    expected = make_dataset(metadata=SEEING).episodes[0]
+    np.testing.assert_array_equal(found.observations, expected.observations)
+    np.testing.assert_array_equal(found.infos["fields"]["front"], expected.fields["front"])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros((4, 4, 6, 4), np.uint8), r"episode_0: front is \(4, 4, 6, 4\) of uint8, expected \(4, 4, 6, 3\)"),
+        (np.zeros((3, 4, 6, 3), np.uint8), r"episode_0: front is \(3, 4, 6, 3\) of uint8, expected \(4, 4, 6, 3\)"),
+        (np.zeros((4, 4, 6, 3), np.float32), "episode_0: front is .* of float32, expected .* of uint8"),
+        (None, "episode_0/infos/fields/front is missing, expected an array"),
+        (np.zeros((4, 4, 6, 3), np.uint8), "the digest is .* its arrays were changed"),
+        (h5py.Empty("u1"), "front is empty, expected an array"),
+    ],
+    ids=["other channels", "too few", "other type", "missing", "changed", "empty"],
+)
+def test_damaged_field_is_named(seeing, values, message):
+    path = seeing / DATA_FILE
+    with h5py.File(path, "a") as file:
+        del file["episode_0/infos/fields/front"]
+        if values is not None:
+            file["episode_0/infos/fields/front"] = values
+    with pytest.raises(DatasetError, match=message) as error:
+        read_dataset(seeing)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"name": "front"}', '{"name": 3, "shape": [1]}', '{"name": "front", "shape": "4"}', "[" * 9000],
+)
+def test_description_of_a_field_that_is_none_is_named(seeing, text):
+    with h5py.File(seeing / DATA_FILE, "a") as file:
+        file["episode_0"].attrs["more_fields"] = np.array([text.encode() or b" "])
+    with pytest.raises(DatasetError, match="episode_0: more_fields has .* expected a field as JSON"):
+        read_dataset(seeing)
+
+
+def test_every_damaged_byte_of_compressed_pictures_is_noticed(seeing):
+    path = seeing / DATA_FILE
+    whole = path.read_bytes()
+    with h5py.File(path) as file:
+        chunk = file["episode_1/infos/fields/front"].id.get_chunk_info(0)  # pyright: ignore
+    for position in range(chunk.byte_offset, chunk.byte_offset + chunk.size, 7):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x55
+        path.write_bytes(damaged)
+        with pytest.raises(DatasetError, match="cannot be read|its arrays were changed"):
+            read_dataset(seeing)

@@ -1,7 +1,7 @@
 """A bundle made by hand, so that tests need no torch: 3 observed values, 2 joints, latents of 2, skills of 4 steps.
 
-Closed loop: action = (first two observed values) + 10 latent (+ 100 phase). Open loop: action at step t = (t + 1) latent.
-Prior and policy: mean = first two observed values (+ subtasks completed), log_std = 0.
+Closed loop: action = (first two observed values) + 10 latent (+ 100 phase). Open loop: action at step t = (t + 1)
+latent. Prior and policy: mean = first two observed values (+ subtasks completed), log_std = 0.
 """
 
 import hashlib
@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spirl_ros.control.observation_fields import state_field
 from spirl_ros.deployment.bundle_description import (
     ActionMeaning,
     BundleDescription,
     DecoderDescription,
     Joint,
     LatentModelDescription,
-    ObservationLayout,
     Origin,
     Probe,
 )
@@ -33,26 +33,27 @@ DESCRIPTION = BundleDescription(
     latent_size=2,
     control_rate_hz=12.5,
     opset=OPSET,
-    observation=ObservationLayout(("joint_a", "joint_b", "door"), ("rad", "m", "rad")),
+    observation=(state_field(("joint_a", "joint_b", "door"), ("rad", "m", "rad")),),
     action=ActionMeaning("joint_velocity", 2.0),
     joints=(Joint("joint_a", "rad", -1.0, 1.0, 2.0, 20.0, 200.0), Joint("joint_b", "m", 0.0, 0.04, 0.5, 5.0, 50.0)),
-    decoder=DecoderDescription("closed_loop", ("observation", "latent")),
-    prior=LatentModelDescription(("observation",)),
+    decoder=DecoderDescription("closed_loop", ("state", "latent")),
+    prior=LatentModelDescription(("state",)),
     policy=None,
     origin=Origin("ab" * 32, "cd" * 20, "spirl skills train", {"torch": "2.13.0"}),
     evaluation={"subtasks": {"mean": 2.5, "episodes": 50}},
     # 0.5 + 10 x 0.5 and 1 + 10 x 1.
-    probe=Probe(observation=(0.5, 1.0, 2.0), latent=(0.5, 1.0), action=(5.5, 11.0)),
+    probe=Probe(observation={"state": (0.5, 1.0, 2.0)}, latent=(0.5, 1.0), action=(5.5, 11.0)),
     files={"skill_decoder.onnx": "00" * 32, "skill_prior.onnx": "00" * 32},
 )
 
 
-def make_model(inputs, outputs, nodes, constants, *, opset=OPSET, batch="batch") -> bytes:
-    """An ONNX file; inputs and outputs are shapes by name without the batch axis."""
+def make_model(inputs, outputs, nodes, constants, *, opset=OPSET, batch="batch", pictures=()) -> bytes:
+    """An ONNX file; inputs and outputs are shapes by name without the batch axis, `pictures` the inputs of bytes."""
     onnx = pytest.importorskip("onnx")
 
     def value(name, shape):
-        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [batch, *shape])
+        kind = onnx.TensorProto.UINT8 if name in pictures else onnx.TensorProto.FLOAT
+        return onnx.helper.make_tensor_value_info(name, kind, [batch, *shape])
 
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node(kind, list(given), [result], **settings) for kind, given, result, settings in nodes],
@@ -65,11 +66,11 @@ def make_model(inputs, outputs, nodes, constants, *, opset=OPSET, batch="batch")
     return model.SerializeToString()
 
 
-def closed_loop_decoder(*, with_phase=False, factor=10.0, **options) -> bytes:
+def closed_loop_decoder(*, with_phase=False, factor=10.0, state="state", **options) -> bytes:
     # Rows: three observed values, two of the latent and the phase; columns: two joints.
     weights = np.zeros((6 if with_phase else 5, 2), np.float32)
     weights[[0, 1], [0, 1]], weights[[3, 4], [0, 1]] = 1.0, factor
-    inputs = {"observation": (3,), "latent": (2,)}
+    inputs = {state: (3,), "latent": (2,)}
     if with_phase:
         weights[5], inputs["phase"] = 100.0, (1,)
     nodes = [("Concat", inputs, "all", {"axis": 1}), ("MatMul", ("all", "weights"), "action", {})]
@@ -82,8 +83,8 @@ def open_loop_decoder() -> bytes:
     return make_model({"latent": (2,)}, {"actions": (4, 2)}, nodes, constants)
 
 
-def latent_model(*, with_progress=False, limit=None) -> bytes:
-    inputs = {"observation": (3,), "progress": (3,)} if with_progress else {"observation": (3,)}
+def latent_model(*, with_progress=False, limit=None, state="state") -> bytes:
+    inputs = {state: (3,), "progress": (3,)} if with_progress else {state: (3,)}
     weights = np.zeros((6 if with_progress else 3, 2), np.float32)
     weights[[0, 1], [0, 1]] = 1.0
     if with_progress:

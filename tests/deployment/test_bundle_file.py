@@ -1,13 +1,22 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spirl_ros.control.observation_fields import PICTURE, Field
 from spirl_ros.deployment.bundle_description import ActionMeaning, LatentModelDescription, Probe
-from spirl_ros.deployment.bundle_file import format_description, parse_description, read_description
-from spirl_ros.errors import BundleError
+from spirl_ros.deployment.bundle_file import (
+    description_digest,
+    find_bundle,
+    format_description,
+    parse_description,
+    read_description,
+)
+from spirl_ros.errors import BundleError, ConfigError
+from spirl_ros.shipped import shipped
 from tests.deployment.small_bundle import DESCRIPTION
 
 TEXT = format_description(DESCRIPTION)
@@ -23,11 +32,73 @@ def test_description_is_read_as_it_was_written(tmp_path):
     assert read_description(tmp_path) == DESCRIPTION
 
 
+OLD_DIGEST = "715dfc9d922313597f8391c5746d74cf60c60eebf4de883e88297b5aad539407"
+OLD = """format_version: 1
+name: small
+task: kettle,microwave
+target_subtasks: [kettle, microwave]
+skill_horizon: 4
+latent_size: 2
+control_rate_hz: 12.5
+opset: 18
+observation:
+  names: [joint_a, joint_b, door]
+  units: [rad, m, rad]
+action: {meaning: joint_velocity, scale: 2.0}
+joints:
+- {name: joint_a, unit: rad, position_lower: -1.0, position_upper: 1.0, velocity: 2.0, acceleration: 20.0, jerk: 200.0}
+- {name: joint_b, unit: m, position_lower: 0.0, position_upper: 0.04, velocity: 0.5, acceleration: 5.0, jerk: 50.0}
+decoder:
+  kind: closed_loop
+  inputs: [observation, latent]
+prior:
+  inputs: [observation]
+  latent_limit: null
+policy: null
+origin: {dataset_digest: DATASET, commit: COMMIT, command: spirl skills train, versions: {torch: 2.13.0}}
+evaluation:
+  subtasks: {mean: 2.5, episodes: 50}
+probe:
+  observation: [0.5, 1.0, 2.0]
+  latent: [0.5, 1.0]
+  action: [5.5, 11.0]
+  policy_latent: null
+files: {skill_decoder.onnx: FILE, skill_prior.onnx: FILE}
+digest: DIGEST
+"""
+"""The small bundle as it was written when an observation was one vector."""
+
+
+def old_text() -> str:
+    text = OLD
+    for name, value in (("DATASET", "ab" * 32), ("COMMIT", "cd" * 20), ("FILE", "'" + "00" * 32 + "'")):
+        text = text.replace(name, value)
+    return text.replace("DIGEST", OLD_DIGEST)
+
+
+def test_description_of_the_old_format_means_the_same_and_keeps_its_digest():
+    description = parse_description(old_text().encode())
+    assert replace(description, format_version=2) == DESCRIPTION
+    assert description_digest(description) == OLD_DIGEST
+    assert yaml.safe_load(format_description(description)) == yaml.safe_load(old_text())
+
+
+def test_picture_is_read_as_it_was_written():
+    eye = Field("eye", (64, 48, 3), PICTURE, source="wrist_camera")
+    description = replace(
+        DESCRIPTION, observation=(*DESCRIPTION.observation, eye), prior=LatentModelDescription(("eye", "state"))
+    )
+    text = format_description(description)
+    assert parse_description(text.encode()) == description
+    written = yaml.safe_load(text)["observation"][1]
+    assert written == {"name": "eye", "shape": [64, 48, 3], "dtype": "uint8", "source": "wrist_camera"}
+
+
 def test_policy_and_small_numbers_are_read_as_they_were_written():
     files = {**DESCRIPTION.files, "policy.onnx": "11" * 32}
     description = replace(
         DESCRIPTION,
-        policy=LatentModelDescription(("observation", "progress"), 3.0),
+        policy=LatentModelDescription(("state", "progress"), 3.0),
         probe=replace(DESCRIPTION.probe, policy_latent=(1e-9, -2.5e20)),
         files=files,
     )
@@ -37,7 +108,7 @@ def test_policy_and_small_numbers_are_read_as_they_were_written():
 def test_scale_of_each_joint_is_read_as_it_was_written():
     description = replace(DESCRIPTION, action=ActionMeaning("joint_velocity", (2.0, 0.04)))
     assert parse_description(format_description(description).encode()) == description
-    names = (description.joint_names, description.observation.names)
+    names = (description.joint_names, description.state.names)
     description.check_fits(*names, control_rate_hz=12.5, action=ActionMeaning("joint_velocity", (2.0, 0.04)))
     with pytest.raises(
         BundleError,
@@ -71,8 +142,8 @@ def test_truncated_file_is_refused(size):
     ("entries", "message"),
     [
         (
-            {"format_version": 2},
-            "format_version is 2, but this program reads 1. The bundle is newer: update spirl_ros.",
+            {"format_version": 3},
+            "format_version is 3, but this program reads 1 and 2. The bundle is newer: update spirl_ros.",
         ),
         ({"format_version": True}, "format_version is True"),
         ({"format_version": "1"}, "Export the bundle again"),
@@ -90,10 +161,18 @@ def test_truncated_file_is_refused(size):
         ({"action": {"meaning": "torque", "scale": 2.0}}, "action.meaning is 'torque', expected one of joint_velocity"),
         ({"action": {"meaning": "joint_velocity"}}, "action.scale is missing"),
         ({"joints": []}, "joints: joint_names are []"),
-        ({"observation": {"names": ["a"], "units": []}}, "observation has 1 names but 0 units"),
-        ({"decoder": {"kind": "closed_loop", "inputs": ["observation", "latent", "force"]}}, "decoder.inputs are"),
+        (
+            {"observation": [{"name": "state", "shape": [1], "names": ["a"], "units": []}]},
+            "state has 1 names but 0 units",
+        ),
+        ({"observation": []}, "observation is empty, expected its fields, state first"),
+        ({"observation": [{"name": "eye", "shape": [8, 8, 3], "dtype": "uint8", "source": "eye"}]}, "state first"),
+        ({"observation": [{"name": "eye", "shape": [8, 8, 3], "dtype": "uint8"}]}, "a camera as its source"),
+        ({"prior": {"inputs": ["state", "eye"]}}, "prior.inputs are (state, eye), expected some of state"),
+        ({"prior": {"inputs": ["state", "progress"]}}, "prior.inputs are (state, progress)"),
+        ({"decoder": {"kind": "closed_loop", "inputs": ["state", "latent", "force"]}}, "decoder.inputs are"),
         ({"decoder": {"kind": "diffusion", "inputs": ["latent"]}}, "decoder.kind is 'diffusion'"),
-        ({"prior": {"inputs": ["observation"], "latent_limit": 0.0}}, "prior.latent_limit is 0.0"),
+        ({"prior": {"inputs": ["state"], "latent_limit": 0.0}}, "prior.latent_limit is 0.0"),
         ({"files": {"skill_decoder.onnx": "0", "skill_prior.onnx": "0", "../x": "0"}}, "files name '../x'"),
         ({"files": {"skill_decoder.onnx": "0"}}, "files lack skill_prior.onnx"),
     ],
@@ -135,7 +214,11 @@ def test_folder_without_description_is_no_bundle(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "probe", [Probe((0.0,), (0.0, 0.0), (0.0, 0.0)), Probe((0.0,) * 3, (0.0,) * 2, (0.0,) * 2, (0.0,) * 2)]
+    "probe",
+    [
+        Probe({"state": (0.0,)}, (0.0, 0.0), (0.0, 0.0)),
+        Probe({"state": (0.0,) * 3}, (0.0,) * 2, (0.0,) * 2, (0.0,) * 2),
+    ],
 )
 def test_probe_of_another_size_is_refused(probe):
     with pytest.raises(BundleError, match="probe"):
@@ -202,3 +285,29 @@ def test_any_description_is_read_as_it_was_written_or_not_written_at_all(name, s
 def test_any_bytes_are_refused_as_no_bundle(content: bytes) -> None:
     with pytest.raises(BundleError):
         parse_description(content)
+
+
+def test_shipped_names_folders_and_the_home_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`models:=` took shipped names, `rl eval --bundle` and `real_arm bundle:=` did not; ~ was taken for a folder."""
+    assert find_bundle("kitchen", "bundle") == shipped("models/kitchen")
+    (tmp_path / "kitchen").mkdir()
+    (tmp_path / "kitchen" / "bundle.yaml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_bundle("kitchen", "bundle") == find_bundle("~/kitchen", "bundle") == tmp_path / "kitchen"
+
+
+def test_message_names_the_next_step(tmp_path: Path) -> None:
+    """For the folder of a training it said "Build and install again"."""
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "config.yaml").write_text("")
+    (tmp_path / "run" / "skills").mkdir(parents=True)
+    (tmp_path / "run" / "skills" / "bundle.yaml").write_text("")
+    for name, told in (
+        ("training", f"make a bundle of it with `spirl export {tmp_path}/training --out"),
+        ("run", f"the skills that it began with are {tmp_path}/run/skills"),
+        ("", "Within it are bundles|holds no bundle.yaml"),
+        ("absent", f"There is no {tmp_path}/absent"),
+    ):
+        with pytest.raises(ConfigError, match="argument models is .* kitchen, kitchen_open_loop. .*" + told):
+            find_bundle(str(tmp_path / name), "argument models")

@@ -20,11 +20,11 @@ from spirl_ros.deployment.bundle import load_bundle
 from spirl_ros.deployment.bundle_file import BUNDLE_FILE
 from spirl_ros.deployment.onnx_operators import check_operators
 from spirl_ros.errors import BundleError
-from tests.deployment.small_bundle import closed_loop_decoder, make_model, write_bundle
+from tests.deployment.small_bundle import OPSET, closed_loop_decoder, make_model, write_bundle
 
-INPUTS, OUTPUTS = {"observation": (3,), "latent": (2,)}, {"action": (2,)}
+INPUTS, OUTPUTS = {"state": (3,), "latent": (2,)}, {"action": (2,)}
 # 0 times the hostile part is added to an action that is right.
-RIGHT = [("Concat", ("observation", "latent"), "all", {"axis": 1}), ("MatMul", ("all", "weights"), "right", {})]
+RIGHT = [("Concat", ("state", "latent"), "all", {"axis": 1}), ("MatMul", ("all", "weights"), "right", {})]
 END = [("Mul", ("bad", "zero"), "nothing", {}), ("Add", ("right", "nothing"), "action", {})]
 
 
@@ -65,7 +65,7 @@ def expand_by_a_constant() -> bytes:
 
 def expand_by_what_is_measured() -> bytes:
     nodes = [
-        ("Abs", ("observation",), "size", {}),
+        ("Abs", ("state",), "size", {}),
         ("ReduceMax", ("size",), "most", {"keepdims": 1}),
         ("Reshape", ("most", "one"), "flat", {}),
         ("Cast", ("flat",), "shape", {"to": TensorProto.INT64}),
@@ -127,6 +127,23 @@ def weights_without_values() -> bytes:
     return model.SerializeToString()
 
 
+def node_after_node() -> bytes:
+    """Of two bytes each in the file, and of 150 each when they are read: 4 GB."""
+    nodes = b"\x0a\x00" * 30_000_000  # field 1 of a graph, no bytes long
+    size = bytes((len(nodes) >> shift) & 0x7F | (0x80 if shift < 21 else 0) for shift in (0, 7, 14, 21))
+    return b"\x3a" + size + nodes  # field 7 of a model
+
+
+def graph_in_two_parts() -> bytes:
+    """A reader of protocol buffers joins them: each alone has nothing that is measured and sets a size."""
+    model = onnx.load_from_string(expand_by_what_is_measured())
+    first, second = onnx.ModelProto(), onnx.ModelProto()
+    first.CopyFrom(model)
+    del first.graph.node[4:], model.graph.node[:4]
+    second.graph.node.extend(model.graph.node)
+    return first.SerializeToString() + second.SerializeToString()
+
+
 GRAPHS: list[tuple[Callable[[], bytes], str]] = [
     (endless_loop, "operator Loop is not one"),
     (expand_by_a_constant, "running its graphs fails|does not take it|processor time"),
@@ -136,6 +153,8 @@ GRAPHS: list[tuple[Callable[[], bytes], str]] = [
     (hours_of_products, "more than 3 s of processor time|bad_alloc"),
     (products_while_it_is_opened, "more than 3 s of processor time|bad_alloc"),
     (far_more_nodes_than_any_network, "more than 10000 nodes"),
+    (node_after_node, "running its graphs fails|not an ONNX model|processor time"),
+    (graph_in_two_parts, "how much its operator Expand gives depends on what is measured"),
     (weights_in_another_file, "in another file"),
     (weights_without_values, "does not take it"),
 ]
@@ -205,7 +224,7 @@ def test_file_that_is_none_is_refused(tmp_path: Path, name: str, kind: str) -> N
         ("skill_horizon: 4", "skill_horizon: 4000000000", "expected 1 to 10000"),
         ("name: small", "name: ['" + "x" * 900_000 + "']", "name is \\['xxx.*, expected a text"),
         ("name: small", "name: " + "[" * 10_000, "nested more than 50"),
-        ("name: small", 'name: "\\e[2J\\nINFO: all is well"', "letters that can be printed"),
+        ("name: small", 'name: "\\e[2J\\nINFO: all is well"', "printable characters"),
         ("control_rate_hz: 12.5", "control_rate_hz: 1.0e+300", "at most 10000"),
     ],
 )
@@ -239,7 +258,7 @@ def test_order_of_the_nodes_hides_nothing() -> None:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     with pytest.raises(BundleError, match="depends on what is measured"):
-        check_operators(model.SerializeToString())
+        check_operators(model.SerializeToString(), OPSET)
 
 
 def test_damaged_graphs_are_refused_by_name_and_not_by_a_crash(tmp_path: Path) -> None:
@@ -249,6 +268,6 @@ def test_damaged_graphs_are_refused_by_name_and_not_by_a_crash(tmp_path: Path) -
         for _ in range(int(generator.integers(1, 6))):
             damaged[generator.integers(len(good))] = generator.integers(256)
         try:
-            check_operators(bytes(damaged[: generator.integers(1, len(good) + 1)]))
+            check_operators(bytes(damaged[: generator.integers(1, len(good) + 1)]), OPSET)
         except BundleError as error:
             assert str(error).isprintable()

@@ -1,4 +1,5 @@
-"""A motion that was shown goes through recording, import, actions, executor and trajectories, and is done as it was shown."""
+"""A motion that was shown goes through recording, import, actions, executor and trajectories, and is done as it was
+shown."""
 
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from spirl_ros.arms.joint_trajectory import JointTrajectory
 from spirl_ros.arms.robot_configuration import read_robot, read_urdf
 from spirl_ros.arms.stand_in_arm import StandInArm, StandInSettings
 from spirl_ros.control.control_loop import ControlLoop, LoopState
-from spirl_ros.control.skill_model import SkillModel
+from spirl_ros.control.observation_fields import Observation
+from spirl_ros.control.skill_model import RunnableSkills
 from spirl_ros.control.skill_sequence import SkillRequest
 from spirl_ros.control.trajectory_knots import trajectory_knots
 from spirl_ros.control.velocity_action import COMMANDED
@@ -31,17 +33,17 @@ class Recorded:
     def __init__(self, actions: np.ndarray) -> None:
         self.actions = actions
 
-    def decode(self, observation: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
+    def decode(self, state: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
         return self.actions[step]
 
-    def sample(self, observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def sample(self, observation: Observation, generator: np.random.Generator) -> np.ndarray:
         return np.zeros(1, np.float32)
 
 
 def carry_out(actions: np.ndarray, start: np.ndarray, settings: StandInSettings, reference: str) -> np.ndarray:
     """Measured joints (N, Da) of the stand-in every STATE_S, from the skill's beginning to 1 s after its end."""
     limits, recorded = ROBOT.limits, Recorded(actions)
-    model = SkillModel(
+    model = RunnableSkills(
         name="recorded",
         decoder=recorded,
         prior=recorded,
@@ -57,7 +59,7 @@ def carry_out(actions: np.ndarray, start: np.ndarray, settings: StandInSettings,
     arm, measured = StandInArm(limits, start, settings), []
     while len(measured) < (len(actions) * PERIOD_S + 1.0) / STATE_S:
         loop.update_joint_state(arm.joint_names, arm.positions.tolist(), round(arm.time_s * 1e9), arm.time_s)
-        if loop.last_command is not None and loop.skills.current is None and not measured:
+        if loop.arm.last is not None and loop.skills.current is None and not measured:
             loop.execute(SkillRequest(None), arm.time_s)
         command = loop.step(arm.time_s).command
         assert loop.state in (LoopState.IDLE, LoopState.EXECUTING) and not arm.fault, (loop.step(arm.time_s), arm.fault)

@@ -1,4 +1,5 @@
-"""From demonstrations on an arm without a scene to skills that move it: the whole chain with tiny sizes, without ROS."""
+"""From demonstrations on an arm without a scene to skills that move it: the whole chain with tiny sizes, without
+ROS."""
 
 from pathlib import Path
 
@@ -14,16 +15,15 @@ from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot
 from spirl_ros.arms.stand_in_arm import StandInArm, StandInSettings
 from spirl_ros.commands.main import main
 from spirl_ros.control.control_loop import ControlLoop
-from spirl_ros.control.overlapping_knots import OverlappingKnots
 from spirl_ros.control.safety_filter import SafetyFilter
-from spirl_ros.control.skill_model import SkillModel
+from spirl_ros.control.skill_model import RunnableSkills
 from spirl_ros.control.skill_sequence import SkillRequest
+from spirl_ros.control.trajectory_knots import OverlappingKnots
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.demonstrations.storage import write_dataset
 from spirl_ros.deployment.bundle import load_bundle
-from spirl_ros.deployment.robot_check import check_fits_robot
 from spirl_ros.skills.run import SkillRun
 
 STEPS, REACH = 60, 0.5
@@ -97,15 +97,15 @@ def test_skills_learned_on_an_arm_move_it_about_within_its_limits(tmp_path: Path
     assert main(export) == 0
     bundle = load_bundle(tmp_path / "bundle", "cpu")
     description = bundle.description
-    check_fits_robot(description, robot)
+    description.check_fits_robot(robot)
 
-    model = SkillModel(
+    model = RunnableSkills(
         name=description.name,
         decoder=bundle.decoder,
         prior=bundle.prior,
         skill_horizon=description.skill_horizon,
         latent_size=description.latent_size,
-        observation_names=description.observation.names,
+        observation_names=description.state.names,
         limits=description.joint_limits(),
         velocity_scale=description.action.scale,
         control_period_s=1.0 / description.control_rate_hz,

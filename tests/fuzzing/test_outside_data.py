@@ -208,37 +208,40 @@ def read_damaged_file(good: Path, path: Path, reader: Callable[[], object]) -> C
 
 def test_d4rl_file(tmp_path: Path) -> None:
     pytest.importorskip("mujoco")
-    from spirl_ros.demonstrations.collection import kitchen_metadata
-    from spirl_ros.demonstrations.d4rl import read_d4rl, write_d4rl
-    from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+    from spirl_ros.demonstrations.layout import robot_metadata
+    from spirl_ros.kitchen.d4rl import read_d4rl, write_d4rl
+    from spirl_ros.kitchen.family import KITCHEN
     from tests.demonstrations.small_dataset import make_dataset
 
     good, path = tmp_path / "good.hdf5", tmp_path / "damaged.hdf5"
-    write_d4rl(good, make_dataset((3, 5), kitchen_metadata(load_kitchen_scene())))
+    write_d4rl(good, make_dataset((3, 5), robot_metadata(KITCHEN.robot)))
     fuzz("D4RL file", read_damaged_file(good, path, lambda: read_d4rl(path)))
 
 
-def test_dataset(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metadata", ["METADATA", "SEEING"])
+def test_dataset(tmp_path: Path, metadata: str) -> None:
     pytest.importorskip("h5py")
     from spirl_ros.demonstrations.storage import DATA_FILE, METADATA_FILE, read_dataset, write_dataset
-    from tests.demonstrations.small_dataset import make_dataset
+    from tests.demonstrations import small_dataset
 
     good, folder = tmp_path / "good", tmp_path / "damaged"
-    write_dataset(good, make_dataset())
+    write_dataset(good, small_dataset.make_dataset(metadata=getattr(small_dataset, metadata)))
     shutil.copytree(good, folder)
-    metadata = (good / METADATA_FILE).read_text()
+    description = (good / METADATA_FILE).read_text()
     read_arrays = read_damaged_file(good / DATA_FILE, folder / DATA_FILE, lambda: read_dataset(folder))
 
     def read(generator: Generator) -> None:
         if generator.random() < 0.7:
-            (folder / METADATA_FILE).write_text(metadata)
+            (folder / METADATA_FILE).write_text(description)
             read_arrays(generator)
         else:
             shutil.copy(good / DATA_FILE, folder / DATA_FILE)
             if generator.random() < 0.5:
-                content = damaged_bytes(metadata.encode(), generator)
+                content = damaged_bytes(description.encode(), generator)
             else:
-                content = json.dumps(damaged_tree(json.loads(metadata), generator), default=str, skipkeys=True).encode()
+                content = json.dumps(
+                    damaged_tree(json.loads(description), generator), default=str, skipkeys=True
+                ).encode()
             (folder / METADATA_FILE).write_bytes(content)
             read_dataset(folder, "kitchen")
 
@@ -249,9 +252,9 @@ def test_minari_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     pytest.importorskip("mujoco")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     minari = pytest.importorskip("minari")
-    from spirl_ros.demonstrations.minari_source import read_minari
     from spirl_ros.demonstrations.storage import DATA_FILE, METADATA_FILE
-    from tests.demonstrations.test_minari_source import buffer_of, make
+    from spirl_ros.kitchen.minari import read_minari
+    from tests.kitchen.test_minari import buffer_of, make
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # minari asks for an author, a description, …
@@ -275,7 +278,7 @@ def test_minari_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_robomimic_file(tmp_path: Path) -> None:
     pytest.importorskip("mujoco")
     from spirl_ros.demonstrations.sources import read_source
-    from tests.demonstrations.test_robomimic import write_file
+    from tests.demonstrations.formats.test_robomimic import write_file
 
     good, path = write_file(tmp_path / "good.hdf5", next_obs=True), tmp_path / "damaged.hdf5"
     fuzz("robomimic file", read_damaged_file(good, path, lambda: read_source(str(path))))
@@ -284,10 +287,10 @@ def test_robomimic_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", ["ours", "v3.0", "v2.1"])
 def test_lerobot_dataset(tmp_path: Path, version: str) -> None:
     pytest.importorskip("pyarrow")
-    from spirl_ros.demonstrations.lerobot import write_lerobot
-    from spirl_ros.demonstrations.lerobot_source import read_lerobot
+    from spirl_ros.demonstrations.formats.lerobot import write_lerobot
+    from spirl_ros.demonstrations.formats.lerobot_source import read_lerobot
+    from tests.demonstrations.formats.test_lerobot_source import write_v3, write_v21
     from tests.demonstrations.small_dataset import make_dataset
-    from tests.demonstrations.test_lerobot_source import write_v3, write_v21
 
     folder = tmp_path / "data"
     if version == "ours":
@@ -314,11 +317,11 @@ def test_lerobot_dataset(tmp_path: Path, version: str) -> None:
 def test_bag(tmp_path: Path) -> None:
     pytest.importorskip("mujoco")
     pytest.importorskip("spirl_msgs", reason="definitions of our messages come from the workspace: make setup")
-    from spirl_ros.demonstrations.bag_export import write_bags
-    from spirl_ros.demonstrations.bag_import import import_bags
+    from spirl_ros.demonstrations.formats.bag_export import write_bags
+    from spirl_ros.demonstrations.formats.bag_import import import_bags
     from spirl_ros.recording.bag_metadata import METADATA_FILE
     from spirl_ros.recording.bag_recovery import recover
-    from tests.demonstrations.test_bag_import import kitchen_dataset
+    from tests.demonstrations.formats.test_bag_import import kitchen_dataset
 
     write_bags(tmp_path / "bags", kitchen_dataset([5]))
     good, folder = tmp_path / "bags" / "episode_000001", tmp_path / "damaged" / "episode_000001"
@@ -346,15 +349,15 @@ def test_bag(tmp_path: Path) -> None:
     fuzz("bag", read)
 
 
-def test_parameters_of_a_node(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parameters_of_a_node(domain_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     rclpy = pytest.importorskip("rclpy")
     from rclpy.parameter import Parameter
 
-    from spirl_ros.nodes.parameters import declare_parameters, read_parameters
-    from spirl_ros.nodes.skill_executor_parameters import SkillExecutorConfig
+    from spirl_ros.nodes.executor.skill_executor_parameters import SkillExecutorConfig
+    from spirl_ros.nodes.graph.parameters import declare_parameters, read_parameters
     from tests.local_ros import stay_on_this_machine
 
-    stay_on_this_machine(monkeypatch, domain_id="19")
+    stay_on_this_machine(monkeypatch, domain_environment["ROS_DOMAIN_ID"])
     context = rclpy.Context()
     rclpy.init(context=context, args=[])
     names = [*vars(SkillExecutorConfig())]

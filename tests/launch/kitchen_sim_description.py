@@ -1,4 +1,5 @@
-"""launch_testing description: the shipped policy in lockstep until a task is complete. Run by test_kitchen_sim_launch.py."""
+"""launch_testing description: the shipped policy in lockstep until a task is complete. Run by
+test_kitchen_sim_launch.py."""
 
 import unittest
 from pathlib import Path
@@ -14,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from launch import LaunchDescription
 from spirl_msgs.msg import TaskStatus
-from spirl_ros.nodes.messages import LATCHED_QOS
+from spirl_ros.nodes.graph.messages import LATCHED_QOS
 
 LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "kitchen_sim.launch.py"
 

@@ -20,7 +20,7 @@ from launch import LaunchDescription
 from spirl_msgs.action import ExecuteSkill
 from spirl_msgs.msg import Skill, SkillStatus
 from spirl_ros.arms.robot_configuration import read_robot
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS
 
 LAUNCH_FILE = Path(__file__).parents[2] / "launch" / "real_arm.launch.py"
 ROBOT, BUNDLE, PARAMS = (os.environ[f"TEST_{name}"] for name in ("ROBOT", "BUNDLE", "PARAMS"))

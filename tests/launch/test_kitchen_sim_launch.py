@@ -14,16 +14,9 @@ launch_testing = pytest.importorskip(
     "launch_testing", reason="ROS 2 launch is not installed here; its tests run with a full ROS 2 installation"
 )
 
-DOMAIN_ID = str(20 + os.getpid() % 80)
-
 
 def environment_of(tmp_path: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "ROS_DOMAIN_ID": DOMAIN_ID,
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_LOG_DIR": str(tmp_path),
-    }
+    return {**os.environ, "ROS_LOG_DIR": str(tmp_path)}
 
 
 def launch(tmp_path: Path, *arguments: str) -> subprocess.Popen:

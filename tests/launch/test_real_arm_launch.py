@@ -16,7 +16,6 @@ from spirl_ros.arms.robot_configuration import read_robot
 from tests.launchers import needs_ros2
 from tests.nodes.arm_bundle import write_arm_bundle
 
-DOMAIN_ID = str(20 + (os.getpid() + 40) % 80)
 # A machine that tests share sends states and commands late.
 PARAMS = """
 skill_executor: {ros__parameters: {max_age_s: 0.5}}
@@ -25,13 +24,7 @@ stand_in_arm: {ros__parameters: {acceleration_tolerance: 1000.0}}
 
 
 def environment_of(tmp_path: Path, **more: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "ROS_DOMAIN_ID": DOMAIN_ID,
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_LOG_DIR": str(tmp_path / "log"),
-        **more,
-    }
+    return {**os.environ, "ROS_LOG_DIR": str(tmp_path / "log"), **more}
 
 
 @pytest.mark.parametrize("robot", ["ur5e", "fr3"])

@@ -18,13 +18,7 @@ pytestmark = needs_ros2
 def launch(tmp_path: Path, file: str, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
         ["ros2", "launch", "spirl_ros", f"{file}.launch.py", *arguments],
-        env={
-            **os.environ,
-            "ROS_DOMAIN_ID": str(20 + (os.getpid() + 60) % 80),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-            "ROS_LOG_DIR": str(tmp_path / "log"),
-            "PYTHONUNBUFFERED": "1",
-        },
+        env={**os.environ, "ROS_LOG_DIR": str(tmp_path / "log")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -17,8 +17,8 @@ pytest.importorskip("mujoco")
 
 from spirl_ros.arms.robot_configuration import read_robot, read_urdf
 from spirl_ros.commands.main import main
-from spirl_ros.demonstrations.replay import EpisodeReplayer
 from spirl_ros.demonstrations.storage import read_dataset
+from spirl_ros.kitchen.family import KITCHEN
 from spirl_ros.shipped import shipped
 from spirl_ros.teleoperation.urdf_kinematics import UrdfKinematics
 from tests.launchers import launchers
@@ -58,12 +58,7 @@ def teleoperation(command: list[str], folder: Path) -> Iterator[tuple[Terminal, 
     terminal = Terminal()
     process = subprocess.Popen(
         [*command, f"record:={folder / 'recordings'}", "operator_name:=ann"],
-        env={
-            **os.environ,
-            "ROS_DOMAIN_ID": str(20 + (os.getpid() + time.monotonic_ns() // 1_000_000) % 80),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-            "ROS_LOG_DIR": str(folder / "log"),
-        },
+        env={**os.environ, "ROS_LOG_DIR": str(folder / "log")},
         stdin=terminal.program,
         stdout=terminal.program,
         stderr=terminal.program,
@@ -104,7 +99,7 @@ def test_person_records_an_episode_with_keys_alone_and_it_is_replayed(
     (episode,) = read_dataset(data).episodes
     assert (episode.metadata.operator, episode.metadata.operator_style) == ("ann", None)
     assert episode.metadata.measurement_noise and episode.metadata.mujoco_version
-    tool_path = EpisodeReplayer().tool_positions(episode.observations)
+    tool_path = KITCHEN.tool_positions(episode.observations)
     assert np.linalg.norm(tool_path - tool_path[0], axis=1).max() > 0.05
     assert main(["demos", "replay", str(data), "--from-observation", "--actions", "commands", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])

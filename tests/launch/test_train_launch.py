@@ -25,12 +25,7 @@ SETTINGS = "steps=500 batch_size=8 critic_hidden=8 critic_layers=1 offline_updat
 def launch(tmp_path: Path, *arguments: str) -> tuple[int, str]:
     result = subprocess.run(
         ["ros2", "launch", "spirl_ros", "train.launch.py", *arguments],
-        env={
-            **os.environ,
-            "ROS_DOMAIN_ID": str(20 + (os.getpid() + 20) % 80),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-            "ROS_LOG_DIR": str(tmp_path / "log"),
-        },
+        env={**os.environ, "ROS_LOG_DIR": str(tmp_path / "log")},
         capture_output=True,
         text=True,
         timeout=300,

@@ -7,8 +7,9 @@ import mujoco
 import numpy as np
 import pytest
 
+from spirl_ros.kitchen.family import KITCHEN
+from spirl_ros.kitchen.scene import INITIAL_POSITIONS, load_kitchen_scene
 from spirl_ros.monitoring.arm_frames import ArmFrames, arm_urdf, roll_pitch_yaw
-from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, load_kitchen_scene
 
 
 def positions() -> np.ndarray:
@@ -21,9 +22,10 @@ def test_urdf_puts_every_link_where_the_mjcf_has_it() -> None:
     # Visuals alone have no mass, and MuJoCo asks moving bodies for some.
     urdf = re.sub(
         r'<link name="([^"]*)"( /)?>',
-        r'<link name="\1"><inertial><mass value="1"/><inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial>'
+        r'<link name="\1"><inertial><mass value="1"/>'
+        r'<inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial>'
         r"</link>",
-        re.sub(r"(?s)<visual>.*?</visual>", "", arm_urdf(scene)).replace("</link>", ""),
+        re.sub(r"(?s)<visual>.*?</visual>", "", arm_urdf(KITCHEN.view())).replace("</link>", ""),
     )
     urdf = urdf.replace("</robot>", '<mujoco><compiler fusestatic="false"/></mujoco></robot>')
     arm = mujoco.MjModel.from_xml_string(urdf)
@@ -33,7 +35,7 @@ def test_urdf_puts_every_link_where_the_mjcf_has_it() -> None:
     for name, value in zip(scene.joint_names, positions()[:9], strict=True):
         read.joint(name).qpos[:] = value
     mujoco.mj_kinematics(arm, read)
-    frames = ArmFrames(scene)
+    frames = ArmFrames(KITCHEN.view())
     assert len(frames.bodies) == 10
     for body, name in zip(frames.bodies, frames.names, strict=False):
         np.testing.assert_allclose(read.body(name).xpos, data.xpos[body], atol=1e-6, err_msg=name)
@@ -42,7 +44,7 @@ def test_urdf_puts_every_link_where_the_mjcf_has_it() -> None:
 
 def test_urdf_names_the_arms_joints_limits_and_mesh_files() -> None:
     scene = load_kitchen_scene(with_visuals=True)
-    robot = ElementTree.fromstring(arm_urdf(scene))
+    robot = ElementTree.fromstring(arm_urdf(KITCHEN.view()))
     joints = {joint.attrib["name"]: joint for joint in robot.findall("joint")}
     assert [name for name in joints if not name.endswith("_mount")] == list(scene.joint_names)
     limit = joints[scene.joint_names[3]].find("limit")
@@ -54,8 +56,7 @@ def test_urdf_names_the_arms_joints_limits_and_mesh_files() -> None:
 
 
 def test_transforms_chained_from_the_world_lead_to_the_tool() -> None:
-    scene = load_kitchen_scene()
-    frames = ArmFrames(scene)
+    frames = ArmFrames(KITCHEN.view())
     offsets, quaternions = frames.transforms(positions())
     places = {"world": (np.zeros(3), np.eye(3))}
     for name, parent, offset, quaternion in zip(frames.names, frames.parents, offsets, quaternions, strict=True):

@@ -1,7 +1,7 @@
 import numpy as np
 
+from spirl_ros.kitchen.scene import INITIAL_POSITIONS, load_kitchen_scene
 from spirl_ros.monitoring.measured_positions import MeasuredPositions
-from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, load_kitchen_scene
 
 SCENE = load_kitchen_scene()
 

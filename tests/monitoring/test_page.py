@@ -2,19 +2,25 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("viser")
 
+from spirl_ros.kitchen.family import KITCHEN
+from spirl_ros.kitchen.subtasks import SUBTASKS, TASKS
 from spirl_ros.monitoring.orders import PAUSE, RELEASE, RESET, RESUME, SOURCE, START, STOP, TASK, Order
 from spirl_ros.monitoring.page import MonitorPage
 from spirl_ros.monitoring.views import GraphView, SkillView
-from spirl_ros.tasks.kitchen.subtasks import SUBTASKS, TASKS
 from tests.browser.chromium import Browser, needs_browser
+from tests.tasks.small_family import SMALL
 
 LATCHED = GraphView(skill=SkillView("latched", 1, 3, 10, (), "kitchen", "stopped"), state_age_s=0.0)
+
+SCENE = replace(SMALL.view(), tasks=KITCHEN.view().tasks)
+"""Drawn in a moment, with the kitchen's tasks."""
 
 pytestmark = [needs_browser, pytest.mark.slow]
 
@@ -24,7 +30,7 @@ class Shown:
 
     def __init__(self, folder: Path) -> None:
         self.orders: list[Order] = []
-        self.page = MonitorPage("127.0.0.1", 0, None, self.orders.append, lambda: None)
+        self.page = MonitorPage("127.0.0.1", 0, SCENE, self.orders.append, lambda: None)
         self.page.show(LATCHED)
         self.page.show_source("policy")
         self.browser = Browser(folder)
@@ -113,7 +119,8 @@ def test_click_asks_for_what_was_clicked_whatever_the_page_shows_meanwhile(shown
 def test_emergency_stop_stays_in_view_however_far_the_panel_is_scrolled(shown) -> None:
     """It scrolled out of view with the rest."""
     top = """(() => {
-        const button = [...document.querySelectorAll("button")].find((b) => b.innerText.trim() === "Emergency stop (X)");
+        const button = [...document.querySelectorAll("button")].find(
+            (b) => b.innerText.trim() === "Emergency stop (X)");
         const panel = button.closest(".mantine-ScrollArea-viewport");
         panel.scrollTo(0, 10000);
         return [panel.scrollTop, button.getBoundingClientRect().top - panel.getBoundingClientRect().top];

@@ -8,8 +8,10 @@ pytest.importorskip("mujoco")
 
 import mujoco
 
-from spirl_ros.monitoring.page import CAMERA_M, LOOK_AT_M
-from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, load_kitchen_scene
+from spirl_ros.kitchen.family import KITCHEN
+from spirl_ros.kitchen.scene import INITIAL_POSITIONS, load_kitchen_scene
+
+CAMERA_M, LOOK_AT_M = KITCHEN.view().look()
 
 BODIES = {
     "microwave": ("microroot", "microdoorroot"),

@@ -42,7 +42,7 @@ def test_folder_without_metrics_is_told(tmp_path: Path) -> None:
 
 
 def test_other_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no JSON"):
+    with pytest.raises(ConfigError, match="not JSON"):
         read_run(write(tmp_path / "a", tail="step,reward\n1,2\n"))
     with pytest.raises(ConfigError, match="without a part"):
         read_run(write(tmp_path / "b", {"step": 1}))

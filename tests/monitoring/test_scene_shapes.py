@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import mujoco
 import numpy as np
 import pytest
 
-from spirl_ros.monitoring.scene_shapes import MESH, SceneShapes
-from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, load_kitchen_scene
+from spirl_ros.kitchen.family import KITCHEN
+from spirl_ros.kitchen.scene import INITIAL_POSITIONS, load_kitchen_scene
+from spirl_ros.monitoring.scene_shapes import BOX, CYLINDER, MESH, SceneShapes
+from tests.tasks.small_family import SMALL
 
 trimesh = pytest.importorskip("trimesh")
 
@@ -22,7 +26,7 @@ def test_mesh_files_come_to_lie_where_mujoco_has_them() -> None:
     data.qpos[:] = positions
     mujoco.mj_normalizeQuat(model, data.qpos)
     mujoco.mj_kinematics(model, data)
-    shapes = SceneShapes(scene)
+    shapes = SceneShapes(KITCHEN.view())
     places, quaternions = shapes.poses(positions)
     checked = 0
     for index, shape in enumerate(shapes.shapes):
@@ -44,8 +48,7 @@ def test_mesh_files_come_to_lie_where_mujoco_has_them() -> None:
 
 def test_boxes_in_place_of_meshes_are_close_around_them() -> None:
     """An RViz on another machine has no files of the meshes."""
-    scene = load_kitchen_scene(with_visuals=True)
-    with_meshes, boxes = SceneShapes(scene), SceneShapes(scene, with_meshes=False)
+    with_meshes, boxes = SceneShapes(KITCHEN.view()), SceneShapes(KITCHEN.view(), with_meshes=False)
     positions = INITIAL_POSITIONS + np.random.default_rng(0).uniform(-0.2, 0.2, 30)
     (mesh_places, mesh_quaternions), (places, quaternions) = with_meshes.poses(positions), boxes.poses(positions)
     for index, (mesh, box) in enumerate(zip(with_meshes.shapes, boxes.shapes, strict=True)):
@@ -60,7 +63,7 @@ def test_boxes_in_place_of_meshes_are_close_around_them() -> None:
 
 
 def test_only_moving_shapes_move() -> None:
-    shapes = SceneShapes(load_kitchen_scene(with_visuals=True))
+    shapes = SceneShapes(KITCHEN.view())
     before = shapes.poses(INITIAL_POSITIONS)
     tool = shapes.tool_position()
     after = shapes.poses(INITIAL_POSITIONS + 0.1)
@@ -74,6 +77,23 @@ def test_only_moving_shapes_move() -> None:
 
 
 def test_sizes_are_whole_and_colours_are_colours() -> None:
-    for shape in SceneShapes(load_kitchen_scene(with_visuals=True)).shapes:
+    for shape in SceneShapes(KITCHEN.view()).shapes:
         assert min(shape.extent) > 0.0
         assert all(0.0 <= value <= 1.0 for value in shape.colour)
+
+
+def test_scene_of_another_family_is_drawn_where_it_is() -> None:
+    shapes = SceneShapes(SMALL.view())
+    assert [(shape.kind, shape.is_moving) for shape in shapes.shapes] == [
+        (CYLINDER, True),
+        (CYLINDER, True),
+        (BOX, True),
+    ]
+    places, _ = shapes.poses(np.array([np.pi / 2.0, 0.0, 0.2]))
+    np.testing.assert_allclose(places, [[0.0, 0.15, 0.1], [0.0, 0.45, 0.1], [0.5, 0.7, 0.1]], atol=1e-9)
+    np.testing.assert_allclose(shapes.tool_position(), [0.0, 0.3, 0.1], atol=1e-9)  # the body of the last joint
+
+
+def test_mesh_without_a_known_file_is_drawn_as_a_box() -> None:
+    shapes = SceneShapes(replace(KITCHEN.view(), mesh_folder=None)).shapes
+    assert all(shape.kind != MESH and shape.file is None for shape in shapes)

@@ -5,10 +5,11 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from spirl_ros.demonstrations.kitchen_kinematics import KitchenKinematics
 from spirl_ros.deployment.bundle import load_bundle
+from spirl_ros.kitchen.family import KITCHEN
+from spirl_ros.kitchen.kinematics import KitchenKinematics
+from spirl_ros.kitchen.scene import CONTROL_PERIOD_S, INITIAL_POSITIONS, load_kitchen_scene
 from spirl_ros.monitoring.skill_preview import SkillPreview
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, INITIAL_POSITIONS, load_kitchen_scene
 from tests.nodes.kitchen_bundle import HORIZON, PRIOR_MEAN, WEIGHTS, write_kitchen_bundle
 
 SCENE = load_kitchen_scene()
@@ -16,7 +17,7 @@ SCENE = load_kitchen_scene()
 
 @pytest.fixture
 def preview(tmp_path: Path) -> SkillPreview:
-    return SkillPreview(load_bundle(write_kitchen_bundle(tmp_path / "bundle"), "cpu"), SCENE)
+    return SkillPreview(load_bundle(write_kitchen_bundle(tmp_path / "bundle"), "cpu"), KITCHEN.view())
 
 
 def test_way_is_that_of_an_arm_which_follows_at_once(preview: SkillPreview) -> None:

@@ -1,7 +1,7 @@
 """Joint-space skills for a real arm, made by hand so that tests need no torch: 10 steps, latents of 3.
 
-Action = tanh(latent @ weights - pull * (joints - home)): every latent is a push in some direction, and the further the arm
-is from home the stronger it is drawn back. The prior is wide, so that one skill after another wanders about.
+Action = tanh(latent @ weights - pull * (joints - home)): every latent is a push in some direction, and the further the
+arm is from home the stronger it is drawn back. The prior is wide, so that one skill after another wanders about.
 """
 
 import hashlib
@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from spirl_ros.arms.robot_configuration import RATES, RobotConfiguration
+from spirl_ros.control.observation_fields import state_field
 from spirl_ros.control.velocity_action import COMMANDED
-from spirl_ros.deployment.bundle_description import ActionMeaning, BundleDescription, Joint, ObservationLayout, Probe
-from spirl_ros.deployment.bundle_file import BUNDLE_FILE, description_digest, format_description
-from spirl_ros.deployment.bundle_trial import remember
+from spirl_ros.deployment.bundle_description import ActionMeaning, BundleDescription, Joint, Probe
 from tests.deployment.small_bundle import DESCRIPTION, make_model
+from tests.nodes.kitchen_bundle import write_contents
 
 HORIZON, LATENT_SIZE, PULL = 10, 3, 1.5
 
@@ -29,10 +29,10 @@ def write_arm_bundle(
     push = strength * np.random.default_rng(0).normal(size=(LATENT_SIZE, size))
     weights = np.vstack((-pull * np.eye(size), push)).astype(np.float32)
     decoder = make_model(
-        {"observation": (size,), "latent": (LATENT_SIZE,)},
+        {"state": (size,), "latent": (LATENT_SIZE,)},
         {"action": (size,)},
         [
-            ("Concat", ("observation", "latent"), "all", {"axis": 1}),
+            ("Concat", ("state", "latent"), "all", {"axis": 1}),
             ("MatMul", ("all", "weights"), "sum", {}),
             ("Add", ("sum", "bias"), "pushed", {}),
             ("Tanh", ("pushed",), "action", {}),
@@ -41,9 +41,9 @@ def write_arm_bundle(
     )
     constant = {"mean": (0.0,) * LATENT_SIZE, "log_std": (0.0,) * LATENT_SIZE, "latent": (0.0,) * LATENT_SIZE}
     prior = make_model(
-        {"observation": (size,)},
+        {"state": (size,)},
         {output: (LATENT_SIZE,) for output in constant},
-        [("MatMul", ("observation", "zeros"), output, {}) for output in constant],
+        [("MatMul", ("state", "zeros"), output, {}) for output in constant],
         {"zeros": np.zeros((size, LATENT_SIZE), np.float32)},
     )
     contents = {"skill_decoder.onnx": decoder, "skill_prior.onnx": prior}
@@ -56,16 +56,12 @@ def write_arm_bundle(
         skill_horizon=HORIZON,
         latent_size=LATENT_SIZE,
         control_rate_hz=robot.control_rate_hz,
-        observation=ObservationLayout(names, ("rad",) * size),
+        observation=(state_field(names, ("rad",) * size),),
         action=ActionMeaning("joint_velocity", robot.velocity_scale, COMMANDED),
         joints=tuple(Joint(name, "rad", *(float(rate[row]) for rate in rates)) for row, name in enumerate(names)),
-        probe=Probe(tuple(float(value) for value in home), (0.0,) * LATENT_SIZE, (0.0,) * size),
+        probe=Probe({"state": tuple(float(value) for value in home)}, (0.0,) * LATENT_SIZE, (0.0,) * size),
         files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
     )
     description = replace(description, **changes)
-    folder.mkdir(parents=True)
-    for file, content in contents.items():
-        (folder / file).write_bytes(content)
-    (folder / BUNDLE_FILE).write_text(format_description(description))
-    remember(description_digest(description))
+    write_contents(folder, description, contents)
     return folder

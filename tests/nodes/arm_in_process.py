@@ -14,10 +14,10 @@ from trajectory_msgs.msg import JointTrajectoryPoint
 
 from spirl_ros.arms.robot_configuration import read_robot
 from spirl_ros.arms.stand_in_arm import FORWARD_POSITION, JOINT_TRAJECTORY, StandInArm, StandInSettings
-from spirl_ros.nodes.arm_command_topic import ArmCommandTopic
-from spirl_ros.nodes.arm_pace import ArmPace
-from spirl_ros.nodes.messages import from_joint_trajectory, to_stamp
-from spirl_ros.nodes.teleop_steps import TeleopSteps
+from spirl_ros.nodes.executor.arm_command_topic import ArmCommandTopic
+from spirl_ros.nodes.executor.arm_pace import ArmPace
+from spirl_ros.nodes.graph.messages import from_joint_trajectory, stamp_ns, to_stamp
+from spirl_ros.nodes.teleoperation.teleop_steps import TeleopSteps
 from spirl_ros.shipped import shipped
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation
 from spirl_ros.teleoperation.configured_arm import ConfiguredArm
@@ -92,7 +92,7 @@ class Node:
         return self.time_s
 
     def get_clock(self):
-        return SimpleNamespace(now=lambda: SimpleNamespace(to_msg=Time))
+        return SimpleNamespace(now=lambda: SimpleNamespace(to_msg=Time, nanoseconds=round(self.time_s * 1e9)))
 
     def get_logger(self):
         def say(text: str, **_) -> None:
@@ -112,9 +112,12 @@ class Node:
 
 
 class Person:
-    """Runs teleoperation as the node does, asking for one direction at a time. The stand-in stops for good above limits."""
+    """Runs teleoperation as the node does, asking for one direction at a time. The stand-in stops for good above
+    limits."""
 
-    def __init__(self, name: str = "ur5e", lag_s: float = 0.02, *, takes_positions: bool = False) -> None:
+    def __init__(
+        self, name: str = "ur5e", lag_s: float = 0.02, *, takes_positions: bool = False, stamps_within_s: float = 0.0
+    ) -> None:
         robot = read_robot(name)
         self.limits = robot.limits
         settings = StandInSettings(
@@ -130,7 +133,12 @@ class Person:
         configured = ConfiguredArm(robot, shipped(f"config/urdf/{name}.urdf").read_text())
         self.teleoperation = ArmTeleoperation(configured)
         topic = ArmCommandTopic(
-            self.node, robot.limits, configured.control_period_s, controller="c", takes_positions=takes_positions
+            self.node,
+            robot.limits,
+            configured.control_period_s,
+            controller="c",
+            takes_positions=takes_positions,
+            stamps_within_s=stamps_within_s,
         )
         self.readiness: Any = SimpleNamespace(fault="")
         self.steps = TeleopSteps(self.node, self.teleoperation, topic, max_age_s=robot.max_age_s, rests_silently=True)
@@ -145,6 +153,8 @@ class Person:
         self.numbers: dict[str, int] = dict.fromkeys(("driver", "gripper", "other"), 0)
         self.late_s = 0.0
         """Of the next period."""
+        self.silent_until_s = -np.inf
+        """No joint state arrives before."""
         self.pace.start()
 
     def command(self, message) -> None:
@@ -153,7 +163,8 @@ class Person:
         if hasattr(message, "data"):
             self.arm.command_positions(np.array(message.data))
         else:
-            self.arm.command_trajectory(from_joint_trajectory(message, self.arm.joint_names, False))
+            start_s = stamp_ns(message.header.stamp) * 1e-9 or None
+            self.arm.command_trajectory(from_joint_trajectory(message, self.arm.joint_names, False), start_s)
 
     def publish(self, publisher: str, names, positions) -> None:
         self.numbers[publisher] += 1
@@ -168,7 +179,8 @@ class Person:
             self.node.time_s += STATE_PERIOD_S
             self.arm.advance(self.node.time_s)
             assert self.arm.is_ready, self.arm.fault
-            self.publish("driver", self.arm.joint_names, self.arm.positions + self.offset)
+            if self.node.time_s > self.silent_until_s:
+                self.publish("driver", self.arm.joint_names, self.arm.positions + self.offset)
             if beside is not None:
                 beside()
             self.pace.watch()

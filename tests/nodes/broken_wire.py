@@ -1,4 +1,5 @@
-"""What happens on two hosts when the wire breaks: `python -m tests.nodes.broken_wire CASE HOSTS FOLDER` on the arm's host.
+"""What happens on two hosts when the wire breaks: `python -m tests.nodes.broken_wire CASE HOSTS FOLDER` on the arm's
+host.
 
 Run by test_two_hosts.py. An assertion that fails ends it with 1.
 """
@@ -20,7 +21,7 @@ from std_srvs.srv import Trigger
 from spirl_msgs.action import ExecuteSkill
 from spirl_msgs.msg import SkillStatus
 from spirl_ros.arms.robot_configuration import read_robot
-from spirl_ros.nodes.messages import CALL_QOS
+from spirl_ros.nodes.graph.messages import CALL_QOS
 from tests.nodes.arm_bundle import write_arm_bundle
 from tests.nodes.conftest import Client, NodeProcess
 from tests.nodes.kitchen_bundle import HORIZON, write_kitchen_bundle
@@ -75,10 +76,11 @@ def to_the_policy(graph: Graph, folder: Path) -> None:
 
 
 def to_the_arm(graph: Graph, folder: Path) -> None:
-    """DDS would keep the executor's last command for the arm, which has come to rest elsewhere meanwhile, and a reset."""
+    """DDS would keep the executor's last command for the arm, which has come to rest elsewhere meanwhile, and a
+    reset."""
     hosts, client, statuses, robot = graph.hosts, graph.client, graph.statuses, read_robot("ur5e")
     states = client.collect(JointState, robot.joint_state_topic)
-    graph.start(hosts.a, "stand_in_arm", robot="ur5e", acceleration_tolerance=1000.0)
+    graph.start(hosts.a, "stand_in_arm", robot="ur5e", acceleration_tolerance=1000.0, realtime_priority=50)
     graph.start(
         hosts.b,
         "skill_executor",

@@ -1,16 +1,14 @@
 """A client and real node processes, each test in a ROS domain of its own."""
 
-import fcntl
-import itertools
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +21,9 @@ from rclpy.qos import QoSProfile  # noqa: E402
 from rclpy.utilities import try_shutdown  # noqa: E402
 
 from tests.local_ros import stay_on_this_machine  # noqa: E402
+
+if TYPE_CHECKING:
+    from tests.nodes.node_here import NodeHere
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -42,6 +43,11 @@ class Client(Node):
         super().__init__("test_client", context=context)
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self)
+
+    @property
+    def executor_of_tests(self) -> SingleThreadedExecutor:
+        """What spins this node, and those that tests run in this process."""
+        return self._executor
 
     def wait_for(self, condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
         """Spin until the condition holds; fail when it does not in time."""
@@ -106,30 +112,6 @@ class NodeProcess:
         self.process.wait()
 
 
-# Domains up to 101 keep clear of the ephemeral ports; 0 and the first few are left to people.
-_domain_ids = itertools.cycle(range(20, 100))
-for _ in range(os.getpid() % 80):
-    next(_domain_ids)
-
-
-@pytest.fixture
-def domain_environment() -> Iterator[dict[str, str]]:
-    """Environment of a ROS domain that no other test uses, not of another run either, on this machine alone."""
-    for domain_id in _domain_ids:
-        with open(f"{tempfile.gettempdir()}/spirl_test_domain_{domain_id}.lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                continue
-            yield {
-                **os.environ,
-                "ROS_DOMAIN_ID": str(domain_id),
-                "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-                "PYTHONUNBUFFERED": "1",
-            }
-            return
-
-
 @pytest.fixture
 def reaction(record_property) -> Callable[[str, float], None]:
     """Notes how long after a moment on the steady clock [s] something was seen; the summary of the tests lists it."""
@@ -146,27 +128,58 @@ def pytest_terminal_summary(terminalreporter) -> None:
             terminalreporter.write_line(f"{time_s * 1e3:6.0f} ms  {name.removeprefix(_REACTION)}")
 
 
-@pytest.fixture
-def client(domain_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    stay_on_this_machine(monkeypatch, domain_environment["ROS_DOMAIN_ID"])
-    context = Context()
-    rclpy.init(context=context)
-    node = Client(context)
-    yield node
-    node.destroy_node()
-    try_shutdown(context=context)
+@contextmanager
+def client_in(environment: dict[str, str]) -> Iterator[Client]:
+    """A client in the domain of an environment."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        stay_on_this_machine(monkeypatch, environment["ROS_DOMAIN_ID"])
+        context = Context()
+        rclpy.init(context=context)
+        node = Client(context)
+        yield node
+        node.destroy_node()
+        try_shutdown(context=context)
 
 
-@pytest.fixture
-def start_node(domain_environment: dict[str, str]) -> Iterator[Callable[..., NodeProcess]]:
-    """Starts node processes in the test's domain and ends them with the test."""
+@contextmanager
+def node_processes(environment: dict[str, str]) -> Iterator[Callable[..., NodeProcess]]:
+    """Starts node processes in the domain of an environment and ends them with the block."""
     processes: list[NodeProcess] = []
 
     def start(executable: str, *arguments: str, **parameters) -> NodeProcess:
-        processes.append(NodeProcess(executable, domain_environment, *arguments, **parameters))
+        processes.append(NodeProcess(executable, environment, *arguments, **parameters))
         return processes[-1]
 
     yield start
     for process in processes:
         if process.process.poll() is None:
             process.kill()
+
+
+@pytest.fixture
+def client(domain_environment: dict[str, str]) -> Iterator[Client]:
+    with client_in(domain_environment) as client:
+        yield client
+
+
+@pytest.fixture
+def start_node(domain_environment: dict[str, str]) -> Iterator[Callable[..., NodeProcess]]:
+    """Starts node processes in the test's domain and ends them with the test."""
+    with node_processes(domain_environment) as start:
+        yield start
+
+
+@pytest.fixture
+def start_here(client: Client, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., "NodeHere"]]:
+    """Starts nodes in this process, for what does not need one of their own, and ends them with the test."""
+    from tests.nodes.node_here import NodeHere
+
+    nodes: list[NodeHere] = []
+
+    def start(executable: str, *arguments: str, make: Callable[[], Any] | None = None, **parameters) -> NodeHere:
+        nodes.append(NodeHere(client, capfd, executable, *arguments, make=make, **parameters))
+        return nodes[-1]
+
+    yield start
+    for node in reversed(nodes):
+        node.end()

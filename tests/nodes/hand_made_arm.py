@@ -8,8 +8,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from spirl_msgs.msg import SceneState
-from spirl_ros.nodes.messages import COMMAND_QOS, stamp_ns, to_stamp
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.kitchen.scene import load_kitchen_scene
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, stamp_ns, to_stamp
 from tests.nodes.conftest import Client
 
 STATE_PERIOD_S = 0.02

@@ -1,14 +1,14 @@
 """A node of ours whose loop hangs when SIGUSR1 comes: `python -m tests.nodes.hanging_node MODULE CLASS --ros-args …`.
 
-The process lives, DDS goes on in its own threads, and nothing in the node's thread, or that needs its lock, ever runs again.
-"""
+The process lives, DDS goes on in its own threads, and nothing in the node's thread, or that needs its lock, ever runs
+again."""
 
 import signal
 import sys
 import time
 from importlib import import_module
 
-from spirl_ros.nodes.managed_node import ManagedNode, run
+from spirl_ros.nodes.graph.managed_node import ManagedNode, run
 
 
 def main() -> None:

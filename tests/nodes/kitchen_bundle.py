@@ -2,8 +2,8 @@
 
 Action = tanh(latent @ weights), the same at every step: a latent of (v, 0) moves the joints one way, (0, v) others.
 Prior: mean = (0.2, -0.1), log_std = -3. Policy, where asked for: mean = (0.3, -0.1) with the same log_std, which is
-0.1² / e^-6 / 2 = 2.02 nats from the prior; `fails` makes it NaN wherever the second joint is below 0, as it is in the kitchen.
-"""
+0.1² / e^-6 / 2 = 2.02 nats from the prior; `fails` makes it NaN wherever the second joint is below 0, as it is in the
+kitchen."""
 
 import hashlib
 from dataclasses import replace
@@ -12,19 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.observation_fields import state_field
 from spirl_ros.deployment.bundle_description import (
     ActionMeaning,
     BundleDescription,
     Joint,
     LatentModelDescription,
-    ObservationLayout,
     Probe,
 )
 from spirl_ros.deployment.bundle_file import BUNDLE_FILE, description_digest, format_description
 from spirl_ros.deployment.bundle_trial import remember
-from spirl_ros.tasks.kitchen.joint_limits import kitchen_joint_limits
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
-from spirl_ros.tasks.kitchen.subtasks import TASKS
+from spirl_ros.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
+from spirl_ros.kitchen.subtasks import TASKS
 from tests.deployment.small_bundle import DESCRIPTION, make_model
 
 HORIZON, LATENT_SIZE = 5, 2
@@ -61,10 +60,10 @@ def write_kitchen_bundle(
     weights = scale * WEIGHTS
     function = {"Tanh": np.tanh, "Tan": np.tan, "Asin": np.arcsin}[squash]
     decoder = make_model(
-        {"observation": (size,), "latent": (LATENT_SIZE,)},
+        {"state": (size,), "latent": (LATENT_SIZE,)},
         {"action": (9,)},
         [
-            ("Concat", ("observation", "latent"), "all", {"axis": 1}),
+            ("Concat", ("state", "latent"), "all", {"axis": 1}),
             ("MatMul", ("all", "weights"), "sum", {}),
             (squash, ("sum",), "action", {}),
         ],
@@ -79,28 +78,28 @@ def write_kitchen_bundle(
         skill_horizon=HORIZON,
         latent_size=LATENT_SIZE,
         control_rate_hz=rate_hz,
-        observation=ObservationLayout((*scene.joint_names, *scene.scene_names), ("1",) * size),
+        observation=(state_field((*scene.joint_names, *scene.scene_names), ("1",) * size),),
         action=ActionMeaning("joint_velocity", 2.0),
-        joints=_joints(kitchen_joint_limits(scene), share_of_limits),
+        joints=_joints(scene.limits, share_of_limits),
         task="kitchen",
         target_subtasks=TASKS["kitchen"],
         probe=Probe(
-            (0.0,) * size,
+            {"state": (0.0,) * size},
             PRIOR_MEAN,
             tuple(float(a) for a in function(np.array(PRIOR_MEAN) @ weights)),
             None if policy is None else POLICY_MEAN,
         ),
-        policy=None if policy is None else LatentModelDescription(("observation",)),
+        policy=None if policy is None else LatentModelDescription(("state",)),
         files={file: hashlib.sha256(content).hexdigest() for file, content in contents.items()},
     )
-    _write(folder, description, contents)
+    write_contents(folder, description, contents)
     return folder
 
 
 def _latent_model(size: int, mean: tuple[float, ...], fails: bool = False) -> bytes:
     outputs = {"mean": mean, "log_std": (-3.0, -3.0), "latent": mean}
     # 0 times the observation, plus the value; the root of a negative position is not a number.
-    nodes: list = [("MatMul", ("observation", "second"), "picked", {})]
+    nodes: list = [("MatMul", ("state", "second"), "picked", {})]
     nodes.append(("Sqrt", ("picked",), "root", {}) if fails else ("Identity", ("picked",), "root", {}))
     nodes.append(("Mul", ("root", "zero"), "nothing", {}))
     nodes += [("Add", ("nothing", f"{output}_value"), output, {}) for output in outputs]
@@ -108,7 +107,7 @@ def _latent_model(size: int, mean: tuple[float, ...], fails: bool = False) -> by
     second[1] = 1.0
     constants = {"second": second, "zero": np.zeros(1, np.float32)}
     constants |= {f"{output}_value": np.array(values, np.float32) for output, values in outputs.items()}
-    return make_model({"observation": (size,)}, {output: (LATENT_SIZE,) for output in outputs}, nodes, constants)
+    return make_model({"state": (size,)}, {output: (LATENT_SIZE,) for output in outputs}, nodes, constants)
 
 
 def _joints(limits: JointLimits, share: float) -> tuple[Joint, ...]:
@@ -117,7 +116,8 @@ def _joints(limits: JointLimits, share: float) -> tuple[Joint, ...]:
     return tuple(Joint(name, "rad", *(float(value) for value in values)) for name, *values in rows)
 
 
-def _write(folder: Path, description: BundleDescription, contents: dict[str, bytes]) -> None:
+def write_contents(folder: Path, description: BundleDescription, contents: dict[str, bytes]) -> None:
+    """Write a bundle, which counts as tried: loading it is quick."""
     folder.mkdir(parents=True)
     for file, content in contents.items():
         (folder / file).write_bytes(content)

@@ -12,7 +12,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from spirl_msgs.action import ExecuteSkill
 from spirl_msgs.msg import SafetyStatus, SkillStatus, TaskStatus
-from spirl_ros.nodes.messages import LATCHED_QOS, to_stamp
+from spirl_ros.nodes.graph.messages import LATCHED_QOS, to_stamp
 
 EVERY_STATUS_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """A test on a busy machine must not miss any."""

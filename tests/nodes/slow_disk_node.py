@@ -1,8 +1,9 @@
 """A node of ours on a slow disk: `python -m tests.nodes.slow_disk_node MODULE CLASS --ros-args …`.
 
-A bundle in a folder `slow…` is loaded again and again for 15 s, as one of many megabytes would; one in `stuck…` never comes.
-A trainer has no learner's process, but a word of one: that its skills are the bundle of the environment variable BUNDLE.
-"""
+A bundle in a folder `slow…` is loaded again and again, as one of many megabytes would, until there is a file
+`slow….quick`; one in `stuck…` never comes. Each load is a line in `slow….loads`.
+A trainer has no learner's process, but a word of one: that its skills are the bundle of the environment variable
+BUNDLE."""
 
 import os
 import sys
@@ -12,10 +13,9 @@ from importlib import import_module
 from pathlib import Path
 
 from spirl_ros.deployment.bundle import Bundle, load_bundle
-from spirl_ros.nodes.managed_node import run
+from spirl_ros.nodes.executor import bundle_loading
+from spirl_ros.nodes.graph.managed_node import run
 from spirl_ros.rl.learner_link import LearnerStatus
-
-SLOW_S = 15.0
 
 
 def load_slowly(folder: Path | str, provider: str = "auto") -> Bundle:
@@ -23,9 +23,11 @@ def load_slowly(folder: Path | str, provider: str = "auto") -> Bundle:
     name = Path(folder).name
     if name.startswith("stuck"):
         threading.Event().wait()
-    end_s = time.monotonic() + (SLOW_S if name.startswith("slow") else 0.0)
-    while time.monotonic() < end_s:
-        load_bundle(folder, provider)
+    if name.startswith("slow"):
+        with open(f"{folder}.loads", "a") as file:
+            file.write("loaded\n")
+        while not Path(f"{folder}.quick").exists():
+            load_bundle(folder, provider)
     return load_bundle(folder, provider)
 
 
@@ -49,13 +51,11 @@ class ToldLearner:
 
 def main() -> None:
     """Run the node."""
-    module = import_module(f"spirl_ros.nodes.{sys.argv[1]}")
-    for owner in (module, import_module("spirl_ros.nodes.bundle_loading")):
-        if hasattr(owner, "load_bundle"):
-            vars(owner)["load_bundle"] = load_slowly
-    if hasattr(module, "LearnerLink"):
-        vars(module)["LearnerLink"] = ToldLearner
-    sys.exit(run(getattr(module, sys.argv[2])))
+    node_class = getattr(import_module(f"spirl_ros.nodes.{sys.argv[1]}"), sys.argv[2])
+    if node_class.__name__ == "TrainerNode":
+        sys.exit(run(lambda: node_class(ToldLearner, load_slowly)))
+    bundle_loading.load_bundle = load_slowly  # also of those that are loaded later
+    sys.exit(run(node_class))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.action import ExecuteSkill
 from spirl_msgs.msg import SafetyStatus, SkillStatus
-from spirl_ros.nodes.messages import LATCHED_QOS
+from spirl_ros.nodes.graph.messages import LATCHED_QOS
 from tests.nodes.hand_made_arm import (
     HOME,
     HandMadeArm,
@@ -38,7 +38,8 @@ def bundle(tmp_path_factory) -> Path:
 
 
 class Executor:
-    """An executor of a hand-made arm, and what there is to see of it. Skills take a second, states may be 0.25 s old."""
+    """An executor of a hand-made arm, and what there is to see of it. Skills take a second, states may be 0.25 s
+    old."""
 
     def __init__(self, client, start_node, bundle: Path, **parameters) -> None:
         self.client, self.arm = client, HandMadeArm(client)
@@ -83,8 +84,8 @@ class Executor:
         self.client.wait_for(lambda: self.skills[-1].state == SkillStatus.LATCHED, "the latch")
 
 
-def test_states_are_mapped_by_name_in_any_order(client, start_node, bundle) -> None:
-    executor = Executor(client, start_node, bundle)
+def test_states_are_mapped_by_name_in_any_order(client, start_here, bundle) -> None:
+    executor = Executor(client, start_here, bundle)
     executor.arm.change = permuted_with_one_more
     executor.wait_until_ready()
     assert executor.execute().outcome == COMPLETED
@@ -92,8 +93,8 @@ def test_states_are_mapped_by_name_in_any_order(client, start_node, bundle) -> N
     assert np.abs(np.diff(executor.arm.commands, axis=0)).max() < 0.1
 
 
-def test_every_fault_of_joint_states_latches_and_is_over_after_a_reset(client, start_node, bundle, reaction) -> None:
-    executor = Executor(client, start_node, bundle)
+def test_every_fault_of_joint_states_latches_and_is_over_after_a_reset(client, start_here, bundle, reaction) -> None:
+    executor = Executor(client, start_here, bundle)
     safety = client.collect(SafetyStatus, "safety_status", LATCHED_QOS)
     executor.wait_until_ready()
     for fault in (silent, not_a_number, one_missing, from_the_past):
@@ -115,9 +116,9 @@ def test_every_fault_of_joint_states_latches_and_is_over_after_a_reset(client, s
         assert executor.execute().outcome == COMPLETED, fault.__doc__
 
 
-def test_jumps_of_the_simulated_clock_change_nothing(client, start_node, bundle) -> None:
+def test_jumps_of_the_simulated_clock_change_nothing(client, start_here, bundle) -> None:
     """Ages are counted on the steady clock: neither the clock nor stamps from the future decide."""
-    executor = Executor(client, start_node, bundle, use_sim_time=True)
+    executor = Executor(client, start_here, bundle, use_sim_time=True)
     executor.wait_until_ready()
     result = executor.begin()
     executor.arm.offset_ns = 3_600_000_000_000
@@ -127,10 +128,10 @@ def test_jumps_of_the_simulated_clock_change_nothing(client, start_node, bundle)
     client.wait_for(lambda: executor.execute().outcome == COMPLETED, "a skill")
 
 
-def test_commands_beside_a_slow_simulator_last_as_long_in_its_time(client, start_node, bundle) -> None:
+def test_commands_beside_a_slow_simulator_last_as_long_in_its_time(client, start_here, bundle) -> None:
     """At half speed they came twice as often as they lasted, and a skill went two thirds of its way."""
     arm_period_s = 0.08  # the kitchen's
-    executor = Executor(client, start_node, bundle, use_sim_time=True, speed=1.0)
+    executor = Executor(client, start_here, bundle, use_sim_time=True, speed=1.0)
     executor.arm.clock_speed = 0.5
     executor.wait_until_ready()
     executor.arm.commanded_ns.clear()
@@ -140,10 +141,10 @@ def test_commands_beside_a_slow_simulator_last_as_long_in_its_time(client, start
     assert len(periods_s) >= HORIZON - 1 and np.median(periods_s) == pytest.approx(arm_period_s, abs=0.011)
 
 
-def test_arm_that_is_not_ready_is_not_moved_and_nothing_resumes(client, start_node, bundle) -> None:
+def test_arm_that_is_not_ready_is_not_moved_and_nothing_resumes(client, start_here, bundle) -> None:
     running = client.create_publisher(Bool, "robot_program_running", LATCHED_QOS)
     protective_stop = client.create_publisher(Bool, "protective_stop", 1)
-    executor = Executor(client, start_node, bundle, ready_topic="robot_program_running", fault_topic="protective_stop")
+    executor = Executor(client, start_here, bundle, ready_topic="robot_program_running", fault_topic="protective_stop")
     client.wait_for(lambda: executor.skills, "the executor")
     assert "nothing was heard on robot_program_running yet" in executor.execute().message
     assert executor.arm.commands == []
@@ -170,11 +171,11 @@ def test_arm_that_is_not_ready_is_not_moved_and_nothing_resumes(client, start_no
         assert executor.execute().outcome == COMPLETED
 
 
-def test_controller_managers_activity_needs_its_package(start_node, bundle) -> None:
+def test_controller_managers_activity_needs_its_package(start_here, bundle) -> None:
     try:
         import controller_manager_msgs  # noqa: F401  # pyright: ignore[reportMissingImports]
 
         pytest.skip("controller_manager_msgs is installed")
     except ImportError:
-        code, output = start_node("skill_executor", bundle=bundle, activity_topic="controller_manager/activity").wait()
+        code, output = start_here("skill_executor", bundle=bundle, activity_topic="controller_manager/activity").wait()
     assert code == 2 and "ros-jazzy-controller-manager-msgs" in output

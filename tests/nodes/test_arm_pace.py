@@ -1,5 +1,7 @@
 """Teleoperation of an arm that others move too, whose states are wrong, and whose commands come late; in process."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ pytest.importorskip("mujoco")
 from action_msgs.msg import GoalStatus, GoalStatusArray
 
 from spirl_ros.control.safety_filter import SafetyState
+from spirl_ros.nodes.executor import arm_command_topic
 from tests.nodes.arm_in_process import AHEAD, Person
 
 ELBOW = 2
@@ -256,4 +259,40 @@ def test_stop_brakes_within_the_limits_and_stays_until_the_latch_is_released() -
     person.steps.stop("stopped")
     person.run(1.5, AHEAD)
     assert person.steps.state is SafetyState.LATCHED and np.abs(person.arm.velocities).max() < 1e-6
+    assert peaks(person) < 1.05
+
+
+@pytest.fixture
+def person_with_stamps(monkeypatch) -> Person:
+    person = Person(stamps_within_s=0.06)
+    monkeypatch.setattr(arm_command_topic, "time", SimpleNamespace(monotonic=lambda: person.node.time_s))
+    return person
+
+
+@pytest.mark.parametrize("silence_s", [0.04, 0.05, 0.06, 0.08, 0.1])
+def test_arm_whose_states_are_held_up_brakes_by_itself_and_goes_on(person_with_stamps, silence_s: float) -> None:
+    """It was sent a command without a time after 30 ms, which jolted it by 50 times its acceleration limit."""
+    person = person_with_stamps
+    person.take_over()
+    person.run(0.6, AHEAD)
+    for _ in range(10):
+        person.silent_until_s = person.node.time_s + silence_s
+        person.run(0.29, AHEAD)
+    assert person.steps.state <= SafetyState.LIMITED and person.steps.stop_reason == ""
+    assert np.abs(person.arm.velocities).max() > 0.05
+    assert peaks(person) < 1.05
+
+
+def test_arm_that_says_nothing_for_long_is_let_go(person_with_stamps) -> None:
+    person = person_with_stamps
+    person.take_over()
+    person.run(0.6, AHEAD)
+    person.silent_until_s = person.node.time_s + 1.0
+    person.run(1.2, AHEAD)
+    assert person.steps.state is SafetyState.LATCHED and "no joint state for 0." in person.steps.stop_reason
+    assert np.abs(person.arm.velocities).max() < 1e-3
+    person.release()
+    person.run(1.0)
+    person.run(0.6, AHEAD)
+    assert np.abs(person.arm.velocities).max() > 0.05
     assert peaks(person) < 1.05

@@ -6,7 +6,7 @@ pytest.importorskip("spirl_msgs")
 
 from lifecycle_msgs.msg import State
 
-from spirl_ros.nodes.arm_readiness import controller_fault
+from spirl_ros.nodes.executor.arm_readiness import controller_fault
 
 
 def activity(controllers: dict[str, str], hardware: dict[str, str]) -> SimpleNamespace:

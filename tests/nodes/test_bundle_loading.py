@@ -10,8 +10,9 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
 from spirl_ros.errors import BundleError, ConfigError
-from spirl_ros.nodes.bundle_loading import load_first, to_skill_model
-from spirl_ros.nodes.skill_executor_parameters import SkillExecutorConfig, names_in
+from spirl_ros.nodes.executor.bundle_loading import load_first, to_skill_model
+from spirl_ros.nodes.executor.skill_executor_parameters import SkillExecutorConfig
+from spirl_ros.nodes.graph.parameters import names_in
 from tests.nodes.kitchen_bundle import write_kitchen_bundle
 
 

@@ -18,7 +18,7 @@ from lifecycle_msgs.srv import ChangeState
 from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import Skill, SkillStatus
-from spirl_ros.nodes.messages import COMMAND_QOS
+from spirl_ros.nodes.graph.messages import COMMAND_QOS
 from tests.nodes.kitchen_bundle import write_kitchen_bundle
 from tests.nodes.skill_graph import SkillGraph
 
@@ -39,26 +39,30 @@ class Reports:
         """The values of a node's next report, whatever it says: a busy machine gives nodes much to say."""
         return self.wait_for(node, None, ".*")
 
-    def wait_for(self, node: str, level: bytes | None, pattern: str, deadline_s: float = 30.0) -> dict[str, str]:
-        """The values of the next report of a node that has this level and a reason that matches."""
+    def wait_for(
+        self, node: str, level: bytes | None, pattern: str, values: dict[str, str] | None = None
+    ) -> dict[str, str]:
+        """The values of the next report of a node that has this level, a reason that matches, and these values."""
         self._statuses.clear()
-        found: list[DiagnosticStatus] = []
+        expected = set((values or {}).items())
+        found: list[dict[str, str]] = []
 
         def told() -> bool:
             found[:] = [
-                status
+                given
                 for status in self._statuses
                 if status.name.startswith(f"{node}:")
                 and level in (None, status.level)
                 and re.fullmatch(pattern, status.message)
+                and expected <= (given := {value.key: value.value for value in status.values}).items()
             ]
             return bool(found)
 
         try:
-            self._client.wait_for(told, f"{node} to say '{pattern}'", deadline_s)
+            self._client.wait_for(told, f"{node} to say '{pattern}' {values or ''}", 30.0)
         except AssertionError as error:
             raise AssertionError(f"{error}; it said {[(s.level, s.message) for s in self._statuses]}") from error
-        return {value.key: value.value for value in found[-1].values}
+        return found[-1]
 
 
 @pytest.fixture
@@ -71,11 +75,11 @@ def change_state(client, node: str, transition: int) -> None:
     assert client.call(ChangeState, f"{node}/change_state", request).success
 
 
-def test_executor_tells_of_the_filter_the_latch_and_what_waits(client, start_node, reports, tmp_path) -> None:
+def test_executor_tells_of_the_filter_the_latch_and_what_waits(client, start_here, reports, tmp_path) -> None:
     bundle = write_kitchen_bundle(tmp_path / "bundle", scale=100.0, share_of_limits=0.05)
-    # A tenth of the speed: a skill of five steps takes four seconds, and one second goes by between two reports. It asks
-    # for 0.2 rad/s, twice a twentieth of what the joints can do.
-    graph = SkillGraph(client, start_node, bundle, "realtime", speed=0.1)
+    # A tenth of the speed: a skill of five steps takes four seconds, and one second goes by between two reports. It
+    # asks for 0.2 rad/s, twice a twentieth of what the joints can do.
+    graph = SkillGraph(client, start_here, bundle, "realtime", speed=0.1)
     first = reports.wait_for("skill_executor", None, "idle|missed ticks in the last second: .*")
     assert (first["bundle"], first["skills waiting"]) == ("kitchen_test", "0")
     client.spin_for(2.0)  # the executor has said once where the arm is, and then nothing
@@ -87,8 +91,8 @@ def test_executor_tells_of_the_filter_the_latch_and_what_waits(client, start_nod
     graph.wait_for_state(SkillStatus.EXECUTING)
     skills.publish(Skill(skill_id=2, latent=[1.0, -1.0]))
     changed = r"commands that the safety filter changed in the last second: \d+"
-    values = reports.wait_for("skill_executor", WARN, changed)
-    assert int(values["interventions"]) > 0 and values["skills waiting"] == "1"
+    values = reports.wait_for("skill_executor", WARN, changed, {"skills waiting": "1"})
+    assert int(values["interventions"]) > 0
     assert float(reports.next("mujoco_sim")["command age [s]"]) < 2.0  # a command every 0.8 s
 
     assert graph.trigger("stop").success
@@ -113,8 +117,8 @@ def test_policy_tells_why_the_prior_chooses_and_that_states_are_silent(client, s
     assert float(values["observation age [s]"]) > 1.0
 
 
-def test_stand_in_arm_tells_why_it_stands(client, start_node, reports) -> None:
-    start_node("stand_in_arm")
+def test_stand_in_arm_tells_why_it_stands(client, start_here, reports) -> None:
+    start_here("stand_in_arm")
     values = reports.wait_for("stand_in_arm", None, "following|missed ticks in the last second: .*")
     assert values["command age [s]"] == "inf"
     assert client.call(Trigger, "stand_in_arm/stop", Trigger.Request()).success

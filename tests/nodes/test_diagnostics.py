@@ -1,4 +1,5 @@
-"""What every node says of itself on /diagnostics: rates, ages, what was missed, what is loaded, and why it is not well."""
+"""What every node says of itself on /diagnostics: rates, ages, what was missed, what is loaded, and why it is not
+well."""
 
 import re
 
@@ -59,14 +60,14 @@ def values_of(status: DiagnosticStatus) -> dict[str, str]:
     return {value.key: value.value for value in status.values}
 
 
-def test_every_node_of_a_graph_tells_its_figures_and_a_reason(client, start_node, reports, tmp_path) -> None:
+def test_every_node_of_a_graph_tells_its_figures_and_a_reason(client, start_here, reports, tmp_path) -> None:
     bundle = write_kitchen_bundle(tmp_path / "bundle")
-    start_node("mujoco_sim", max_steps=40)
-    start_node("skill_executor", bundle=bundle, max_age_s=1.0, max_missed=12)  # tests share their machine
-    start_node("skill_policy", bundle=bundle, source="prior", latent="sample", start="at_once")
-    start_node("recorder", folder=tmp_path / "recordings", min_free_mb=0.0)
-    start_node("monitor", port=0)
-    start_node("scene_markers", bundle=bundle)
+    start_here("mujoco_sim", max_steps=40)
+    start_here("skill_executor", bundle=bundle, max_age_s=1.0, max_missed=12)  # tests share their machine
+    start_here("skill_policy", bundle=bundle, source="prior", latent="sample", start="at_once")
+    start_here("recorder", folder=tmp_path / "recordings", min_free_mb=0.0)
+    start_here("monitor", port=0)
+    start_here("scene_markers", bundle=bundle)
     names = ("mujoco_sim", "skill_executor", "skill_policy", "recorder", "monitor", "scene_markers")
 
     def told() -> bool:
@@ -81,11 +82,11 @@ def test_every_node_of_a_graph_tells_its_figures_and_a_reason(client, start_node
         assert re.fullmatch(well if status.level == DiagnosticStatus.OK else busy, status.message), status
 
 
-def test_operators_and_a_stand_in_arm_tell_theirs(client, start_node, reports) -> None:
-    start_node("mujoco_sim")
-    start_node("scripted_operator")
-    start_node("teleop", keyboard="none")
-    start_node("stand_in_arm", "-r", "__ns:=/other")
+def test_operators_and_a_stand_in_arm_tell_theirs(client, start_here, reports) -> None:
+    start_here("mujoco_sim")
+    start_here("scripted_operator")
+    start_here("teleop", keyboard="none")
+    start_here("stand_in_arm", "-r", "__ns:=/other")
     for name in ("scripted_operator", "teleop", "other/stand_in_arm"):
         keys = KEYS[name.rpartition("/")[2]]
         client.wait_for(
@@ -95,11 +96,11 @@ def test_operators_and_a_stand_in_arm_tell_theirs(client, start_node, reports) -
         )
 
 
-def test_short_disk_is_warned_of_before_recording_ends(client, start_node, reports, tmp_path) -> None:
+def test_short_disk_is_warned_of_before_recording_ends(client, start_here, reports, tmp_path) -> None:
     """Twice what must stay free is the time to act: recording itself goes on."""
     import shutil
 
     free_mb = shutil.disk_usage(tmp_path).free / 1e6
-    start_node("recorder", folder=tmp_path / "recordings", min_free_mb=free_mb / 1.5)
+    start_here("recorder", folder=tmp_path / "recordings", min_free_mb=free_mb / 1.5)
     client.wait_for(lambda: "recorder" in reports and reports["recorder"].level == DiagnosticStatus.WARN, "a warning")
     assert "recording ends at" in reports["recorder"].message

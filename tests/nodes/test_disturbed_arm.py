@@ -6,17 +6,19 @@ pytest.importorskip("spirl_msgs")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
-from spirl_ros.benchmarks.disturbed_arm import SPEEDS, DisturbedArmFigures, measure_disturbed_arm
+from benchmarks.disturbed_arm import SPEEDS, DisturbedArmFigures, measure_disturbed_arm
+
+pytestmark = pytest.mark.timeout(900)  # the arm is watched in real time, a minute and a half in all
 
 NAMED_S, REST_S = 0.2, 0.5
 LIMIT = 1.05
-"""Of every limit, at the arm's set-point. Of two times the better one counts: a machine that is held up for longer than the
-controller looks back costs a jolt, and nothing else on a robot's computer may hold it up."""
+"""Of every limit, at the arm's set-point. Of three times the best one counts: a machine that is held up for longer than
+the controller looks back costs a jolt, and nothing else on a robot's computer may hold it up."""
 
 
 @pytest.fixture(scope="module")
 def figures() -> DisturbedArmFigures:
-    return measure_disturbed_arm(rounds=2)
+    return measure_disturbed_arm(rounds=3, state_rate_hz=200.0)
 
 
 def best(figures: DisturbedArmFigures, name: str, figure: str) -> float:
@@ -35,7 +37,8 @@ def best(figures: DisturbedArmFigures, name: str, figure: str) -> float:
     ],
 )
 def test_wrong_states_stop_the_arm_with_the_cause(figures, disturbance: str, cause: str, speed: float) -> None:
-    """States off by 0.05 rad moved an arm at 0.53 rad/s to the end of its range, and nothing named a second publisher."""
+    """States off by 0.05 rad moved an arm at 0.53 rad/s to the end of its range, and nothing named a second
+    publisher."""
     name = f"{disturbance}, speed {speed:g}"
     for reaction in figures.reactions[name]:
         assert any(part in str(reaction["cause"]) for part in cause.split("|")), reaction["cause"]
@@ -44,11 +47,23 @@ def test_wrong_states_stop_the_arm_with_the_cause(figures, disturbance: str, cau
 
 
 @pytest.mark.parametrize("speed", SPEEDS)
-@pytest.mark.parametrize("disturbance", ["none", "another episode in motion", "executor stopped for 15 to 90 ms"])
+@pytest.mark.parametrize(
+    "disturbance",
+    [
+        "none",
+        "another episode in motion",
+        "executor stopped for 15 to 90 ms",
+        "states held back for 40 to 120 ms",
+        "no more states",
+    ],
+)
 def test_limits_hold_when_the_episode_changes_or_the_executor_is_held_up(
     figures, disturbance: str, speed: float
 ) -> None:
-    """Another episode was 43 to 143 rad/s² of 4 allowed, a late command 6 to 34 times the limit."""
+    """Another episode was 43 to 143 rad/s² of 4 allowed, a late command 6 to 34 times the limit, one while states were
+    held back 50 times."""
     name = f"{disturbance}, speed {speed:g}"
     assert figures.largest(name, "velocity") <= LIMIT and best(figures, name, "acceleration") <= LIMIT
     assert best(figures, name, "rest_s") <= REST_S
+    if disturbance == "no more states":
+        assert all("no joint state for 0." in str(reaction["cause"]) for reaction in figures.reactions[name])

@@ -11,8 +11,9 @@ from rclpy.action.client import ActionClient
 
 from spirl_msgs.action import ExecuteSkill
 from spirl_ros.control.skill_sequence import Outcome, SkillReport
-from spirl_ros.nodes import execute_skill_action, run_episode_action
-from spirl_ros.nodes.execute_skill_action import ExecuteSkillAction
+from spirl_ros.nodes.executor import execute_skill_action
+from spirl_ros.nodes.executor.execute_skill_action import ExecuteSkillAction
+from spirl_ros.nodes.policy import run_episode_action
 
 
 def test_goals_are_forgotten_soon_after_their_end(client, monkeypatch: pytest.MonkeyPatch) -> None:

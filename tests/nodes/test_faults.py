@@ -1,4 +1,5 @@
-"""Faults of the simulator's and the executor's processes, and of what they are sent: the arm comes to rest and stays there.
+"""Faults of the simulator's and the executor's processes, and of what they are sent: the arm comes to rest and stays
+there.
 
 After each the graph is brought back without starting the healthy process again.
 """
@@ -24,8 +25,7 @@ from spirl_msgs.msg import SafetyStatus, SkillStatus
 from spirl_msgs.srv import LoadBundle
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.deployment.bundle import load_bundle
-from spirl_ros.tasks.kitchen.joint_limits import kitchen_joint_limits
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
+from spirl_ros.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
 from tests.nodes.kitchen_bundle import HORIZON, write_kitchen_bundle
 from tests.nodes.skill_graph import SkillGraph
 
@@ -116,7 +116,7 @@ def test_executor_that_was_stopped_does_not_go_on_with_its_skill(client, start_n
     result = graph.result(handle)
     assert result.outcome == STOPPED and "control periods were missed" in result.message
     graph.wait_for_state(SkillStatus.LATCHED)
-    assert_within(kitchen_joint_limits(load_kitchen_scene()), graph.commands[commands - 1 :])
+    assert_within(load_kitchen_scene().limits, graph.commands[commands - 1 :])
     graph.reset()
     assert graph.execute((0.1, 0.1)).outcome == COMPLETED
 
@@ -130,10 +130,10 @@ def test_second_executor_is_refused_and_the_first_goes_on(client, start_node, bu
     assert graph.execute((0.1, 0.1)).outcome == COMPLETED
 
 
-def test_unbounded_decoder_never_leaves_the_limits_and_nan_stops_it(client, start_node, tmp_path) -> None:
+def test_unbounded_decoder_never_leaves_the_limits_and_nan_stops_it(client, start_here, tmp_path) -> None:
     tan = write_kitchen_bundle(tmp_path / "tan", squash="Tan", share_of_limits=0.3)
     limits = load_bundle(tan, "cpu").description.joint_limits()
-    graph = SkillGraph(client, start_node, tan, "lockstep")
+    graph = SkillGraph(client, start_here, tan, "lockstep")
     generator = np.random.default_rng(0)
     results = [graph.execute(generator.normal(0.0, 1e3, 2)) for _ in range(12)]
     assert all(result.outcome == COMPLETED and result.steps == HORIZON for result in results)
@@ -151,10 +151,10 @@ def test_unbounded_decoder_never_leaves_the_limits_and_nan_stops_it(client, star
 
 
 def test_bundles_are_refused_or_swapped_during_motion_without_a_missing_step(
-    client, start_node, bundle, tmp_path
+    client, start_here, bundle, tmp_path
 ) -> None:
     # At a fifth of the speed a skill takes two seconds: time to load beside it.
-    graph = SkillGraph(client, start_node, bundle, "realtime", speed=0.2)
+    graph = SkillGraph(client, start_here, bundle, "realtime", speed=0.2)
     corrupt = write_kitchen_bundle(tmp_path / "corrupt", name="corrupt")
     (corrupt / "skill_decoder.onnx").write_bytes((corrupt / "skill_decoder.onnx").read_bytes()[:-7])
     other = write_kitchen_bundle(tmp_path / "other", name="other", scale=-1.0)
@@ -171,8 +171,8 @@ def test_bundles_are_refused_or_swapped_during_motion_without_a_missing_step(
     client.wait_for(lambda: graph.skills[-1].bundle == "other", "the other bundle")
 
 
-def test_bundle_of_another_rate_stops_in_lockstep(client, start_node, tmp_path) -> None:
-    graph = SkillGraph(client, start_node, write_kitchen_bundle(tmp_path / "fast", rate_hz=20.0), "lockstep")
+def test_bundle_of_another_rate_stops_in_lockstep(client, start_here, tmp_path) -> None:
+    graph = SkillGraph(client, start_here, write_kitchen_bundle(tmp_path / "fast", rate_hz=20.0), "lockstep")
     result = graph.execute((0.2, 0.2))
     assert result.outcome == STOPPED
     assert "a command lasted 0.0800 s in the simulator, expected 0.0500 s" in result.message

@@ -6,12 +6,17 @@ import pytest
 
 pytest.importorskip("spirl_msgs")
 
+import numpy as np
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from sensor_msgs.msg import Image
 
 from spirl_msgs.msg import SafetyStatus, Skill, SkillStatus
+from spirl_ros.control.observation_fields import PICTURE, Field
 from spirl_ros.monitoring.page_html import skill_html
-from spirl_ros.nodes.graph_listener import GraphListener
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
+from spirl_ros.nodes.graph.camera_topics import image_topic, to_image
+from spirl_ros.nodes.graph.graph_listener import GraphListener
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS
 
 
 class Graph:
@@ -94,3 +99,21 @@ def test_silent_executor_lives_as_long_as_its_diagnostics_say(client) -> None:
     assert graph.listener.has_executor(16.0) and not graph.listener.has_executor(17.0)
     hear("inactive", 17.0)
     assert not graph.listener.has_executor(17.0)
+
+
+def test_page_gets_the_newest_picture_of_each_camera_while_it_is_open(client) -> None:
+    eye = Field("eye", (2, 2, 3), PICTURE, source="wrist")
+    publisher = client.create_publisher(Image, image_topic("wrist"), 10)
+    listener = GraphListener(client, None, pictures=(eye,))
+    assert publisher.get_subscription_count() == 0
+    listener.open()
+    client.wait_for(publisher.get_subscription_count, "the listener")
+    for value in (3, 4):
+        publisher.publish(to_image(np.full(eye.shape, value, np.uint8), Time(), ""))
+    client.spin_for(0.2)
+    np.testing.assert_array_equal(listener.look_at_pictures()["eye"], np.full(eye.shape, 4))
+    assert listener.look_at_pictures() == {}
+    publisher.publish(to_image(np.ones((4, 4, 3), np.uint8), Time(), ""))
+    client.spin_for(0.2)
+    assert listener.look_at_pictures() == {}
+    listener.close()

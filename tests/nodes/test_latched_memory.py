@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="node tests need rclpy and spirl_msgs: make setup")
 
-from spirl_ros.nodes.latched_memory import LatchedMemory
+from spirl_ros.nodes.graph.latched_memory import LatchedMemory
 from spirl_ros.recording.bag_writer import RawMessage
 
 
@@ -33,7 +33,8 @@ class Memory(LatchedMemory):
 
 
 def test_last_message_of_an_only_publisher_is_all_at_any_moment() -> None:
-    """A status that is sent every control step came with those of the last second, whose joint states were not there."""
+    """A status that is sent every control step came with those of the last second, whose joint states were not
+    there."""
     memory = Memory()
     for number in range(1, 10):
         memory.hear(said("a", number))

@@ -22,11 +22,11 @@ from websockets.typing import Subprotocol
 from spirl_msgs.msg import Skill, TrainingStatus
 from spirl_msgs.srv import ResetScene, SetTask
 from spirl_ros.monitoring.orders import PAUSE, RELEASE, RESET, RESUME, SOURCE, START, STOP, TASK, Order
-from spirl_ros.nodes.graph_listener import full_name
-from spirl_ros.nodes.graph_orders import GraphOrders
-from spirl_ros.nodes.messages import LATCHED_QOS
-from spirl_ros.nodes.monitor_views import STALE_AFTER_S, to_choice_view, to_health_view, to_training_view
-from spirl_ros.nodes.polled_topic import PolledTopic
+from spirl_ros.nodes.graph.graph_listener import full_name
+from spirl_ros.nodes.graph.graph_orders import GraphOrders
+from spirl_ros.nodes.graph.messages import LATCHED_QOS
+from spirl_ros.nodes.graph.polled_topic import PolledTopic
+from spirl_ros.nodes.viewers.monitor_views import STALE_AFTER_S, to_choice_view, to_health_view, to_training_view
 
 
 def page_of(process) -> str:
@@ -101,8 +101,8 @@ def pairs(status: DiagnosticStatus) -> list[tuple[str, str]]:
     return [(value.key, value.value) for value in status.values]
 
 
-def test_address_that_is_none_ends_the_node_with_a_message(start_node) -> None:
-    code, output = start_node("monitor", host="robot.local").wait()
+def test_address_that_is_none_ends_the_node_with_a_message(start_here) -> None:
+    code, output = start_here("monitor", host="robot.local").wait()
     assert code == 2 and "host is 'robot.local'" in output
 
 
@@ -312,9 +312,9 @@ def test_what_is_not_there_is_said(client) -> None:
         assert is_failure and ("there is no service" in text or "is there" in text)
 
 
-def test_emergency_stop_without_an_executor_takes_the_arm_from_the_operator(client, start_node) -> None:
-    start_node("mujoco_sim", rate="lockstep")
-    start_node("scripted_operator")
+def test_emergency_stop_without_an_executor_takes_the_arm_from_the_operator(client, start_here) -> None:
+    start_here("mujoco_sim", rate="lockstep")
+    start_here("scripted_operator")
     states = client.collect(JointState, "joint_states")
     orders = Orders(client)
     operator = client.create_client(ChangeState, "scripted_operator/change_state")

@@ -2,8 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -13,9 +12,12 @@ pytest.importorskip("viser")
 
 from sensor_msgs.msg import JointState
 
+from benchmarks.node_processes import own_domain
 from spirl_msgs.msg import Skill, SkillStatus, TrainingStatus
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
+from spirl_msgs.srv import ResetScene, SetTask
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS
 from tests.browser.chromium import Browser, needs_browser
+from tests.nodes.conftest import Client, NodeProcess, client_in, node_processes
 from tests.nodes.kitchen_bundle import PRIOR_MEAN, write_kitchen_bundle
 
 SCENE = np.s_[150:, :540]
@@ -24,35 +26,54 @@ SCENE = np.s_[150:, :540]
 pytestmark = [needs_browser, pytest.mark.slow]
 
 
+class Page:
+    """A simulator and a monitor, a browser that looks at its page, and a client in their domain."""
+
+    def __init__(self, client: Client, environment: dict[str, str], browser: Browser, address: str) -> None:
+        self.client, self.environment, self.browser, self.address = client, environment, browser, address
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Iterator[Page]:
+    """The page, once the scene is drawn, for all tests: until then a program draws for half a minute of a processor."""
+    with own_domain() as environment, client_in(environment) as client, node_processes(environment) as start:
+        start("mujoco_sim", max_steps=100_000)  # no episode ends by itself, however slow the browser is
+        browser = Browser(tmp_path_factory.mktemp("browser") / "profile")
+        monitor = start("monitor", port=20000 + os.getpid() % 20000)
+        assert monitor.process.stdout is not None
+        line = next(line for line in monitor.process.stdout if "the page is at" in line)
+        browser.open(line.split()[-1])
+        browser.wait_for(lambda: "Hz · 1 viewers" in browser.text(), "the panel")
+        browser.wait_for(lambda: browser.screenshot()[SCENE].std() > 20.0, "the scene")
+        yield Page(client, environment, browser, line.split()[-1])
+        browser.close()
+
+
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    browser = Browser(tmp_path / "profile")
-    yield browser
-    browser.close()
+def browser(page: Page) -> Browser:
+    """Looks at the page at the beginning of an episode of the kitchen."""
+    assert page.client.call(SetTask, "set_task", SetTask.Request(task="kitchen")).success
+    assert page.client.call(ResetScene, "reset_scene", ResetScene.Request()).success
+    return page.browser
 
 
-def open_page(browser: Browser, client, start_node) -> str:
-    """Start the monitor and look at its page, until the scene is drawn."""
-    port = 20000 + os.getpid() % 20000
-    monitor = start_node("monitor", port=port)
-    url = ""
-    for line in monitor.process.stdout:
-        if "the page is at" in line:
-            url = line.split()[-1]
-            break
-    browser.open(url)
-    browser.wait_for(lambda: "Hz · 1 viewers" in browser.text(), "the panel")
-    browser.wait_for(lambda: browser.screenshot()[SCENE].std() > 20.0, "the scene")
-    return url
+@pytest.fixture
+def client(page: Page) -> Client:
+    return page.client
+
+
+@pytest.fixture
+def start_node(page: Page) -> Iterator[Callable[..., NodeProcess]]:
+    """Starts what a test has beside the page, and ends it with the test."""
+    with node_processes(page.environment) as start:
+        yield start
 
 
 def is_ticked(browser: Browser, subtask: str) -> bool:
     return browser.evaluate(f"!!document.querySelector('[data-subtask={subtask}][data-done=true]')")
 
 
-def test_page_shows_the_scene_ticks_subtasks_and_asks_nobody_else(browser, client, start_node, record_property) -> None:
-    start_node("mujoco_sim")
-    url = open_page(browser, client, start_node)
+def test_page_shows_the_scene_ticks_subtasks_and_asks_nobody_else(page, browser, start_node, record_property) -> None:
     before = browser.screenshot()[SCENE].astype(int)
     assert not is_ticked(browser, "microwave")
     start_node("scripted_operator")
@@ -69,7 +90,8 @@ def test_page_shows_the_scene_ticks_subtasks_and_asks_nobody_else(browser, clien
     browser.wait_for(lambda: "Continue" in browser.text(), "the other label of the button")
     browser.click("Continue")
     browser.wait_for(lambda: "scripted_operator goes on" in browser.text(), "the end of the pause")
-    foreign = [request[:80] for request in browser.requests if not request.startswith(own_addresses(url))]
+    own = own_addresses(page.address)
+    foreign = [request[:80] for request in browser.requests if not request.startswith(own)]
     assert foreign == [] and any(request.startswith("ws://") for request in browser.requests)
     assert browser.complaints == []
 
@@ -79,12 +101,10 @@ def own_addresses(url: str) -> tuple[str, ...]:
 
 
 def test_emergency_stop_stops_the_arm_and_shows_it(browser, client, start_node, tmp_path) -> None:
-    start_node("mujoco_sim")
     executor = start_node("skill_executor", bundle=write_kitchen_bundle(tmp_path / "bundle"))
     skills = client.create_publisher(Skill, "skill", COMMAND_QOS)
     statuses = client.collect(SkillStatus, "skill_status", LATCHED_QOS)
     states = client.collect(JointState, "joint_states")
-    open_page(browser, client, start_node)
     client.wait_for(lambda: statuses and not statuses[-1].reason and states, "an executor that is ready")
     skill_id = 0
 
@@ -126,7 +146,6 @@ def test_emergency_stop_stops_the_arm_and_shows_it(browser, client, start_node, 
 def test_policy_is_switched_paused_and_its_failure_told(browser, client, start_node, tmp_path) -> None:
     """A control flipped back, Continue began nothing, and a task of no policy was answered with success alone."""
     bundle = write_kitchen_bundle(tmp_path / "bundle", policy="works")
-    start_node("mujoco_sim", max_steps=100_000)  # no episode ends by itself, however slow the browser is
     start_node("skill_executor", bundle=bundle, max_age_s=1.0, max_missed=100)
     policy = start_node("skill_policy", bundle=bundle, patience_s=20.0)
     skills = client.collect(Skill, "skill", COMMAND_QOS)
@@ -135,7 +154,6 @@ def test_policy_is_switched_paused_and_its_failure_told(browser, client, start_n
         client.spin_for(0.1)
         return bool(skills) and skills[-1].source == source
 
-    open_page(browser, client, start_node)
     browser.wait_for(lambda: "✔ policy" in browser.text(), "the policy")
     browser.press("g")
     browser.wait_for(lambda: come_from(Skill.SOURCE_POLICY), "its skills")
@@ -150,7 +168,10 @@ def test_policy_is_switched_paused_and_its_failure_told(browser, client, start_n
     browser.press("p")
     browser.wait_for(lambda: "skill_policy goes on. Endless episodes begin" in browser.text(), "pause and its end")
     browser.click("policy")
-    browser.wait_for(lambda: "chooses skills by the policy" in browser.text(), "the policy again")
+    said = "chooses skills by the policy", "no answer from"
+    browser.wait_for(lambda: any(text in browser.text() for text in said), "the policy again")
+    if "no answer from" in browser.text():  # A call that takes more than a second, on a busy machine, is dropped.
+        browser.press("g")
     skills.clear()
     browser.wait_for(lambda: come_from(Skill.SOURCE_POLICY), "its skills again")
     reason = "skill_policy stopped after 0 episodes: the task is top_burner, but the policy was trained for"
@@ -172,8 +193,6 @@ def test_policy_is_switched_paused_and_its_failure_told(browser, client, start_n
 
 def test_training_curves_appear_with_the_training(browser, client, start_node) -> None:
     trainings = client.create_publisher(TrainingStatus, "training_status", LATCHED_QOS)
-    start_node("mujoco_sim")
-    open_page(browser, client, start_node)
     assert "collecting" not in browser.text()
     for step in range(1, 4):
         trainings.publish(TrainingStatus(env_steps=100 * step, updates=step, completed_in_order=0.5 * step))

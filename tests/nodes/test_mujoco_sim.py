@@ -21,10 +21,10 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from spirl_msgs.msg import SceneState, TaskStatus
 from spirl_msgs.srv import ResetScene, SetTask
-from spirl_ros.control.velocity_action import VelocityAction
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
-from spirl_ros.tasks.kitchen.environment import KitchenEnvironment
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
+from spirl_ros.kitchen.environment import KitchenEnvironment
+from spirl_ros.kitchen.family import KITCHEN
+from spirl_ros.kitchen.scene import load_kitchen_scene
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
 
 SCENE = load_kitchen_scene()
 INITIAL_COMMAND = [0.148, -1.7628, 1.844, -2.4769, 0.26, 0.7125, 1.595, 0.04, 0.037]
@@ -56,9 +56,9 @@ class Arm:
         return response
 
     def wait_for_state_of(self, status: TaskStatus) -> None:
-        stamp = status.header.stamp
+        both = self.joint_states, self.scene_states
         self.client.wait_for(
-            lambda: self.joint_states[-1].header.stamp == stamp and self.scene_states[-1].header.stamp == stamp,
+            lambda: all(any(state.header.stamp == status.header.stamp for state in states) for states in both),
             "the state that belongs to the status",
         )
 
@@ -79,10 +79,10 @@ def trajectory(positions, duration_s: float, names=SCENE.joint_names, velocities
     return JointTrajectory(joint_names=list(names), points=[point])
 
 
-def test_lockstep_episode_is_the_in_process_episode(client, start_node) -> None:
-    start_node("mujoco_sim", rate="lockstep")
+def test_lockstep_episode_is_the_in_process_episode(client, start_here) -> None:
+    start_here("mujoco_sim", rate="lockstep")
     arm, environment = Arm(client), KitchenEnvironment()
-    meaning = VelocityAction(SCENE.position_lower, SCENE.position_upper, CONTROL_PERIOD_S)
+    meaning = KITCHEN.robot.action_meaning
     assert arm.reset(seed=11).success
     np.testing.assert_array_equal(arm.observation(), environment.reset(11))
     stamps = [stamp_ns(arm.joint_states[-1].header.stamp)]
@@ -98,8 +98,8 @@ def test_lockstep_episode_is_the_in_process_episode(client, start_node) -> None:
     assert list(arm.scene_states[-1].name) == list(SCENE.scene_names)
 
 
-def test_lockstep_stands_still_without_commands_and_repeats_its_state(client, start_node) -> None:
-    start_node("mujoco_sim", rate="lockstep")
+def test_lockstep_stands_still_without_commands_and_repeats_its_state(client, start_here) -> None:
+    start_here("mujoco_sim", rate="lockstep")
     arm = Arm(client)
     count, first = len(arm.joint_states), arm.joint_states[-1]
     client.spin_for(1.3)
@@ -128,8 +128,8 @@ def test_realtime_follows_the_wall_clock_and_reports_its_factor(client, start_no
 
 
 @pytest.mark.parametrize("rate", ["realtime", "lockstep"])
-def test_bad_commands_are_refused_told_and_the_arm_holds(client, start_node, rate: str) -> None:
-    process = start_node("mujoco_sim", rate=rate, observation_noise=False)
+def test_bad_commands_are_refused_told_and_the_arm_holds(client, start_here, rate: str) -> None:
+    process = start_here("mujoco_sim", rate=rate, observation_noise=False)
     arm = Arm(client)
     diagnostics = client.collect(DiagnosticArray, "/diagnostics")
     before = np.array(arm.joint_states[-1].position)
@@ -162,8 +162,8 @@ def test_bad_commands_are_refused_told_and_the_arm_holds(client, start_node, rat
     assert "command refused, the arm holds" in output
 
 
-def test_trajectory_moves_the_arm_by_joint_name(client, start_node) -> None:
-    start_node("mujoco_sim", observation_noise=False)
+def test_trajectory_moves_the_arm_by_joint_name(client, start_here) -> None:
+    start_here("mujoco_sim", observation_noise=False)
     arm = Arm(client)
     target = list(INITIAL_COMMAND)
     target[0] += 0.3
@@ -173,8 +173,8 @@ def test_trajectory_moves_the_arm_by_joint_name(client, start_node) -> None:
     np.testing.assert_allclose(arm.joint_states[-1].position[:7], target[:7], atol=0.06)
 
 
-def test_trajectory_steps_lockstep_too(client, start_node) -> None:
-    start_node("mujoco_sim", rate="lockstep")
+def test_trajectory_steps_lockstep_too(client, start_here) -> None:
+    start_here("mujoco_sim", rate="lockstep")
     arm = Arm(client)
     arm.trajectories.publish(trajectory(INITIAL_COMMAND, 0.08))
     client.wait_for(lambda: arm.statuses[-1].step == 1, "one control step")
@@ -182,8 +182,8 @@ def test_trajectory_steps_lockstep_too(client, start_node) -> None:
     assert arm.statuses[-1].step == 1
 
 
-def test_task_is_set_at_the_next_reset_and_unknown_ones_are_told(client, start_node) -> None:
-    start_node("mujoco_sim", rate="lockstep")
+def test_task_is_set_at_the_next_reset_and_unknown_ones_are_told(client, start_here) -> None:
+    start_here("mujoco_sim", rate="lockstep")
     arm = Arm(client)
     refused = client.call(SetTask, "set_task", SetTask.Request(task="kettle,microwav"))
     assert not refused.success
@@ -196,16 +196,16 @@ def test_task_is_set_at_the_next_reset_and_unknown_ones_are_told(client, start_n
     assert list(arm.statuses[-1].subtasks) == ["kettle", "microwave"]
 
 
-def test_reset_without_a_seed_counts_up(client, start_node) -> None:
-    start_node("mujoco_sim", rate="lockstep", seed=40)
+def test_reset_without_a_seed_counts_up(client, start_here) -> None:
+    start_here("mujoco_sim", rate="lockstep", seed=40)
     arm = Arm(client)
     assert arm.statuses[-1].seed == 40
     seeds = [client.call(ResetScene, "reset_scene", ResetScene.Request()).seed for _ in range(2)]
     assert seeds == [41, 42]
 
 
-def test_clock_never_goes_back(client, start_node) -> None:
-    start_node("mujoco_sim")
+def test_clock_never_goes_back(client, start_here) -> None:
+    start_here("mujoco_sim")
     arm = Arm(client)
     for seed in range(3):
         arm.reset(seed)
@@ -213,8 +213,8 @@ def test_clock_never_goes_back(client, start_node) -> None:
     assert (np.diff([stamp_ns(message.clock) for message in arm.clocks]) >= 0).all()
 
 
-def test_lifecycle_without_autostart(client, start_node) -> None:
-    start_node("mujoco_sim", autostart=False)
+def test_lifecycle_without_autostart(client, start_here) -> None:
+    start_here("mujoco_sim", autostart=False)
 
     def change(transition: int) -> str:
         request = ChangeState.Request(transition=Transition(id=transition))
@@ -236,8 +236,8 @@ def test_lifecycle_without_autostart(client, start_node) -> None:
         assert change(Transition.TRANSITION_CONFIGURE) == "inactive"
 
 
-def test_failed_configuration_can_be_mended_and_tried_again(client, start_node) -> None:
-    start_node("mujoco_sim", autostart=False, task="laundry")
+def test_failed_configuration_can_be_mended_and_tried_again(client, start_here) -> None:
+    start_here("mujoco_sim", autostart=False, task="laundry")
     configure = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
     assert not client.call(ChangeState, "mujoco_sim/change_state", configure).success
     task = Parameter(name="task", value=ParameterValue(type=ParameterType.PARAMETER_STRING, string_value="kettle"))
@@ -290,14 +290,14 @@ def test_two_namespaces_do_not_disturb_each_other(client, start_node) -> None:
     [
         ({"tsak": "kitchen"}, "Did you mean task"),
         ({"rate": "fast"}, "realtime, lockstep"),
-        ({"max_steps": 0}, "at least 1"),
+        ({"max_steps": -1}, "at least 0"),
         ({"max_steps": "soon"}, "an integer"),
         ({"task": "laundry"}, "light_switch"),
         ({"state_rate_hz": 90.0}, "62.5"),
     ],
 )
-def test_bad_parameter_is_named_and_the_process_ends(start_node, parameters: dict, told: str) -> None:
-    code, output = start_node("mujoco_sim", **parameters).wait()
+def test_bad_parameter_is_named_and_the_process_ends(start_here, parameters: dict, told: str) -> None:
+    code, output = start_here("mujoco_sim", **parameters).wait()
     assert code == 2
     assert told in output
     assert "Traceback" not in output

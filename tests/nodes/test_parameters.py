@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from spirl_ros.nodes.parameters import names_for_all
+from spirl_ros.nodes.graph.parameters import names_for_all
 
 
 def test_parameters_for_every_node_are_told_from_those_for_one(tmp_path: Path) -> None:

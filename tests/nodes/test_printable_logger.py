@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from spirl_ros.nodes.printable_logger import PrintableLogger
+from spirl_ros.nodes.graph.printable_logger import PrintableLogger
 
 
 def test_a_name_forges_no_line_and_moves_no_cursor(capfd: pytest.CaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""The recorder as a process, over DDS, beside real nodes."""
+"""The recorder over DDS beside real nodes; as a process of its own where that is killed or sent signals."""
 
 import os
 import shutil
@@ -21,14 +21,15 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import RecordingStatus
 from spirl_msgs.srv import ResetScene, StartRecording, StopRecording
-from spirl_ros.demonstrations.bag_import import import_bags
-from spirl_ros.demonstrations.kitchen_operator import KitchenOperator
+from spirl_ros.demonstrations.formats.bag_import import import_bags
 from spirl_ros.demonstrations.operator_style import DEFAULT_STYLE
 from spirl_ros.demonstrations.replay import Drift, EpisodeReplayer
 from spirl_ros.demonstrations.storage import read_dataset, write_dataset
-from spirl_ros.nodes.messages import LATCHED_QOS
+from spirl_ros.kitchen.environment import KitchenEnvironment
+from spirl_ros.kitchen.family import KITCHEN
+from spirl_ros.kitchen.operator import KitchenOperator
+from spirl_ros.nodes.graph.messages import LATCHED_QOS
 from spirl_ros.recording.bag_reader import BagFile
-from spirl_ros.tasks.kitchen.environment import KitchenEnvironment
 
 TWO_TOPICS = "topics:=['joint_states sensor_msgs/msg/JointState','note std_msgs/msg/String latched']"
 
@@ -108,22 +109,22 @@ def test_lockstep_episode_recorded_over_ros_is_the_in_process_episode(client, st
     assert (episode.metadata.seed, episode.metadata.operator) == (3, "scripted")
     assert episode.metadata.task == environment.targets
     assert episode.metadata.operator_style == DEFAULT_STYLE
-    assert episode.metadata.measurement_noise == vars(environment.config.noise)
+    assert episode.metadata.measurement_noise == vars(environment.noise)
     assert episode.metadata.mujoco_version == mujoco.__version__
 
-    replayed = EpisodeReplayer().replay(episode)
+    replayed = EpisodeReplayer(KITCHEN).replay(episode)
     assert replayed.start == "seed"
     assert replayed.joint_drift == replayed.scene_drift == replayed.tool_error_mm == Drift(0.0, 0.0)
     assert replayed.replayed == replayed.recorded
 
 
-def test_services_start_stop_and_discard_episodes(client, start_node, tmp_path) -> None:
+def test_services_start_stop_and_discard_episodes(client, start_here, tmp_path) -> None:
     statuses = client.collect(RecordingStatus, "recording_status", LATCHED_QOS)
     events = client.collect(String, "recording_event")
     diagnostics = client.collect(DiagnosticArray, "/diagnostics")
     note = client.create_publisher(String, "note", LATCHED_QOS)
     note.publish(String(data="sent before anything was recorded"))
-    start_node("recorder", "-p", TWO_TOPICS, folder=tmp_path)
+    start_here("recorder", "-p", TWO_TOPICS, folder=tmp_path)
     arm = Arm(client)
     assert not stop_recording(client).success
     started = start_recording(client, task="kitchen", operator_name="anna")
@@ -193,8 +194,8 @@ def test_signal_completes_the_episode(client, start_node, tmp_path, number: int)
     assert "recovered" not in (tmp_path / "episode_000001" / "metadata.yaml").read_text()
 
 
-def test_publisher_that_offers_less_is_recorded_too(client, start_node, tmp_path) -> None:
-    start_node("recorder", "-p", TWO_TOPICS, folder=tmp_path)
+def test_publisher_that_offers_less_is_recorded_too(client, start_here, tmp_path) -> None:
+    start_here("recorder", "-p", TWO_TOPICS, folder=tmp_path)
     note = client.create_publisher(String, "note", 10)
     arm = Arm(client, qos_profile_sensor_data)
     client.wait_for(lambda: note.get_subscription_count() == 1, "the weaker subscription")
@@ -207,10 +208,10 @@ def test_publisher_that_offers_less_is_recorded_too(client, start_node, tmp_path
     assert [message.data for message in messages_of(bag, "/note", String)] == ["volatile"]
 
 
-def test_time_in_which_nobody_acts_is_no_episode(client, start_node, tmp_path) -> None:
+def test_time_in_which_nobody_acts_is_no_episode(client, start_here, tmp_path) -> None:
     """The simulator's clock runs before an operator comes; that left a recording without actions."""
-    start_node("recorder", folder=tmp_path, start="each_episode")
-    start_node("mujoco_sim")
+    start_here("recorder", folder=tmp_path, start="each_episode")
+    start_here("mujoco_sim")
     statuses = client.collect(RecordingStatus, "recording_status", LATCHED_QOS)
     client.wait_for(lambda: any(status.messages > 10 for status in statuses), "a recording of the waiting arm")
     seed = ResetScene.Request(use_seed=True, seed=1)
@@ -227,8 +228,8 @@ def test_time_in_which_nobody_acts_is_no_episode(client, start_node, tmp_path) -
     assert "note: reset before the task's end" in (bag / "metadata.yaml").read_text()
 
 
-def test_short_disk_refuses_to_start_and_says_why(client, start_node, tmp_path) -> None:
-    start_node("recorder", "-p", TWO_TOPICS, folder=tmp_path, min_free_mb=1e12)
+def test_short_disk_refuses_to_start_and_says_why(client, start_here, tmp_path) -> None:
+    start_here("recorder", "-p", TWO_TOPICS, folder=tmp_path, min_free_mb=1e12)
     response = start_recording(client)
     assert not response.success
     assert "MB free, expected at least" in response.message and str(tmp_path) in response.message
@@ -244,12 +245,12 @@ def test_second_recorder_of_a_folder_ends_with_one_line(client, start_node, tmp_
     assert "Traceback" not in output
 
 
-def test_disk_that_runs_short_ends_the_episode_and_says_so(client, start_node, tmp_path) -> None:
+def test_disk_that_runs_short_ends_the_episode_and_says_so(client, start_here, tmp_path) -> None:
     free_mb = shutil.disk_usage(tmp_path).free / 1e6
     if free_mb < 2000.0:
         pytest.skip(f"only {free_mb:.0f} MB free, 2000 needed")
     statuses = client.collect(RecordingStatus, "recording_status", LATCHED_QOS)
-    recorder = start_node("recorder", "-p", TWO_TOPICS, folder=tmp_path / "out", min_free_mb=free_mb - 500.0)
+    recorder = start_here("recorder", "-p", TWO_TOPICS, folder=tmp_path / "out", min_free_mb=free_mb - 500.0)
     start_recording(client)
     client.wait_for(lambda: statuses and statuses[-1].state == RecordingStatus.RECORDING, "the recording")
     with open(tmp_path / "filler", "wb") as filler:
@@ -271,15 +272,15 @@ def test_disk_that_runs_short_ends_the_episode_and_says_so(client, start_node, t
         ("5", "a list of texts"),
     ],
 )
-def test_bad_topics_end_it_with_one_line(start_node, tmp_path, topics: str, told: str) -> None:
-    code, output = start_node("recorder", "-p", f"topics:={topics}", folder=tmp_path).wait()
+def test_bad_topics_end_it_with_one_line(start_here, tmp_path, topics: str, told: str) -> None:
+    code, output = start_here("recorder", "-p", f"topics:={topics}", folder=tmp_path).wait()
     assert code == 2
     assert told in output and "Traceback" not in output
 
 
-def test_any_arm_is_recorded_by_configuration(client, start_node, tmp_path) -> None:
+def test_any_arm_is_recorded_by_configuration(client, start_here, tmp_path) -> None:
     topics = "topics:=['/left/arm_controller/commands std_msgs/msg/Float64MultiArray']"
-    start_node("recorder", "-p", topics, folder=tmp_path)
+    start_here("recorder", "-p", topics, folder=tmp_path)
     publisher = client.create_publisher(Float64MultiArray, "/left/arm_controller/commands", 1)
     client.wait_for(lambda: publisher.get_subscription_count() == 1, "the recorder's subscription")
     start_recording(client)

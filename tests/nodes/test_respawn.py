@@ -18,7 +18,7 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import SkillStatus, TrainingStatus
 from spirl_msgs.srv import ResetScene, SetTask
-from spirl_ros.nodes.messages import LATCHED_QOS
+from spirl_ros.nodes.graph.messages import LATCHED_QOS
 from tests.commands.test_up import processes_of
 from tests.launchers import launchers
 
@@ -120,7 +120,7 @@ def test_killed_node_of_the_kitchen_is_started_again_and_the_demo_goes_on(start,
     for name in ("skill_policy", "skill_executor", "mujoco_sim"):
         graph.kill(name)
         graph.wait_for_motion()
-    assert graph.said.count("This is a simulation, which goes on by itself") >= 2
+    assert graph.said.count("This is a simulation, which resumes automatically") >= 2
     # A person's stop outlasts them.
     graph.trigger("skill_executor/stop")
     graph.kill("mujoco_sim")

@@ -22,11 +22,14 @@ from visualization_msgs.msg import Marker, MarkerArray
 from spirl_msgs.action import ExecuteSkill
 from spirl_msgs.msg import Skill, SkillStatus
 from spirl_msgs.srv import LoadBundle
-from spirl_ros.bringup import TRAIN
+from spirl_ros.bringup.graphs import TRAIN
 from spirl_ros.deployment.bundle_file import description_digest, read_description
+from spirl_ros.kitchen.family import KITCHEN
+from spirl_ros.maze.family import MAZE
 from spirl_ros.monitoring.views import SafetyView, SkillView, TaskView
-from spirl_ros.nodes.marker_messages import (
-    KITCHEN,
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
+from spirl_ros.nodes.graph.transform_topic import TransformTopic, to_transforms
+from spirl_ros.nodes.viewers.marker_messages import (
     NEXT_SKILL,
     PRIOR,
     SAFETY,
@@ -36,10 +39,12 @@ from spirl_ros.nodes.marker_messages import (
     to_silence_marker,
     to_subtask_marker,
 )
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
-from spirl_ros.nodes.transform_topic import TransformTopic, to_transforms
-from spirl_ros.shipped import shipped
+from spirl_ros.nodes.viewers.rviz_window import rviz_configuration
 from tests.nodes.kitchen_bundle import HORIZON, write_kitchen_bundle
+
+SCENE = "kitchen"
+"""The namespace of the scene's markers."""
+ABOVE_ARM_M = (-0.2, 0.2, 2.95)
 
 
 def numbers_of(marker: Marker) -> list[float]:
@@ -79,11 +84,12 @@ class Scene:
         self.skills.publish(Skill(skill_id=skill_id, latent=latent, source=Skill.SOURCE_MANUAL))
 
 
-def test_every_marker_is_complete_and_nothing_stays(client, start_node, tmp_path) -> None:
+def test_every_marker_is_complete_and_nothing_stays(client, start_here, tmp_path) -> None:
     bundle = write_kitchen_bundle(tmp_path / "bundle")
-    start_node("mujoco_sim")
-    start_node("skill_executor", bundle=bundle, max_age_s=1.0, max_missed=100)
-    start_node("scene_markers", bundle=bundle, prior_samples=3)
+    start_here("mujoco_sim")
+    # A tenth of the speed: the skill takes four seconds, and markers of an arm at rest are drawn twice a second.
+    start_here("skill_executor", bundle=bundle, max_age_s=1.0, max_missed=100, speed=0.1)
+    start_here("scene_markers", bundle=bundle, prior_samples=3)
     skills = client.create_publisher(Skill, "skill", COMMAND_QOS)
     statuses = client.collect(SkillStatus, "skill_status", LATCHED_QOS)
     arrays = client.collect(MarkerArray, "scene_markers")
@@ -99,14 +105,13 @@ def test_every_marker_is_complete_and_nothing_stays(client, start_node, tmp_path
     client.wait_for(lambda: skills.get_subscription_count() == 2, "executor and markers to listen")
     assert not last_of(NEXT_SKILL) and not last_of(SAFETY)
     skills.publish(Skill(skill_id=1, latent=[0.6, 0.4], source=Skill.SOURCE_MANUAL))
-    # The skill is short, and on a busy machine its way may be shown for a moment only.
     client.wait_for(lambda: any(each_of(PRIOR)) and last_of(TOOL_PATH), "the skill's ways")
     assert {len(found) for found in each_of(PRIOR)} == {0, 3}
     assert {len(found[0].points) for found in each_of(NEXT_SKILL) if found} == {HORIZON + 1}
     client.wait_for(lambda: statuses[-1].state == SkillStatus.IDLE and not last_of(NEXT_SKILL), "the skill's end")
     client.spin_for(1.2)
     seen = {marker.ns for array in arrays for marker in array.markers}
-    assert seen >= {KITCHEN, TOOL_PATH, NEXT_SKILL, PRIOR, SUBTASKS}
+    assert seen >= {SCENE, TOOL_PATH, NEXT_SKILL, PRIOR, SUBTASKS}
     drawn: set[int] = set()
     for array in arrays:
         keys = [(marker.ns, marker.id) for marker in array.markers]
@@ -123,7 +128,7 @@ def test_every_marker_is_complete_and_nothing_stays(client, start_node, tmp_path
             assert marker.type != Marker.LINE_STRIP or len(marker.points) >= 2
             if marker.mesh_resource:
                 assert Path(marker.mesh_resource.removeprefix("file://")).is_file()
-            if marker.ns == KITCHEN:
+            if marker.ns == SCENE:
                 drawn.add(marker.id)
     assert drawn == set(range(117))
 
@@ -151,13 +156,13 @@ def test_what_has_no_source_any_more_leaves_the_screen(client, start_node, tmp_p
     assert all(len(array.markers) == 1 for array in after[1:])
 
     start_node("mujoco_sim")
-    client.wait_for(lambda: len(scene.last_of(KITCHEN)) > 50, "the scene of another simulator")
+    client.wait_for(lambda: len(scene.last_of(SCENE)) > 50, "the scene of another simulator")
     assert "[ ] kettle" in scene.text_of(SUBTASKS)
 
 
-def test_skill_that_is_refused_is_not_to_come(client, start_node, tmp_path) -> None:
+def test_skill_that_is_refused_is_not_to_come(client, start_here, tmp_path) -> None:
     """Its way and the prior's fan stayed on the screen."""
-    scene = Scene(client, start_node, write_kitchen_bundle(tmp_path / "bundle"))
+    scene = Scene(client, start_here, write_kitchen_bundle(tmp_path / "bundle"))
     scene.trigger("stop")
     client.wait_for(lambda: scene.statuses[-1].state == SkillStatus.LATCHED, "the latch")
     scene.send(2, [0.5, 0.4])
@@ -168,9 +173,9 @@ def test_skill_that_is_refused_is_not_to_come(client, start_node, tmp_path) -> N
     assert not scene.last_of(NEXT_SKILL)
 
 
-def test_latch_has_a_ball_until_it_is_released_and_a_limit_has_one_for_a_moment(client, start_node, tmp_path) -> None:
+def test_latch_has_a_ball_until_it_is_released_and_a_limit_has_one_for_a_moment(client, start_here, tmp_path) -> None:
     bundle = write_kitchen_bundle(tmp_path / "bundle", scale=100.0, share_of_limits=0.3)  # asks for more than it may
-    scene = Scene(client, start_node, bundle)
+    scene = Scene(client, start_here, bundle)
     scene.trigger("stop")
     client.wait_for(lambda: {marker.type for marker in scene.last_of(SAFETY)} == {Marker.SPHERE, 9}, "the ball")
     assert "latched: latch: told to brake" in scene.text_of(SAFETY)
@@ -183,9 +188,9 @@ def test_latch_has_a_ball_until_it_is_released_and_a_limit_has_one_for_a_moment(
     client.wait_for(lambda: scene.arrays and not scene.last_of(SAFETY), "the ball's end")
 
 
-def test_skill_of_the_action_has_its_ways(client, start_node, tmp_path) -> None:
+def test_skill_of_the_action_has_its_ways(client, start_here, tmp_path) -> None:
     """Such skills have the number 0, which once was that of the preview before the first."""
-    scene = Scene(client, start_node, write_kitchen_bundle(tmp_path / "bundle"))
+    scene = Scene(client, start_here, write_kitchen_bundle(tmp_path / "bundle"))
     action = ActionClient(client, ExecuteSkill, "execute_skill")
     client.wait_for(action.server_is_ready, "the action")
     begins: list[np.ndarray] = []
@@ -201,10 +206,10 @@ def test_skill_of_the_action_has_its_ways(client, start_node, tmp_path) -> None:
     action.destroy()
 
 
-def test_ways_wait_for_the_bundle_that_the_executor_has(client, start_node, tmp_path) -> None:
+def test_ways_wait_for_the_bundle_that_the_executor_has(client, start_here, tmp_path) -> None:
     """In a training the executor begins with other skills, and the run's own are made later."""
     first, later = write_kitchen_bundle(tmp_path / "first"), tmp_path / "later"
-    scene = Scene(client, start_node, first, shown_bundle=later)
+    scene = Scene(client, start_here, first, shown_bundle=later)
     scene.send(1, [0.6, 0.4])
     client.wait_for(lambda: scene.statuses[-1].state == SkillStatus.EXECUTING, "the skill")
     client.wait_for(lambda: scene.statuses[-1].state == SkillStatus.IDLE, "the skill's end")
@@ -242,20 +247,18 @@ def test_training_tells_what_it_chose_and_the_markers_show_it(client, start_node
     for name in ("onnxscript", "gymnasium_robotics"):
         pytest.importorskip(name)
     from tests.commands.test_export import make_run
+    from tests.rl.begun_run import begin_run
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    skills, out = make_run(tmp_path / "skills").folder, tmp_path / "run"
+    changes = "batch_size=8 critic_hidden=8 critic_layers=1 offline_updates=0 demos_in_replay=false warm_up_decisions=4"
+    out = begin_run(tmp_path / "run", make_run(tmp_path / "skills").folder, ("steps=100000", *changes.split()))
     choices = client.collect(Skill, "chosen_skill", 10_000)
     commands = client.collect(Skill, "skill", 100)
     scene = Scene(
         client, start_node, write_kitchen_bundle(tmp_path / "first"), rate="lockstep", shown_bundle=out / "skills"
     )
-    settings = (
-        "steps=100000 batch_size=8 critic_hidden=8 critic_layers=1 offline_updates=0 demos_in_replay=false "
-        "warm_up_decisions=4"
-    )
-    start_node("trainer", out=out, skills=skills, settings=settings)
+    start_node("trainer", out=out)
 
     def shown() -> set[str]:
         return {marker.ns for array in scene.arrays for marker in array.markers}
@@ -271,8 +274,8 @@ def test_training_tells_what_it_chose_and_the_markers_show_it(client, start_node
     assert commands == []
 
 
-def test_robot_description_waits_for_those_who_come_late(client, start_node) -> None:
-    start_node("scene_markers")
+def test_robot_description_waits_for_those_who_come_late(client, start_here) -> None:
+    start_here("scene_markers")
     client.wait_for(lambda: client.count_publishers("robot_description") == 1, "the node")
     client.spin_for(0.5)
     descriptions = client.collect(String, "robot_description", LATCHED_QOS)
@@ -290,10 +293,10 @@ def test_frames_become_transforms_with_their_parents() -> None:
     assert (turn.w, turn.x, turn.y, turn.z) == (0.5, 0.1, 0.2, 0.3)
 
 
-def test_frames_are_published_where_tf2_msgs_is_installed(client, start_node) -> None:
+def test_frames_are_published_where_tf2_msgs_is_installed(client, start_here) -> None:
     tf2_messages = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is part of a full ROS 2 distribution")
-    start_node("mujoco_sim")
-    start_node("scene_markers")
+    start_here("mujoco_sim")
+    start_here("scene_markers")
     arrays = client.collect(tf2_messages.TFMessage, "/tf")
     client.wait_for(lambda: arrays, "frames")
     assert {transform.child_frame_id for transform in arrays[-1].transforms} >= {"panda0_link0", "panda0_link7", "tool"}
@@ -351,14 +354,14 @@ def test_without_tf2_msgs_nothing_is_published(monkeypatch) -> None:
 def test_subtask_text_tells_task_step_and_skill() -> None:
     task = TaskView("kitchen", 3, 7, ("bottom_burner", "kettle"), (True, False), {"bottom_burner": 40}, 1, 52, 280, "")
     skill = SkillView("executing", 6, 2, 10, (0.1,), "kitchen", "")
-    text = to_subtask_marker(task, skill, 0.4).text
+    text = to_subtask_marker(task, skill, ABOVE_ARM_M, 0.4).text
     assert text == "[x] bottom burner\n[ ] kettle\nstep 52 of 280\nskill 6: executing"
-    assert to_subtask_marker(task, None, 0.4).text.splitlines()[-1] == "step 52 of 280"
+    assert to_subtask_marker(task, None, ABOVE_ARM_M, 0.4).text.splitlines()[-1] == "step 52 of 280"
 
 
-def test_markers_are_taken_off_the_screen_at_the_end(client, start_node) -> None:
-    start_node("mujoco_sim")
-    markers = start_node("scene_markers")
+def test_markers_are_taken_off_the_screen_at_the_end(client, start_here) -> None:
+    start_here("mujoco_sim")
+    markers = start_here("scene_markers")
     arrays = client.collect(MarkerArray, "scene_markers")
     client.wait_for(lambda: arrays, "markers")
     assert markers.end()[0] == 0
@@ -402,7 +405,7 @@ def test_rviz_is_started_with_our_configuration_and_ended_with_the_node(
     node = start_node("scene_markers", "-r", "__ns:=/left", rviz=True)
     client.wait_for(lambda: (tmp_path / "arguments").exists() and (tmp_path / "arguments").read_text(), "RViz")
     arguments = (tmp_path / "arguments").read_text().split()
-    assert arguments[:2] == ["-d", str(shipped("rviz/kitchen.rviz"))] and "__ns:=/left" in arguments
+    assert arguments[0] == "-d" and arguments[1].endswith("/kitchen.rviz") and "__ns:=/left" in arguments
     assert "/tf:=tf" in arguments  # the frames of this namespace
     assert node.end()[0] == 0
     assert (tmp_path / "ended").exists()
@@ -424,7 +427,7 @@ def test_rviz_that_ends_at_once_is_told_of(client, start_node, domain_environmen
 def test_words_of_a_text_stand_next_to_each_other() -> None:
     """RViz takes the width of a space from scale.x; only z was set, and words stood 10 to 15 letters apart."""
     safety = to_safety_markers(SafetyView("latched", "stopped", (), 1, 0.0), np.zeros(3), 0.4)[1]
-    for text in (safety, to_silence_marker(4.0, 0.4)):
+    for text in (safety, to_silence_marker(4.0, KITCHEN.view().text_place(), 0.4)):
         assert text.type == Marker.TEXT_VIEW_FACING and 0.05 <= text.scale.z <= 0.1
         assert (text.scale.x, text.scale.y) == (0.5 * text.scale.z, 0.0)
 
@@ -436,12 +439,12 @@ def test_task_of_seven_lines_is_inside_the_view_of_the_rviz_configuration() -> N
     """
     import yaml
 
-    view = yaml.safe_load(shipped("rviz/kitchen.rviz").read_text())["Visualization Manager"]["Views"]["Current"]
+    view = yaml.safe_load(rviz_configuration(KITCHEN.view()))["Visualization Manager"]["Views"]["Current"]
     focus = np.array([view["Focal Point"][axis] for axis in "XYZ"])
     yaw, pitch = view["Yaw"], view["Pitch"]
     back = np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
     up = np.array([-np.cos(yaw) * np.sin(pitch), -np.sin(yaw) * np.sin(pitch), np.cos(pitch)])
-    text = to_silence_marker(4.0, 0.4)
+    text = to_silence_marker(4.0, KITCHEN.view().text_place(), 0.4)
     place = np.array([text.pose.position.x, text.pose.position.y, text.pose.position.z])
     top = place + 3.5 * text.scale.z * up - (focus + view["Distance"] * back)
     assert 0.5 < top @ up / -(top @ back) / np.tan(np.radians(22.5)) < 0.95
@@ -450,8 +453,17 @@ def test_task_of_seven_lines_is_inside_the_view_of_the_rviz_configuration() -> N
 def test_rviz_configuration_shows_the_topic_and_every_namespace() -> None:
     import yaml
 
-    configuration = yaml.safe_load(shipped("rviz/kitchen.rviz").read_text())["Visualization Manager"]
+    configuration = yaml.safe_load(rviz_configuration(KITCHEN.view()))["Visualization Manager"]
     (display,) = [display for display in configuration["Displays"] if display["Name"] == "Scene"]
     assert display["Topic"]["Value"] == "scene_markers"
-    assert set(display["Namespaces"]) == {KITCHEN, TOOL_PATH, NEXT_SKILL, PRIOR, SUBTASKS, SAFETY}
+    assert set(display["Namespaces"]) == {SCENE, TOOL_PATH, NEXT_SKILL, PRIOR, SUBTASKS, SAFETY}
     assert configuration["Global Options"]["Fixed Frame"] == "world"
+
+
+def test_rviz_configuration_shows_what_cameras_take() -> None:
+    import yaml
+
+    configuration = yaml.safe_load(rviz_configuration(MAZE.view(), MAZE.robot.observation.pictures))
+    displays = configuration["Visualization Manager"]["Displays"]
+    (camera,) = [display for display in displays if display["Class"] == "rviz_default_plugins/Image"]
+    assert (camera["Name"], camera["Topic"]["Value"]) == ("Camera above", "camera/above/image_raw")

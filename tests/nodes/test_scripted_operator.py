@@ -1,18 +1,18 @@
-"""The scripted operator and the simulator, two processes over DDS."""
+"""The scripted operator and the simulator, over DDS."""
 
 import pytest
 
 pytest.importorskip("spirl_msgs")
 
 from spirl_msgs.msg import TaskStatus
-from spirl_ros.nodes.messages import LATCHED_QOS
+from spirl_ros.nodes.graph.messages import LATCHED_QOS
 
 
-def test_it_completes_the_task_and_ends_after_its_episodes(client, start_node) -> None:
-    simulator = start_node("mujoco_sim", rate="lockstep", task="microwave,light_switch")
+def test_it_completes_the_task_and_ends_after_its_episodes(client, start_here) -> None:
+    simulator = start_here("mujoco_sim", rate="lockstep", task="microwave,light_switch")
     statuses = client.collect(TaskStatus, "task_status", LATCHED_QOS)
-    operator = start_node("scripted_operator", episodes=2, seed=3)
-    client.wait_for(lambda: operator.process.poll() is not None, "the operator's end", deadline_s=60.0)
+    operator = start_here("scripted_operator", episodes=2, seed=3)
+    client.wait_for(lambda: operator.has_ended, "the operator's end", deadline_s=60.0)
     code, output = operator.wait()
     assert code == 0
     assert output.count("microwave done at step") == output.count("light_switch done at step") == 2
@@ -20,7 +20,7 @@ def test_it_completes_the_task_and_ends_after_its_episodes(client, start_node) -
     client.wait_for(
         lambda: statuses and statuses[-1].terminated and statuses[-1].seed == 4, "the last episode's status"
     )
-    assert simulator.process.poll() is None
+    assert not simulator.has_ended
 
 
 def test_lost_simulator_ends_it_with_a_message(client, start_node) -> None:

@@ -6,7 +6,7 @@ pytest.importorskip("rclpy")
 
 from rclpy.task import Future
 
-from spirl_ros.nodes.service_calls import ServiceCalls
+from spirl_ros.nodes.graph.service_calls import ServiceCalls
 
 
 class Service:

@@ -1,5 +1,7 @@
-"""The skill policy with simulator and executor, three processes over DDS."""
+"""The skill policy with simulator and executor: in one process, or in three where one of them is lost or real time
+counts."""
 
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -28,9 +30,10 @@ from spirl_msgs.action import RunEpisode
 from spirl_msgs.msg import SceneState, Skill, SkillStatus, TaskStatus
 from spirl_msgs.srv import ResetScene, SetTask
 from spirl_ros.deployment.bundle import load_bundle
-from spirl_ros.nodes.messages import LATCHED_QOS, stamp_ns
+from spirl_ros.kitchen.environment import KitchenConfig, KitchenEnvironment
+from spirl_ros.kitchen.family import KITCHEN
+from spirl_ros.nodes.graph.messages import LATCHED_QOS, stamp_ns
 from spirl_ros.shipped import shipped
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
 from spirl_ros.tasks.skill_environment import SkillEnvironment
 from tests.nodes.kitchen_bundle import HORIZON, POLICY_MEAN, PRIOR_MEAN, write_kitchen_bundle
 
@@ -126,7 +129,7 @@ def bundle(tmp_path_factory) -> Path:
 
 
 def test_lockstep_episode_is_that_of_the_rollout_in_process(client, start_node) -> None:
-    """Observations, latents and commands of the shipped policy, for a whole episode."""
+    """Observations, latents and commands of the shipped policy, for a whole episode, to the last bit."""
     folder = shipped("models/kitchen")
     graph = Graph(client, start_node, folder, "lockstep")
     result = graph.run(task="kitchen", seed=5)
@@ -134,18 +137,18 @@ def test_lockstep_episode_is_that_of_the_rollout_in_process(client, start_node) 
     loaded = load_bundle(folder, "cpu")
     assert loaded.policy is not None
     environment, latents = Remembering(KitchenConfig("kitchen")), []
-    rollout = SkillEnvironment(environment, loaded.executor())
+    rollout = SkillEnvironment(environment, KITCHEN.robot.safe_arm(), loaded.executor())
     environment.observations[:] = [rollout.reset(seed=5)]
     while not environment.has_ended:
         completed = environment.progress.completed_in_order
-        latents.append(loaded.policy.distribution(rollout.observation, completed).latent)
+        latents.append(loaded.policy.distribution(rollout.observe(), completed).latent)
         rollout.execute(latents[-1])
 
     steps, in_order = environment.step_count, environment.progress.completed_in_order
     assert result.success and result.message == ""
     assert (list(result.completed_in_order), list(result.steps)) == ([in_order], [steps])
     client.wait_for(lambda: len(graph.commands) >= steps, "all commands")
-    np.testing.assert_allclose([command.data for command in graph.commands], environment.commands, rtol=0.0, atol=1e-5)
+    np.testing.assert_array_equal([command.data for command in graph.commands], environment.commands)
     client.wait_for(lambda: graph.task[-1].terminated, "the last status")
     end_ns = stamp_ns(graph.task[-1].header.stamp)
     for states in graph.joint_states, graph.scene_states:
@@ -154,8 +157,8 @@ def test_lockstep_episode_is_that_of_the_rollout_in_process(client, start_node) 
     joints = {stamp_ns(state.header.stamp): state.position for state in graph.joint_states}
     scenes = {stamp_ns(state.header.stamp): state.position for state in graph.scene_states}
     observed = [np.concatenate((joints[stamp], scenes[stamp])) for stamp in sorted(joints)[-steps - 1 :]]
-    np.testing.assert_allclose(observed, environment.observations, rtol=0.0, atol=1e-5)
-    np.testing.assert_allclose([skill.latent for skill in graph.skills], latents, rtol=0.0, atol=1e-5)
+    np.testing.assert_array_equal(observed, environment.observations)
+    np.testing.assert_array_equal([skill.latent for skill in graph.skills], latents)
     assert [skill.skill_id for skill in graph.skills] == [*range(1, len(latents) + 1)]
     assert all(skill.source == Skill.SOURCE_POLICY and 0.0 < skill.prior_divergence < 100.0 for skill in graph.skills)
     # Feedback came with each subtask.
@@ -164,8 +167,8 @@ def test_lockstep_episode_is_that_of_the_rollout_in_process(client, start_node) 
     assert all(completed[:count] in told for count in range(1, len(completed)))
 
 
-def test_episodes_follow_each_other_and_seeds_count_up(client, start_node, bundle) -> None:
-    graph = Graph(client, start_node, bundle, "lockstep", limit=13)
+def test_episodes_follow_each_other_and_seeds_count_up(client, start_here, bundle) -> None:
+    graph = Graph(client, start_here, bundle, "lockstep", limit=13)
     result = graph.run(episodes=2, seed=30)
     assert result.success and list(result.steps) == [13, 13] and list(result.completed_in_order) == [0, 0]
     assert graph.task[-1].seed == 31 and graph.task[-1].truncated
@@ -179,7 +182,8 @@ def test_episodes_follow_each_other_and_seeds_count_up(client, start_node, bundl
 
 
 def test_in_realtime_a_skill_follows_the_last_step_of_the_one_before(client, start_node, bundle) -> None:
-    """A busy machine may be late now and then; without the lead there would be a control step between any two skills."""
+    """A busy machine may be late now and then; without the lead there would be a control step between any two
+    skills."""
     graph = Graph(client, start_node, bundle, "realtime", limit=60, lead_s=0.06)
     assert graph.run().success
     told = [(status.state, status.skill_id, status.step) for status in graph.executed]
@@ -250,18 +254,18 @@ def test_lost_simulator_ends_the_goal_in_time(client, start_node, bundle) -> Non
     graph.wait_for_motion()
     graph.simulator.kill()
     result = graph.result(handle, deadline_s=PATIENCE_S + 5.0)
-    assert not result.success and "no observation for 1.5 s" in result.message
+    assert not result.success and re.search(r"no observation for 1\.\d s", result.message), result.message
 
 
-def test_graph_without_an_executor_is_not_waited_for_for_ever(client, start_node, bundle) -> None:
-    start_node("mujoco_sim", rate="lockstep")
-    policy = start_node("skill_policy", bundle=bundle, rate="lockstep", start="at_once", episodes=1, start_s=2.0)
+def test_graph_without_an_executor_is_not_waited_for_for_ever(client, start_here, bundle) -> None:
+    start_here("mujoco_sim", rate="lockstep")
+    policy = start_here("skill_policy", bundle=bundle, rate="lockstep", start="at_once", episodes=1, start_s=2.0)
     code, output = policy.wait()
     assert code == 3 and "waited 2 s for a skill executor" in output
 
 
-def test_cancel_and_its_service_twin_end_the_episode_and_bring_the_arm_to_rest(client, start_node, bundle) -> None:
-    graph = Graph(client, start_node, bundle, "realtime")
+def test_cancel_and_its_service_twin_end_the_episode_and_bring_the_arm_to_rest(client, start_here, bundle) -> None:
+    graph = Graph(client, start_here, bundle, "realtime")
     handle = graph.send()
     graph.wait_for_motion()
     second = graph.run()
@@ -283,9 +287,9 @@ def test_cancel_and_its_service_twin_end_the_episode_and_bring_the_arm_to_rest(c
     assert "no episode is under way" in client.call(Trigger, "skill_policy/stop", Trigger.Request()).message
 
 
-def test_endless_run_that_was_stopped_waits_to_be_started_again(client, start_node, bundle) -> None:
+def test_endless_run_that_was_stopped_waits_to_be_started_again(client, start_here, bundle) -> None:
     """A person who presses stop in the demo does not want it to end."""
-    graph = Graph(client, start_node, bundle, "lockstep", start="at_once")
+    graph = Graph(client, start_here, bundle, "lockstep", start="at_once")
     graph.wait_for_motion()
     assert client.call(Trigger, "skill_executor/stop", Trigger.Request()).success
     client.wait_for(lambda: graph.executed[-1].state == SkillStatus.LATCHED, "the latch")
@@ -299,12 +303,12 @@ def test_endless_run_that_was_stopped_waits_to_be_started_again(client, start_no
     sent = len(graph.skills)
     assert client.call(Trigger, "skill_policy/start", Trigger.Request()).success
     client.wait_for(lambda: len(graph.skills) > sent + 1, "skills")
-    assert graph.policy.process.poll() is None
+    assert not graph.policy.has_ended
 
 
-def test_prior_stands_in_for_a_policy_that_fails(client, start_node, tmp_path) -> None:
+def test_prior_stands_in_for_a_policy_that_fails(client, start_here, tmp_path) -> None:
     bundle = write_kitchen_bundle(tmp_path / "bundle", policy="fails")
-    graph = Graph(client, start_node, bundle, "lockstep", limit=10)
+    graph = Graph(client, start_here, bundle, "lockstep", limit=10)
     assert graph.run().success
     assert [skill.source for skill in graph.skills] == [Skill.SOURCE_PRIOR] * 2
     np.testing.assert_allclose(graph.skills[0].latent, PRIOR_MEAN, atol=1e-5)
@@ -313,26 +317,26 @@ def test_prior_stands_in_for_a_policy_that_fails(client, start_node, tmp_path) -
     assert code == 0 and "the prior chooses: the policy's divergence from the prior is nan" in output
 
 
-def test_policy_out_of_its_support_stops_where_that_was_asked_for(client, start_node, bundle) -> None:
-    graph = Graph(client, start_node, bundle, "lockstep", fallback="stop", max_divergence=1.5)
+def test_policy_out_of_its_support_stops_where_that_was_asked_for(client, start_here, bundle) -> None:
+    graph = Graph(client, start_here, bundle, "lockstep", fallback="stop", max_divergence=1.5)
     result = graph.run()
     assert not result.success and "2.0 nats from the prior, expected at most 1.5" in result.message
     assert graph.skills == [] and graph.commands == []
 
 
-def test_task_and_goal_that_do_not_fit_are_refused_with_the_reason(client, start_node, bundle) -> None:
-    graph = Graph(client, start_node, bundle, "lockstep", limit=5)
+def test_task_and_goal_that_do_not_fit_are_refused_with_the_reason(client, start_here, bundle) -> None:
+    graph = Graph(client, start_here, bundle, "lockstep", limit=5)
     assert "trained for microwave,kettle" in graph.run(task="kettle").message
     assert "light_switch" in graph.run(task="homework").message  # the simulator lists what there is
     assert "expected at least 1" in graph.run(episodes=0).message
     assert graph.run(task="kitchen").success
 
 
-def test_executor_with_another_bundle_is_refused(client, start_node, bundle, tmp_path) -> None:
+def test_executor_with_another_bundle_is_refused(client, start_here, bundle, tmp_path) -> None:
     other = write_kitchen_bundle(tmp_path / "other", name="other", policy="works")
-    start_node("mujoco_sim", rate="lockstep")
-    start_node("skill_executor", rate="lockstep", bundle=other)
-    policy = start_node("skill_policy", rate="lockstep", bundle=bundle, start="at_once", episodes=1)
+    start_here("mujoco_sim", rate="lockstep")
+    start_here("skill_executor", rate="lockstep", bundle=other)
+    policy = start_here("skill_policy", rate="lockstep", bundle=bundle, start="at_once", episodes=1)
     code, output = policy.wait()
     assert code == 3 and "runs bundle 'other'" in output and "Load the same bundle in both" in output
 
@@ -361,16 +365,16 @@ def test_simulation_that_was_late_is_gone_on_with(client, start_node, bundle, ra
     assert client.call(Trigger, "skill_policy/start", Trigger.Request()).success
     graph.wait_for_skill()
     code, output = graph.policy.end()
-    assert code == 0 and output.count("This is a simulation, which goes on by itself") == 1
-    assert "goes on by itself, with a new episode" in output
+    assert code == 0 and output.count("This is a simulation, which resumes automatically") == 1
+    assert "resumes automatically with a new episode" in output
     assert "stopped after 0 episodes: the skill executor is" in output
 
 
 @pytest.mark.parametrize("goes_on", [True, False])
-def test_policy_that_cannot_do_the_task_says_so_and_waits(client, start_node, bundle, goes_on) -> None:
+def test_policy_that_cannot_do_the_task_says_so_and_waits(client, start_here, bundle, goes_on) -> None:
     """Next task slide_cabinet with the prior, then the policy: its process ended with 3, and the whole demo with it."""
     diagnostics = client.collect(DiagnosticArray, "/diagnostics")
-    graph = Graph(client, start_node, bundle, "lockstep", start="at_once", source="prior", goes_on=goes_on)
+    graph = Graph(client, start_here, bundle, "lockstep", start="at_once", source="prior", goes_on=goes_on)
     graph.wait_for_motion()
     graph.choose_task("slide_cabinet")
     graph.wait_for_skill()
@@ -387,7 +391,7 @@ def test_policy_that_cannot_do_the_task_says_so_and_waits(client, start_node, bu
     client.wait_for(is_told, "why it waits")
     sent = len(graph.skills)
     client.spin_for(2.0)
-    assert len(graph.skills) == sent and graph.policy.process.poll() is None
+    assert len(graph.skills) == sent and not graph.policy.has_ended
     graph.choose_task("kitchen")
     if not goes_on:
         assert client.call(Trigger, "skill_policy/start", Trigger.Request()).success
@@ -396,21 +400,21 @@ def test_policy_that_cannot_do_the_task_says_so_and_waits(client, start_node, bu
     assert code == 0 and "Traceback" not in output
 
 
-def test_bundle_that_cannot_choose_ends_the_node_with_a_message(start_node, tmp_path) -> None:
+def test_bundle_that_cannot_choose_ends_the_node_with_a_message(start_here, tmp_path) -> None:
     skills_alone = write_kitchen_bundle(tmp_path / "skills")
     for parameters, told in (
         ({}, "bundle is empty"),
         ({"bundle": tmp_path}, "is not a bundle"),
         ({"bundle": skills_alone}, "holds skills alone"),
     ):
-        code, output = start_node("skill_policy", **parameters).wait()
+        code, output = start_here("skill_policy", **parameters).wait()
         assert code == 2 and told in output
 
 
 def test_without_a_task_an_episode_is_a_number_of_control_steps_from_where_the_arm_stands(
-    client, start_node, bundle
+    client, start_here, bundle
 ) -> None:
-    graph = Graph(client, start_node, bundle, "realtime", max_steps=2 * HORIZON)
+    graph = Graph(client, start_here, bundle, "realtime", max_steps=2 * HORIZON)
     seed = graph.task[-1].seed
     result = graph.run(episodes=2, seed=seed + 5)
     assert result.success and list(result.steps) == [2 * HORIZON] * 2
@@ -418,9 +422,9 @@ def test_without_a_task_an_episode_is_a_number_of_control_steps_from_where_the_a
     assert "episodes have no task" in graph.run(task="kitchen").message
 
 
-def test_prior_needs_no_policy_and_no_task_of_its_own(client, start_node, tmp_path) -> None:
+def test_prior_needs_no_policy_and_no_task_of_its_own(client, start_here, tmp_path) -> None:
     skills_alone = write_kitchen_bundle(tmp_path / "skills")
-    graph = Graph(client, start_node, skills_alone, "lockstep", limit=10, source="prior", latent="sample")
+    graph = Graph(client, start_here, skills_alone, "lockstep", limit=10, source="prior", latent="sample")
     assert graph.run(task="kettle,microwave", seed=4).success
     generator = np.random.default_rng(4)
     expected = [PRIOR_MEAN + np.exp(-3.0) * generator.standard_normal(2) for _ in range(2)]
@@ -433,10 +437,10 @@ def test_prior_needs_no_policy_and_no_task_of_its_own(client, start_node, tmp_pa
     assert graph.run(seed=4).success
 
 
-def test_reason_why_a_run_failed_stays_in_the_diagnostics_until_the_next_start(client, start_node, bundle) -> None:
+def test_reason_why_a_run_failed_stays_in_the_diagnostics_until_the_next_start(client, start_here, bundle) -> None:
     """The policy gave up when another task was chosen; its terminal alone said why, and diagnostics were OK."""
     diagnostics = client.collect(DiagnosticArray, "/diagnostics")
-    graph = Graph(client, start_node, bundle, "lockstep", limit=5)
+    graph = Graph(client, start_here, bundle, "lockstep", limit=5)
 
     def newest() -> DiagnosticStatus:
         def told() -> list[DiagnosticStatus]:
@@ -455,10 +459,10 @@ def test_reason_why_a_run_failed_stays_in_the_diagnostics_until_the_next_start(c
     assert ended.level == DiagnosticStatus.OK and ended.message.startswith("waiting")
 
 
-def test_end_that_was_asked_for_is_no_error(client, start_node, bundle) -> None:
+def test_end_that_was_asked_for_is_no_error(client, start_here, bundle) -> None:
     """A pause was logged as an error, and what it had cut off was not known any more."""
     diagnostics = client.collect(DiagnosticArray, "/diagnostics")
-    graph = Graph(client, start_node, bundle, "lockstep")
+    graph = Graph(client, start_here, bundle, "lockstep")
     assert client.call(Trigger, "skill_policy/start", Trigger.Request()).success
     graph.wait_for_motion()
     request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE))

@@ -1,4 +1,4 @@
-"""The stand-in for a real arm, alone and under the skill executor: processes over DDS."""
+"""The stand-in for a real arm, alone and under the skill executor, over DDS."""
 
 import signal
 import time
@@ -22,7 +22,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from spirl_msgs.action import ExecuteSkill, RunEpisode
 from spirl_msgs.msg import SafetyStatus, SkillStatus
 from spirl_ros.arms.robot_configuration import read_robot
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS
 from tests.nodes.arm_bundle import HORIZON, write_arm_bundle
 
 
@@ -127,10 +127,10 @@ def test_prior_driven_skills_move_the_arm_within_its_limits(client, start_node, 
     arm.check_limits()
 
 
-def test_speed_slider_stops_a_skill_and_the_arm_runs_down_its_last_trajectory(client, start_node, tmp_path) -> None:
+def test_speed_slider_stops_a_skill_and_the_arm_runs_down_its_last_trajectory(client, start_here, tmp_path) -> None:
     """Each trajectory that is sent while the slider is down makes the arm leap, 25 times as fast as the motion."""
-    arm = Arm(client, start_node, "ur5e")
-    executor = Executor(client, start_node, arm, write_arm_bundle(tmp_path / "bundle", arm.robot, strength=4.0))
+    arm = Arm(client, start_here, "ur5e")
+    executor = Executor(client, start_here, arm, write_arm_bundle(tmp_path / "bundle", arm.robot, strength=4.0))
     executor.send()
     client.wait_for(lambda: np.abs(arm.states[-1].velocity).max() > 0.1, "motion")
     slider = client.create_publisher(Float64, "stand_in_arm/set_speed_scaling", 10)
@@ -154,11 +154,11 @@ def test_speed_slider_stops_a_skill_and_the_arm_runs_down_its_last_trajectory(cl
     assert arm.ready[-1].data, arm.diagnostics[-1]
 
 
-def test_policy_runs_episodes_of_the_prior_and_a_second_one_goes_on_from_there(client, start_node, tmp_path) -> None:
-    arm = Arm(client, start_node, "ur5e")
+def test_policy_runs_episodes_of_the_prior_and_a_second_one_goes_on_from_there(client, start_here, tmp_path) -> None:
+    arm = Arm(client, start_here, "ur5e")
     bundle = write_arm_bundle(tmp_path / "bundle", arm.robot)
-    executor = Executor(client, start_node, arm, bundle)
-    start_node("skill_policy", bundle=bundle, source="prior", latent="sample", max_steps=2 * HORIZON)
+    executor = Executor(client, start_here, arm, bundle)
+    start_here("skill_policy", bundle=bundle, source="prior", latent="sample", max_steps=2 * HORIZON)
     action = ActionClient(client, RunEpisode, "run_episode")
     client.wait_for(action.server_is_ready, "the policy")
     begin = arm.position
@@ -201,8 +201,8 @@ def test_killed_executor_leaves_the_arm_at_rest_by_itself(client, start_node, tm
     assert again.execute((0.5, 0.0, 0.0)).outcome == ExecuteSkill.Result.COMPLETED
 
 
-def test_controller_refuses_what_the_documented_one_refuses_and_says_why(client, start_node) -> None:
-    arm = Arm(client, start_node, "ur5e")
+def test_controller_refuses_what_the_documented_one_refuses_and_says_why(client, start_here) -> None:
+    arm = Arm(client, start_here, "ur5e")
     publisher = client.create_publisher(
         JointTrajectory, "scaled_joint_trajectory_controller/joint_trajectory", COMMAND_QOS
     )
@@ -257,11 +257,11 @@ def test_stopped_arm_latches_the_executor_and_moves_again_only_after_recovery_an
     assert np.abs(arm.position - at_rest).max() > 0.01
 
 
-def test_slow_motion_makes_the_same_way_in_more_time(client, start_node, tmp_path) -> None:
-    arm = Arm(client, start_node, "ur5e")
+def test_slow_motion_makes_the_same_way_in_more_time(client, start_here, tmp_path) -> None:
+    arm = Arm(client, start_here, "ur5e")
     # The skills do not look where the arm is, so that they ask the same at any speed.
     bundle = write_arm_bundle(tmp_path / "bundle", arm.robot, pull=0.0)
-    executor = Executor(client, start_node, arm, bundle, speed=0.25)
+    executor = Executor(client, start_here, arm, bundle, speed=0.25)
     begin = arm.position
     assert executor.execute((0.3, 0.0, 0.0)).steps == HORIZON
     arm.wait_for_rest()
@@ -269,7 +269,7 @@ def test_slow_motion_makes_the_same_way_in_more_time(client, start_node, tmp_pat
     executor.process.end()
     arm.states.clear()
     executor.skills.clear()
-    executor = Executor(client, start_node, arm, bundle)
+    executor = Executor(client, start_here, arm, bundle)
     begin = arm.position
     assert executor.execute((0.3, 0.0, 0.0)).steps == HORIZON
     arm.wait_for_rest()
@@ -279,8 +279,8 @@ def test_slow_motion_makes_the_same_way_in_more_time(client, start_node, tmp_pat
     np.testing.assert_allclose(slow, way, atol=0.35 * np.abs(way).max())
 
 
-def test_unknown_robot_and_missing_limits_end_the_node_with_a_message(start_node) -> None:
-    code, output = start_node("stand_in_arm", robot="kuka").wait()
+def test_unknown_robot_and_missing_limits_end_the_node_with_a_message(start_here) -> None:
+    code, output = start_here("stand_in_arm", robot="kuka").wait()
     assert code == 2 and "ur5e, fr3, generic" in output
-    code, output = start_node("stand_in_arm", robot="generic").wait()
+    code, output = start_here("stand_in_arm", robot="generic").wait()
     assert code == 2 and "does not move without limits" in output

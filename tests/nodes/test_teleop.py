@@ -1,4 +1,4 @@
-"""Teleoperation beside the simulator, two processes over DDS, moved by every kind of device."""
+"""Teleoperation beside the simulator, over DDS, moved by every kind of device."""
 
 import os
 import pty
@@ -20,9 +20,9 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import SafetyStatus, TaskStatus
 from spirl_msgs.srv import StartRecording, StopRecording
-from spirl_ros.demonstrations.kitchen_kinematics import KitchenKinematics
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.kitchen.kinematics import KitchenKinematics
+from spirl_ros.kitchen.scene import load_kitchen_scene
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
 from spirl_ros.teleoperation.keyboard import SHORT_HELP
 
 KINEMATICS = KitchenKinematics(load_kitchen_scene())
@@ -80,8 +80,8 @@ def twist(x: float = 0.0, y: float = 0.0, z: float = 0.0, frame: str = "") -> Tw
     return message
 
 
-def test_twists_move_the_tool_and_their_end_brakes_it(client, start_node) -> None:
-    graph = Graph(client, start_node, keyboard="none")
+def test_twists_move_the_tool_and_their_end_brakes_it(client, start_here) -> None:
+    graph = Graph(client, start_here, keyboard="none")
     publisher = client.create_publisher(TwistStamped, "teleop/delta_twist_cmds", COMMAND_QOS)
     gripper = client.create_publisher(Bool, "teleop/gripper_open", COMMAND_QOS)
     graph.move_by(lambda: publisher.publish(twist(x=0.2)), axis=0, distance_m=0.1)
@@ -106,21 +106,21 @@ def test_twists_move_the_tool_and_their_end_brakes_it(client, start_node) -> Non
     assert "frame_id is 'camera', expected world (or empty), tool, or operator" in output
 
 
-def test_every_command_follows_its_intended_action_in_one_control_step(client, start_node) -> None:
-    simulator = start_node("mujoco_sim", rate="lockstep")
+def test_every_command_follows_its_intended_action_in_one_control_step(client, start_here) -> None:
+    simulator = start_here("mujoco_sim", rate="lockstep")
     order: list[str] = []
     statuses = client.collect(TaskStatus, "task_status", 100)
     client.create_subscription(Float64MultiArray, "operator_action", lambda _: order.append("action"), 10)
     client.create_subscription(Float64MultiArray, COMMANDS, lambda _: order.append("command"), 10)
-    start_node("teleop", keyboard="none", max_age_s=2.0)
+    start_here("teleop", keyboard="none", max_age_s=2.0)
     client.wait_for(lambda: len(statuses) >= 12, "control steps")
     steps = [status.step for status in statuses]
     assert steps == list(range(steps[0], steps[0] + len(steps)))
     assert abs(order.count("action") - order.count("command")) <= 1
-    simulator.kill()
+    simulator.end()
 
 
-def test_gamepad_moves_the_tool_only_with_its_dead_man_and_its_buttons_call_services(client, start_node) -> None:
+def test_gamepad_moves_the_tool_only_with_its_dead_man_and_its_buttons_call_services(client, start_here) -> None:
     calls: list[str] = []
 
     def record(name: str):
@@ -134,7 +134,7 @@ def test_gamepad_moves_the_tool_only_with_its_dead_man_and_its_buttons_call_serv
     client.create_service(StartRecording, "start_recording", record("start"))
     client.create_service(StopRecording, "stop_recording", record("stop"))
     client.create_service(Trigger, "discard_recording", record("discard"))
-    graph = Graph(client, start_node, keyboard="none", gamepad="xbox")
+    graph = Graph(client, start_here, keyboard="none", gamepad="xbox")
     publisher = client.create_publisher(Joy, "joy", 10)
 
     def joy(along: float, *held: int) -> Joy:

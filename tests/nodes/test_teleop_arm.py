@@ -1,4 +1,4 @@
-"""Teleoperation of an arm that is not simulated by us, as far as the stand-in shows it: processes over DDS."""
+"""Teleoperation of an arm that is not simulated by us, as far as the stand-in shows it, over DDS."""
 
 import os
 import pty
@@ -25,7 +25,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from spirl_msgs.msg import SafetyStatus
 from spirl_ros.arms.robot_configuration import read_robot, read_urdf
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS
 from spirl_ros.shipped import shipped
 from spirl_ros.teleoperation.configured_arm import ConfiguredArm
 
@@ -44,7 +44,9 @@ class Graph:
         self.safety = client.collect(SafetyStatus, "safety_status", LATCHED_QOS)
         self.twists = client.create_publisher(TwistStamped, "teleop/delta_twist_cmds", COMMAND_QOS)
         # Commands that a busy machine sends late cost acceleration; tests/teleoperation watches it without jitter.
-        self.arm = start_node("stand_in_arm", robot="ur5e", controller=controller, acceleration_tolerance=1000.0)
+        self.arm = start_node(
+            "stand_in_arm", robot="ur5e", controller=controller, acceleration_tolerance=1000.0, realtime_priority=50
+        )
         self.start_teleop()
 
     def start_teleop(self) -> None:
@@ -149,11 +151,11 @@ def test_stopped_arm_latches_and_moves_again_only_after_recovery_and_a_key(
     os.close(program)
 
 
-def test_what_is_missing_is_told(start_node, tmp_path: Path) -> None:
-    code, output = start_node("teleop", robot="generic", keyboard="none").wait()
+def test_what_is_missing_is_told(start_here, tmp_path: Path) -> None:
+    code, output = start_here("teleop", robot="generic", keyboard="none").wait()
     assert code == 2 and "does not move without limits" in output
     fr3 = shipped("config/urdf/fr3.urdf")
-    code, output = start_node("teleop", robot="ur5e", is_stand_in=True, urdf_file=fr3, keyboard="none").wait()
+    code, output = start_here("teleop", robot="ur5e", is_stand_in=True, urdf_file=fr3, keyboard="none").wait()
     assert code == 2 and "the URDF has no joints shoulder_pan_joint" in output
     without = "import sys; sys.modules['mujoco'] = None; from spirl_ros.nodes.teleop import main; main()"
     urdf = shipped("config/urdf/ur5e.urdf")
@@ -205,7 +207,8 @@ def test_without_a_keyboard_services_stop_the_arm_and_release_it(client, start_n
 
 
 def test_stop_is_answered_while_the_node_is_busy_and_holds_an_arm_that_is_taken_over_later(client, start_node) -> None:
-    """The node's one thread looks for other commanders for 5 s here. An arm that was stopped before must not be moved."""
+    """The node's one thread looks for other commanders for 5 s here. An arm that was stopped before must not be
+    moved."""
     graph = Graph(client, start_node, keyboard="none")
     graph.teleop.end(signal.SIGINT)
     client.spin_for(0.3)
@@ -231,9 +234,9 @@ def test_stop_is_answered_while_the_node_is_busy_and_holds_an_arm_that_is_taken_
     np.testing.assert_allclose(graph.positions, before, atol=1e-6)
 
 
-def test_somebody_elses_trajectory_gets_the_arm_and_teleop_says_who(client, start_node) -> None:
+def test_somebody_elses_trajectory_gets_the_arm_and_teleop_says_who(client, start_here) -> None:
     """An arm that was moved 0.3 rad by others was commanded back by 0.1 rad within 50 ms."""
-    graph = Graph(client, start_node, keyboard="none")
+    graph = Graph(client, start_here, keyboard="none")
     topic = f"{ROBOT.trajectory_controller}/joint_trajectory"
     other = client.create_publisher(JointTrajectory, topic, COMMAND_QOS)
     client.wait_for(lambda: other.get_subscription_count() == 2, "the controller and teleop to listen")
@@ -256,13 +259,13 @@ def test_somebody_elses_trajectory_gets_the_arm_and_teleop_says_who(client, star
         client.spin_for(0.5)  # teleop wants to see the arm stand
         assert client.call(Trigger, "teleop/reset", Trigger.Request()).success
         client.spin_for(1.0)
-    code, output = graph.teleop.end(signal.SIGINT)
+    code, output = graph.teleop.end()
     assert code == 0 and output.count(f"test_client commands the arm on /{topic}") == 2
 
 
-def test_gripper_on_the_arms_topic_and_second_publisher_of_its_joints(client, start_node) -> None:
+def test_gripper_on_the_arms_topic_and_second_publisher_of_its_joints(client, start_here) -> None:
     """500 states of a gripper a second latched the arm after 6 s; nobody named a publisher that sent the arm's own."""
-    graph = Graph(client, start_node, keyboard="none")
+    graph = Graph(client, start_here, keyboard="none")
     gripper = client.create_publisher(JointState, ROBOT.joint_state_topic, 10)
     timer = client.create_timer(0.002, lambda: gripper.publish(JointState(name=["finger"], position=[0.4])))
     client.spin_for(2.0)

@@ -1,6 +1,8 @@
-"""The trainer with its learner, an executor and an arm: real processes over DDS. Each starts torch, which takes its time."""
+"""The trainer with its learner, an executor and an arm: real processes over DDS. Each starts torch, which takes its
+time."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -22,13 +24,14 @@ from spirl_msgs.msg import SkillStatus, TrainingStatus  # noqa: E402
 from spirl_ros.arms.robot_configuration import read_robot  # noqa: E402
 from spirl_ros.commands.main import main  # noqa: E402
 from spirl_ros.deployment.bundle import load_bundle  # noqa: E402
-from spirl_ros.deployment.robot_check import check_fits_robot  # noqa: E402
-from spirl_ros.nodes.messages import LATCHED_QOS  # noqa: E402
+from spirl_ros.kitchen.family import KITCHEN  # noqa: E402
+from spirl_ros.nodes.graph.messages import LATCHED_QOS  # noqa: E402
+from spirl_ros.rl.decision_environment import TaskDecisions  # noqa: E402
 from spirl_ros.rl.run import RlRun  # noqa: E402
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment  # noqa: E402
-from spirl_ros.tasks.skill_environment import SkillEnvironment  # noqa: E402
+from spirl_ros.tasks.task import EpisodeConfig  # noqa: E402
 from tests.commands.test_export import make_run  # noqa: E402
 from tests.nodes.kitchen_bundle import write_kitchen_bundle  # noqa: E402
+from tests.rl.begun_run import begin_run  # noqa: E402
 
 pytestmark = pytest.mark.slow
 SETTINGS = "batch_size=8 critic_hidden=8 critic_layers=1 offline_updates=0 demos_in_replay=false warm_up_decisions=4"
@@ -93,13 +96,17 @@ def skills(tmp_path_factory) -> Path:
     return make_run(tmp_path_factory.mktemp("skills")).folder
 
 
+@pytest.fixture(scope="module")
+def begun(skills, tmp_path_factory) -> Path:
+    return begin_run(tmp_path_factory.mktemp("begun") / "run", skills, ("steps=100000", *SETTINGS.split()))
+
+
 @pytest.fixture
-def kitchen(client, start_node, skills, tmp_path) -> Training:
+def kitchen(client, start_node, begun, tmp_path) -> Training:
     start_node("mujoco_sim", rate="lockstep")
     bundle = write_kitchen_bundle(tmp_path / "first")
     executor = start_node("skill_executor", rate="lockstep", bundle=bundle)
-    settings = f"steps=100000 {SETTINGS}"
-    training = Training(client, start_node, tmp_path / "run", skills=skills, settings=settings)
+    training = Training(client, start_node, shutil.copytree(begun, tmp_path / "run"))
     training.executor = executor
     return training
 
@@ -115,17 +122,17 @@ def test_training_over_ros_stores_what_a_rollout_in_process_gives_and_goes_on_af
     first = slice(0, ends[0] + 1)
 
     # The same latents and seed through the very objects of the robot, without ROS.
-    environment = SkillEnvironment(
-        KitchenEnvironment(KitchenConfig("kitchen")), RlRun.open(kitchen.out).skill_bundle().executor()
-    )
+    environment = TaskDecisions(KITCHEN, EpisodeConfig("kitchen"), RlRun.open(kitchen.out).skill_bundle().executor())
     observation, observations, results = environment.reset(seed=0), [], []
     for latent in columns["latent"][first]:
         observations.append(observation)
         results.append(environment.execute(latent))
         observation = results[-1].observation
-    np.testing.assert_allclose(columns["observation"][first], observations, atol=1e-5)
-    np.testing.assert_allclose(columns["next_observation"][first], [r.observation for r in results], atol=1e-5)
-    np.testing.assert_allclose(columns["reward"][first], [r.reward for r in results])
+    # A replay keeps float32.
+    np.testing.assert_array_equal(columns["observation.state"][first], np.array(observations, np.float32))
+    after = np.array([result.observation for result in results], np.float32)
+    np.testing.assert_array_equal(columns["next_observation.state"][first], after)
+    np.testing.assert_array_equal(columns["reward"][first], [result.reward for result in results])
     assert [bool(value) for value in columns["truncated"][first]] == [r.truncated for r in results]
     assert not columns["terminated"][first].any() and results[-1].truncated
     assert sum(result.steps for result in results) == 280
@@ -196,7 +203,7 @@ def test_operator_resets_and_judges_on_an_arm_without_a_task(client, start_node,
     robot = read_robot("ur5e")
     torch.manual_seed(0)
     skills = make_run(tmp_path / "skills", robot=robot)
-    start_node("stand_in_arm", robot="ur5e", acceleration_tolerance=1000.0)
+    start_node("stand_in_arm", robot="ur5e", acceleration_tolerance=1000.0, realtime_priority=50)
     training = Training(
         client,
         start_node,
@@ -229,14 +236,14 @@ def test_operator_resets_and_judges_on_an_arm_without_a_task(client, start_node,
     columns = training.checkpoint()["replay"]["columns"]
     assert columns["truncated"].tolist()[:4] == [False, False, False, True]  # 12 steps are 4 skills of 3
     assert columns["terminated"].tolist()[4:] == [True] and columns["reward"].tolist() == [0.0, 0.0, 0.0, 0.0, 1.0]
-    moved = (columns["next_observation"] - columns["observation"]).abs().amax(1)
+    moved = (columns["next_observation.state"] - columns["observation.state"]).abs().amax(1)
     assert (moved > 1e-3).all()
     # What the learner does after twenty episodes; then the policy is exported as any other.
     RlRun.open(training.out).save_best(training.checkpoint()["learner"]["policy"])
     export = ["export", str(skills.folder), "--policy", str(training.out), "--robot", "ur5e"]
     assert main([*export, "--out", str(tmp_path / "bundle")]) == 0
     exported = load_bundle(tmp_path / "bundle", "cpu")
-    check_fits_robot(exported.description, robot)
+    exported.description.check_fits_robot(robot)
     assert exported.policy is not None and exported.description.target_subtasks == ("reach",)
 
 

@@ -15,9 +15,10 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import SkillStatus
 from spirl_ros.deployment.bundle import load_bundle
-from spirl_ros.nodes.messages import LATCHED_QOS
+from spirl_ros.kitchen.environment import KitchenConfig, KitchenEnvironment
+from spirl_ros.kitchen.family import KITCHEN
+from spirl_ros.nodes.graph.messages import LATCHED_QOS
 from spirl_ros.shipped import shipped
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
 from spirl_ros.tasks.skill_environment import SkillEnvironment
 
 SEED = 5
@@ -52,11 +53,11 @@ def steps_in_process() -> int:
     bundle = load_bundle(shipped("models/kitchen"), "cpu")
     assert bundle.policy is not None
     environment = KitchenEnvironment(KitchenConfig("kitchen"))
-    rollout = SkillEnvironment(environment, bundle.executor())
+    rollout = SkillEnvironment(environment, KITCHEN.robot.safe_arm(), bundle.executor())
     rollout.reset(seed=SEED)
     while not environment.has_ended:
         completed = environment.progress.completed_in_order
-        rollout.execute(bundle.policy.distribution(rollout.observation, completed).latent)
+        rollout.execute(bundle.policy.distribution(rollout.observe(), completed).latent)
     return environment.step_count
 
 

@@ -10,7 +10,7 @@ pytest.importorskip("mujoco")
 
 from rclpy.utilities import get_rmw_implementation_identifier
 
-from spirl_ros.nodes.udp_transport import use_udp
+from spirl_ros.nodes.graph.udp_transport import use_udp
 from tests.nodes.conftest import DEADLINE_S, NodeProcess
 
 needs_fast_dds = pytest.mark.skipif(

@@ -1,4 +1,5 @@
-"""Two hosts on one machine: network namespaces, joined by a pair of virtual Ethernet devices. Needs root and iproute2."""
+"""Two hosts on one machine: network namespaces, joined by a pair of virtual Ethernet devices. Needs root and
+iproute2."""
 
 import ctypes
 import os

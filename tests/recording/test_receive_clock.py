@@ -24,7 +24,8 @@ def test_times_go_on_where_the_computers_clock_is_set(moved_s: int) -> None:
 
 
 def test_message_that_comes_while_others_are_fetched_keeps_its_time() -> None:
-    """On a busy machine a fetch is held up: the message seemed to be received before it was sent, as from another computer."""
+    """On a busy machine a fetch is held up: the message seemed to be received before it was sent, as from another
+    computer."""
     clock = ReceiveClock(wall_ns=1000 * S, steady_ns=5 * S)
     clock.begin_fetch(1001 * S, 6 * S)
     assert clock.time_ns(1001 * S + S // 20, 6 * S + S // 10) == 1001 * S + S // 20

@@ -6,10 +6,10 @@ import pytest
 pytest.importorskip("onnxruntime")
 
 from spirl_ros.deployment.bundle import load_bundle
+from spirl_ros.kitchen.scene import INITIAL_POSITIONS
 from spirl_ros.rl.episode_film import film_episode
 from spirl_ros.rl.evaluation import EvaluationSettings, evaluate_bundle
 from spirl_ros.shipped import shipped
-from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS
 
 
 def test_film_is_of_the_episode_that_is_counted() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
-from spirl_ros.rl.learner_setup import make_learner, skill_foundation
+from spirl_ros.rl.learner import make_sac, skill_foundation
 from spirl_ros.skills.config import SkillModelConfig
 from spirl_ros.skills.gaussian import divergence
 from spirl_ros.skills.skill_model import SkillModel
@@ -18,7 +18,7 @@ def test_action_that_never_varies_does_not_take_the_policy_out_of_reach() -> Non
     episode = make_episode(200, actions=actions)
     model = SkillModel(SkillModelConfig(), 3, 2, np.zeros(3), np.ones(3)).eval()
     training = RlTrainingConfig(method="flat-prior", prior_steps=400, demos_in_replay=False)
-    learner = make_learner(LearnerConfig(), training, skill_foundation(model, training, [episode]), subtasks=1)
+    learner = make_sac(LearnerConfig(), training, skill_foundation(model, training, [episode]), subtasks=1)
     assert learner.prior is not None
     observation, progress = torch.randn(16, 3), torch.tensor([[1.0, 0.0]]).expand(16, 2)
     prior, policy = learner.prior(observation, progress), learner.policy(observation, progress)

@@ -50,7 +50,7 @@ def test_half_a_message_waits_for_the_rest_and_the_end_is_noticed() -> None:
     ],
 )
 def test_what_is_no_message_is_refused(content: bytes) -> None:
-    with pytest.raises(TrainingError, match="no message"):
+    with pytest.raises(TrainingError, match="is not a message"):
         parse_frame(content)
 
 

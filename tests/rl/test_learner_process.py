@@ -1,5 +1,6 @@
 """The learner as a real process: transitions in, policies out, checkpoints, and what a killed trainer leaves."""
 
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -12,12 +13,13 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("gymnasium_robotics")
 
 from spirl_ros.errors import SpirlError  # noqa: E402
-from spirl_ros.rl.experience_learner import ExperienceLearner, policy_weights  # noqa: E402
+from spirl_ros.rl.learner import new_learner  # noqa: E402
 from spirl_ros.rl.learner_link import LearnerLink, learner_arguments  # noqa: E402
-from spirl_ros.rl.learner_process import make_experience_learner, open_run  # noqa: E402
+from spirl_ros.rl.learner_process import open_run  # noqa: E402
+from spirl_ros.rl.replay import SkillTransition  # noqa: E402
 from spirl_ros.rl.run import RlRun  # noqa: E402
-from spirl_ros.rl.transition import SkillTransition  # noqa: E402
 from tests.commands.test_export import make_run  # noqa: E402
+from tests.rl.begun_run import begin_run  # noqa: E402
 from tests.training_events import events_of  # noqa: E402
 
 CHANGES = ["batch_size=8", "critic_hidden=8", "critic_layers=1", "warm_up_decisions=4", "steps=300"]
@@ -34,11 +36,22 @@ def skills(tmp_path_factory) -> Path:
     return make_run(tmp_path_factory.mktemp("skills")).folder
 
 
+@pytest.fixture(scope="module")
+def begun(skills, tmp_path_factory) -> Path:
+    return begin_run(tmp_path_factory.mktemp("begun") / "run", skills, CHANGES)
+
+
+@pytest.fixture
+def out(begun, tmp_path) -> Path:
+    """A copy of that run."""
+    return shutil.copytree(begun, tmp_path / "run")
+
+
 def transition(number: int, ends: bool = False) -> SkillTransition:
     generator = np.random.default_rng(number)
     before, after = generator.normal(size=(2, 30)).astype(np.float32)
     latent = generator.normal(size=2).astype(np.float32)
-    return SkillTransition(before, 0, latent, float(ends), after, int(ends), False, ends)
+    return SkillTransition({"state": before}, 0, latent, float(ends), {"state": after}, int(ends), False, ends, 3)
 
 
 def start(out: Path, skills: Path | str = "") -> LearnerLink:
@@ -59,7 +72,7 @@ def feed(link: LearnerLink, numbers: range) -> None:
     """Transitions in episodes of five, waiting for the policy after each."""
     for number in numbers:
         ends = number % 5 == 4
-        link.add(transition(number, ends), steps=3)
+        link.add(transition(number, ends))
         if ends:
             link.end_episode(int(ends), 1.0)
             wait_for(link, lambda: link.policy is not None, "the next policy")
@@ -78,90 +91,63 @@ def assert_same_learner(found: dict, expected: dict) -> None:
             assert found[name] == value, name
 
 
-def test_policy_of_the_other_process_is_the_learners_to_the_last_digits(skills, tmp_path) -> None:
-    run = open_run(tmp_path / "run", skills, None, "best", CHANGES)
-    learner = make_experience_learner(run)
-    for number in range(20):
-        learner.add(transition(number), steps=3)
-        while learner.updates_due:
-            learner.update()
-    weights = policy_weights(learner.learner)
-    observations, progress = np.random.default_rng(0).normal(size=(5, 30)).astype(np.float32), np.arange(5)
-    gaussian, _ = learner.learner.choose(torch.from_numpy(observations), torch.from_numpy(progress))
-    for row in range(5):
-        mean, log_std = weights.gaussian(observations[row], int(progress[row]))
-        np.testing.assert_allclose(mean, gaussian.mean[row], rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(log_std, gaussian.log_std[row], rtol=1e-5, atol=1e-5)
-    assert not np.allclose(weights.gaussian(observations[0], 0)[0], weights.gaussian(observations[0], 3)[0])
-
-
-def test_interrupted_learner_goes_on_as_if_nothing_had_happened(skills, tmp_path) -> None:
+def test_interrupted_learner_goes_on_as_if_nothing_had_happened(skills, out, tmp_path) -> None:
     whole = start(tmp_path / "whole", skills)
     feed(whole, range(40))
     assert whole.status.updates == 2 * (40 - 4)
     assert whole.close(PATIENCE_S)
-    broken = start(tmp_path / "broken", skills)
+    broken = start(out)
     feed(broken, range(20))
     assert broken.close(PATIENCE_S)
-    again = start(tmp_path / "broken")
+    again = start(out)
     assert (again.status.decisions, again.status.step, again.status.episodes) == (20, 60, 4)
     feed(again, range(20, 40))
     assert again.close(PATIENCE_S)
-    assert_same_learner(*(checkpoint(tmp_path / name) for name in ("broken", "whole")))
+    assert_same_learner(checkpoint(out), checkpoint(tmp_path / "whole"))
 
 
-def test_tensorboard_shows_a_training_over_ros_and_its_killed_part_only_once(skills, tmp_path) -> None:
+def test_killed_learner_is_noticed_and_tensorboard_shows_its_killed_part_only_once(out) -> None:
     """Only `spirl rl train` wrote events: tensorboard --logdir showed nothing of what learned on an arm."""
-    link = start(tmp_path / "run", skills)
+    link = start(out)
     feed(link, range(60))
     link.ask_for_checkpoint()
     wait_for(link, lambda: 0.0 <= link.status.figures["checkpoint_age_s"] < 0.5, "the checkpoint")
-    events = events_of(tmp_path / "run")  # while it runs
+    events = events_of(out)  # while it runs
     assert events["episode/ordered"] == [(15 * (episode + 1), 1.0) for episode in range(12)]
     assert events["episode/recent"][-1] == (180, 1.0)
     # 2 updates for each of the 56 transitions after the warm-up, and a line after 100 of them: at number 54.
-    (update,) = [line for line in RlRun.open(tmp_path / "run").metrics() if line["part"] == "update"]
+    (update,) = [line for line in RlRun.open(out).metrics() if line["part"] == "update"]
     assert events["update/temperature"] == [(3 * 54, pytest.approx(update["temperature"]))]
 
     feed(link, range(60, 65))
-    link._process.kill()
-    link._process.wait()
-    again = start(tmp_path / "run")
-    feed(again, range(60, 70))
-    assert again.close(PATIENCE_S)
-    steps = [step for step, _ in events_of(tmp_path / "run")["episode/ordered"]]
-    assert steps == [15 * (episode + 1) for episode in range(14)]
-
-
-def test_what_a_killed_trainer_had_sent_is_saved(skills, tmp_path) -> None:
-    link = start(tmp_path / "run", skills)
-    feed(link, range(10))
-    for number in range(10, 13):
-        link.add(transition(number), steps=3)
-    link._frames.close()  # what the kernel does when the trainer is killed
-    assert link._process.wait(PATIENCE_S) == 0
-    assert checkpoint(tmp_path / "run")["counts"][1] == 13
-
-
-def test_killed_learner_is_noticed_and_its_last_checkpoint_stays(skills, tmp_path) -> None:
-    link = start(tmp_path / "run", skills)
-    feed(link, range(10))
-    link.ask_for_checkpoint()
-    wait_for(link, lambda: link.status.figures["checkpoint_age_s"] >= 0.0, "the checkpoint")
-    feed(link, range(10, 15))
     link._process.send_signal(signal.SIGKILL)
     end_s = time.monotonic() + PATIENCE_S
     while not link.status.failure:
         assert time.monotonic() < end_s
         link.poll(0.1)
     assert "has ended with -9" in link.status.failure
-    assert checkpoint(tmp_path / "run")["counts"][1] == 10
+    assert checkpoint(out)["counts"][1] == 60  # the last one stays
+    again = start(out)
+    feed(again, range(60, 70))
+    assert again.close(PATIENCE_S)
+    steps = [step for step, _ in events_of(out)["episode/ordered"]]
+    assert steps == [15 * (episode + 1) for episode in range(14)]
 
 
-def test_budget_ends_training_and_bad_input_is_told(skills, tmp_path) -> None:
-    link = start(tmp_path / "run", skills)
+def test_what_a_killed_trainer_had_sent_is_saved(out) -> None:
+    link = start(out)
+    feed(link, range(10))
+    for number in range(10, 13):
+        link.add(transition(number))
+    link._frames.close()  # what the kernel does when the trainer is killed
+    assert link._process.wait(PATIENCE_S) == 0
+    assert checkpoint(out)["counts"][1] == 13
+
+
+def test_budget_ends_training(out) -> None:
+    link = start(out)
     for number in range(100):
-        link.add(transition(number), steps=3)
+        link.add(transition(number))
     wait_for(link, lambda: link.status.finished, "the end of the budget")
     assert "budget of 300 control steps" in link.status.finished
     assert link.close(PATIENCE_S)
@@ -207,12 +193,11 @@ def checkpoint(folder: Path) -> dict:
     return state
 
 
-def test_learner_of_another_run_cannot_take_this_checkpoint(skills, tmp_path) -> None:
-    run = open_run(tmp_path / "run", skills, None, "best", CHANGES)
-    learner: ExperienceLearner = make_experience_learner(run)
+def test_learner_of_another_run_cannot_take_this_checkpoint(begun) -> None:
+    learner = new_learner(RlRun.open(begun))
     state = learner.state()
     state["learner"]["updates"] = 7
     learner.restore(state)
-    assert learner.learner.updates == 7
+    assert learner.sac.updates == 7
     with pytest.raises(KeyError):
         learner.restore({"learner": state["learner"]})

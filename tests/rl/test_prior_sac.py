@@ -10,15 +10,23 @@ from torch import nn
 
 from spirl_ros.errors import ConfigError, TrainingError
 from spirl_ros.rl.config import LearnerConfig
-from spirl_ros.rl.critic import TwinCritic
-from spirl_ros.rl.high_level_policy import HighLevelPolicy, folded_copy, standard_normal_network
-from spirl_ros.rl.prior_sac import PriorSac, critic_loss, critic_target, log_likelihood, policy_loss, prior_divergence
-from spirl_ros.rl.temperature import temperature_loss
-from spirl_ros.rl.transition import SkillTransition
+from spirl_ros.rl.networks import HighLevelPolicy, TwinCritic, folded_copy, standard_normal_network
+from spirl_ros.rl.prior_sac import (
+    PriorSac,
+    critic_loss,
+    critic_target,
+    divergence_from_prior,
+    log_likelihood,
+    policy_loss,
+    temperature_loss,
+)
+from spirl_ros.rl.replay import SkillTransition
+from spirl_ros.rl.sight import StateSight
 from spirl_ros.skills.gaussian import Gaussian
 from spirl_ros.skills.networks import make_mlp
 
-CONFIG = LearnerConfig(batch_size=8, critic_hidden=16, critic_layers=2)
+CONFIG = LearnerConfig(batch_size=8, critic_hidden=16, critic_layers=2, skill_discount=0.9)
+HORIZON = 10
 
 
 def gaussian(mean: float, std: float) -> Gaussian:
@@ -28,14 +36,15 @@ def gaussian(mean: float, std: float) -> Gaussian:
 def batch(count: int = 8, terminated: bool = False, reward: float = 1.0) -> SkillTransition:
     generator = torch.Generator().manual_seed(0)
     return SkillTransition(
-        observation=torch.randn(count, 3, generator=generator),
+        observation={"state": torch.randn(count, 3, generator=generator)},
         progress=torch.arange(count) % 2,
         latent=torch.randn(count, 2, generator=generator),
         reward=torch.full((count,), reward),
-        next_observation=torch.randn(count, 3, generator=generator),
+        next_observation={"state": torch.randn(count, 3, generator=generator)},
         next_progress=torch.arange(count) % 2 + 1,
         terminated=torch.full((count,), terminated),
         truncated=torch.zeros(count, dtype=torch.bool),
+        steps=torch.full((count,), HORIZON),
     )
 
 
@@ -50,19 +59,30 @@ def learner(config: LearnerConfig = CONFIG, with_prior: bool = True, seed: int =
             nn.init.uniform_(layer.weight, 0.5, 2.0)
     policy = HighLevelPolicy(folded_copy(network), 3, 3.0)
     prior = HighLevelPolicy(folded_copy(network), 0, 3.0) if with_prior else None
-    return PriorSac(config, nn.Identity(), policy, prior, 3, 2, subtasks=2, discount=0.9, seed=seed)
+    return PriorSac(
+        config, StateSight(nn.Identity(), 3), policy, prior, 2, subtasks=2, skill_horizon=HORIZON, seed=seed
+    )
 
 
 def test_divergence_in_closed_form():
     # per dimension: log(1/0.5) + 0.5 (0.25 + 1^2 - 1) = 0.693147 + 0.125; two of them
-    found = prior_divergence(gaussian(1.0, 0.5), gaussian(0.0, 1.0), samples=0)
+    found = divergence_from_prior(gaussian(1.0, 0.5), gaussian(0.0, 1.0), samples=0)
     assert found.item() == pytest.approx(2 * (math.log(2.0) + 0.125), rel=1e-5)
 
 
 def test_sampled_divergence_agrees_with_the_closed_form():
     noise = torch.Generator().manual_seed(0)
-    found = prior_divergence(gaussian(1.0, 0.5), gaussian(0.0, 1.0), samples=100_000, noise=noise)
+    found = divergence_from_prior(gaussian(1.0, 0.5), gaussian(0.0, 1.0), samples=100_000, noise=noise)
     assert found.item() == pytest.approx(2 * (math.log(2.0) + 0.125), abs=0.02)
+
+
+def test_divergence_is_sampled_where_it_is_to_be():
+    """With the closed form in its place all tests passed."""
+    few = [
+        divergence_from_prior(gaussian(1.0, 0.5), gaussian(0.0, 1.0), 10, torch.Generator().manual_seed(seed)).item()
+        for seed in (0, 0, 1)
+    ]
+    assert few[0] == few[1] != few[2]
 
 
 def test_log_likelihood_of_a_bounded_latent_is_a_density():
@@ -105,14 +125,57 @@ def test_only_the_end_of_the_task_stops_bootstrapping(terminated, expected):
     values, cost = torch.tensor([[3.0], [2.0]]), torch.tensor([1.0])
     for truncated in (False, True):
         one = batch(1, terminated)._replace(truncated=torch.tensor([truncated]))
-        found = critic_target(one, values, cost, torch.tensor(0.5), 0.9)
+        found = critic_target(one, values, cost, torch.tensor(0.5), 0.9, HORIZON)
         assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_follows_is_discounted_by_the_control_steps_that_were_carried_out():
+    """A skill that time cut off was discounted as a whole one."""
+    # 0.81 over 10 steps is 0.9 over 5, 0.81^1.2 = exp(1.2 * -0.210721) = 0.776576 over 12, and what follows is worth 2.
+    one = batch(4)._replace(steps=torch.tensor([10, 5, 0, 12]), truncated=torch.tensor([False, True, True, False]))
+    found = critic_target(one, torch.full((2, 4), 2.0), torch.zeros(4), torch.tensor(0.5), 0.81, HORIZON)
+    torch.testing.assert_close(found, torch.tensor([2.62, 2.8, 3.0, 2.553152]), rtol=1e-5, atol=1e-5)
+
+
+def saying(value: float, config: LearnerConfig) -> PriorSac:
+    """A learner whose critics say this of everything."""
+    subject = learner(replace(config, critic_precision="float32"))
+    with torch.no_grad():
+        for critic in (subject.critic, subject.target_critic):
+            critic.weights[-1].zero_()
+            critic.biases[-1].fill_(value)
+    return subject
+
+
+def test_an_update_discounts_every_transition_by_its_own_steps():
+    """A transition of a whole skill, and one of half a skill."""
+    subject = saying(1.5, replace(CONFIG, skill_discount=0.81))
+    one = batch(2, reward=0.5)._replace(next_progress=torch.tensor([0, 0]), steps=torch.tensor([10, 5]))
+    # Targets 0.5 + 0.81 * 1.5 = 1.715 and 0.5 + 0.9 * 1.5 = 1.85; two critics, half the mean of 0.215^2 and 0.35^2.
+    assert subject.update(one, 1e-3).critic_loss == pytest.approx((0.215**2 + 0.35**2) / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize(("clamp_targets", "target"), [(True, 0.5), (False, 0.5 + 0.9 * 1.5)])
+def test_targets_are_bounded_where_they_are_to_be(clamp_targets: bool, target: float):
+    """Bounds that could not be taken off passed all tests."""
+    subject = saying(1.5, replace(CONFIG, clamp_targets=clamp_targets))
+    done = batch(2, reward=0.5)._replace(next_progress=torch.tensor([2, 2]))  # nothing is left to be had
+    assert subject.update(done, 1e-3).critic_loss == pytest.approx((target - 1.5) ** 2, rel=1e-4)
+
+
+def test_single_actions_are_discounted_by_the_root():
+    # 0.97 over 10 steps: 0.97^(1/10) = exp(-0.0304592 / 10) = 0.996959 for one
+    one = batch(1)._replace(steps=torch.tensor([1]))
+    found = critic_target(one, torch.ones(2, 1), torch.zeros(1), torch.tensor(0.5), 0.97, HORIZON)
+    assert found.item() == pytest.approx(1.996959, rel=1e-6)
 
 
 @pytest.mark.parametrize(("value", "cost", "bounded"), [(8.0, 0.0, 2.0), (1.0, 40.0, 0.0), (1.5, 1.0, 1.0)])
 def test_next_values_stay_between_nothing_and_the_reward_still_to_be_had(value, cost, bounded):
     values = torch.tensor([[value], [9.0]])
-    found = critic_target(batch(1), values, torch.tensor([cost]), torch.tensor(0.5), 0.9, remaining=torch.tensor([2.0]))
+    found = critic_target(
+        batch(1), values, torch.tensor([cost]), torch.tensor(0.5), 0.9, HORIZON, remaining=torch.tensor([2.0])
+    )
     assert found.item() == pytest.approx(1.0 + 0.9 * bounded, rel=1e-5)
 
 
@@ -160,7 +223,8 @@ def test_policy_without_prior_starts_near_a_standard_normal():
 
 @pytest.mark.parametrize("with_prior", [True, False])
 def test_an_update_computes_what_the_equations_say(with_prior):
-    """The target is of the next observation, the policy's own latents there and the target critics, within its bounds."""
+    """The target is of the next observation, the policy's own latents there and the target critics, within its
+    bounds."""
     config = replace(CONFIG, initial_temperature=1.0, max_divergence=0.3, divergence_samples=0)
     subject, one = learner(config, with_prior), batch(reward=0.5)
     with torch.no_grad():
@@ -174,17 +238,17 @@ def test_an_update_computes_what_the_equations_say(with_prior):
         z = 3.0 * torch.tanh(u / 3.0)
         if not with_prior:
             return z, log_likelihood(gaussian, u, 3.0)
-        return z, prior_divergence(gaussian, subject.prior(observation, progress), 0)  # type: ignore[misc]
+        return z, divergence_from_prior(gaussian, subject.prior(observation, progress), 0)  # type: ignore[misc]
 
     now, later = torch.eye(3)[one.progress], torch.eye(3)[one.next_progress]
     with torch.no_grad():
-        z, cost = act(one.observation, now)
-        next_z, next_cost = act(one.next_observation, later)
-        next_values = subject.target_critic(torch.cat((one.next_observation, later, next_z), dim=1)).amin(0)
+        z, cost = act(one.observation["state"], now)
+        next_z, next_cost = act(one.next_observation["state"], later)
+        next_values = subject.target_critic(torch.cat((one.next_observation["state"], later, next_z), dim=1)).amin(0)
         remaining = 2.0 - one.next_progress
         target = 0.5 + 0.9 * (next_values - next_cost.clamp(max=0.3)).clamp(min=0.0).minimum(remaining)
-        values = subject.critic(torch.cat((one.observation, now, one.latent), dim=1))
-        own_values = subject.critic(torch.cat((one.observation, now, z), dim=1)).amin(0)
+        values = subject.critic(torch.cat((one.observation["state"], now, one.latent), dim=1))
+        own_values = subject.critic(torch.cat((one.observation["state"], now, z), dim=1)).amin(0)
     info = subject.update(one, 1e-3)
     assert info.cost == pytest.approx(cost.mean().item(), rel=1e-4)
     assert info.critic_loss == pytest.approx(0.5 * (values - target).square().mean(1).sum().item(), rel=1e-4)
@@ -214,7 +278,7 @@ def test_plain_sac_holds_the_entropy_and_not_a_divergence():
 
 def test_mean_latent_is_within_the_limit():
     subject = learner()
-    gaussian, latent = subject.choose(torch.full((1, 3), 30.0), torch.tensor([0]))
+    gaussian, latent = subject.choose({"state": torch.full((1, 3), 30.0)}, torch.tensor([0]))
     assert gaussian.mean.abs().max() > 3.0
     torch.testing.assert_close(latent, 3.0 * torch.tanh(gaussian.mean / 3.0))
 
@@ -278,7 +342,7 @@ def test_critics_learn_the_reward_of_what_ends_the_task():
 
 
 def test_target_critics_move_a_share_of_the_way():
-    subject = learner(LearnerConfig(batch_size=8, critic_hidden=16, critic_layers=2, tau=0.25))
+    subject = learner(replace(CONFIG, tau=0.25))
     old = [value.clone() for value in subject.target_critic.parameters()]
     subject.update(batch(), 1e-3)
     for before, target, critic in zip(

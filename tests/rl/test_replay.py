@@ -2,29 +2,28 @@
 
 import numpy as np
 import pytest
-import torch
 
 from spirl_ros.errors import TrainingError
-from spirl_ros.rl.replay import Replay, to_tensors
-from spirl_ros.rl.transition import SkillTransition
+from spirl_ros.rl.replay import Replay, SkillTransition, flat
 
 
 def transition(number: int, terminated: bool = False) -> SkillTransition:
     """Every value tells which transition it belongs to."""
     return SkillTransition(
-        np.full(2, number),
+        {"state": np.full(2, number)},
         number % 3,
         np.full(1, -number),
         float(number),
-        np.full(2, number + 0.5),
+        {"state": np.full(2, number + 0.5)},
         1,
         terminated,
         True,
+        number + 1,
     )
 
 
 def filled(count: int, capacity: int = 4) -> Replay:
-    replay = Replay(capacity, observation_size=2, latent_size=1)
+    replay = Replay(capacity, {"state": np.zeros(2, np.float32)}, latent_size=1)
     for number in range(count):
         replay.add(transition(number))
     return replay
@@ -44,34 +43,58 @@ def test_only_what_was_added_is_drawn():
 
 def test_the_values_of_a_transition_stay_together():
     drawn = filled(6).draw(50, np.random.default_rng(0))
-    np.testing.assert_array_equal(drawn.observation[:, 0], drawn.reward)
+    np.testing.assert_array_equal(drawn.observation["state"][:, 0], drawn.reward)
     np.testing.assert_array_equal(drawn.latent[:, 0], -drawn.reward)
-    np.testing.assert_array_equal(drawn.next_observation[:, 1], drawn.reward + 0.5)
+    np.testing.assert_array_equal(drawn.next_observation["state"][:, 1], drawn.reward + 0.5)
     np.testing.assert_array_equal(drawn.progress, drawn.reward % 3)
+    np.testing.assert_array_equal(drawn.steps, drawn.reward + 1)
     assert drawn.truncated.all() and not drawn.terminated.any()
 
 
 @pytest.mark.parametrize("count", [2, 6])
 def test_a_restored_buffer_draws_the_same_and_goes_on_at_the_same_place(count):
     original, restored = filled(count), filled(0)
-    restored.restore(original.state())
+    restored.restore(original.state(), 10)
     for replay in (original, restored):
         replay.add(transition(99))
     first, second = (replay.draw(50, np.random.default_rng(1)) for replay in (original, restored))
-    for a, b in zip(first, second, strict=True):
-        np.testing.assert_array_equal(a, b)
+    for name, values in flat(first).items():
+        np.testing.assert_array_equal(values, flat(second)[name])
 
 
 def test_a_buffer_of_other_sizes_is_refused():
     with pytest.raises(TrainingError, match="observation"):
-        Replay(4, observation_size=3, latent_size=1).restore(filled(2).state())
+        Replay(4, {"state": np.zeros(3, np.float32)}, latent_size=1).restore(filled(2).state(), 10)
 
 
-def test_batches_become_one_batch_of_tensors_in_order():
-    generator = np.random.default_rng(0)
-    first, second = filled(1).draw(2, generator), filled(6).draw(3, generator)
-    batch = to_tensors(first, second)
-    assert batch.observation.shape == (5, 2) and batch.observation.dtype == torch.float32
-    assert batch.reward[:2].tolist() == [0.0, 0.0]
-    assert batch.reward[2:].tolist() == second.reward.tolist()
-    assert batch.terminated.dtype == torch.bool
+def test_a_picture_is_kept_as_bytes_beside_the_state():
+    picture = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    observation = {"state": np.zeros(2, np.float32), "wrist": picture}
+    replay = Replay(3, observation, latent_size=1)
+    whole = transition(1)
+    replay.add(whole._replace(observation=observation, next_observation={**observation, "wrist": picture + 1}))
+    drawn = replay.draw(2, np.random.default_rng(0))
+    np.testing.assert_array_equal(drawn.observation["wrist"], np.stack([picture] * 2))
+    np.testing.assert_array_equal(drawn.next_observation["wrist"], np.stack([picture + 1] * 2))
+    assert drawn.observation["wrist"].dtype == np.uint8
+
+
+def test_a_buffer_of_when_an_observation_was_one_vector_is_read():
+    state = filled(6).state()
+    for part in ("observation", "next_observation"):
+        state["columns"][part] = state["columns"].pop(f"{part}.state")
+    restored = filled(0)
+    restored.restore(state, 10)
+    drawn = restored.draw(50, np.random.default_rng(0))
+    np.testing.assert_array_equal(drawn.observation["state"][:, 0], drawn.reward)
+
+
+def test_decisions_of_a_buffer_without_steps_were_whole_ones():
+    """Checkpoints of before hold none."""
+    state = filled(6).state()
+    del state["columns"]["steps"]
+    restored = filled(0)
+    restored.restore(state, 10)
+    restored.add(transition(99))
+    drawn = restored.draw(100, np.random.default_rng(0))
+    np.testing.assert_array_equal(drawn.steps, np.where(drawn.reward == 99, 100, 10))

@@ -8,10 +8,8 @@ import pytest
 from spirl_ros.commands.main import main
 from spirl_ros.errors import ConfigError
 from spirl_ros.rl import quick_reproduction as quick_module
-from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
-from spirl_ros.rl.presets import resolve
-from spirl_ros.rl.quick_report import quick_table
-from spirl_ros.rl.quick_reproduction import QuickReproduction
+from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig, resolve
+from spirl_ros.rl.quick_reproduction import QuickReproduction, quick_table
 from spirl_ros.rl.reproduction import VARIANTS, Reproduction, chosen_variants
 from spirl_ros.rl.results_report import write_report
 from spirl_ros.rl.run import RlRun, RlRunConfig, SkillsReference
@@ -43,6 +41,19 @@ def test_the_quick_one_learns_one_seed_until_it_is_good(tmp_path):
     learn = QuickReproduction(tmp_path).reproduction.commands()[-1]
     assert "stop_at=3.9" in learn and "evaluation_episodes=20" in learn
     assert learn[learn.index("--seeds") + 1] == "0"
+
+
+def test_the_quick_one_makes_everything_with_its_seed(tmp_path):
+    """`--quick --seeds 5` ran seed 0 without a word."""
+    collect, train, learn = QuickReproduction(tmp_path, 5).reproduction.commands()
+    assert [given[given.index(name) + 1] for given, name in ((collect, "--seed"), (train, "--seed"))] == ["5", "5"]
+    assert learn[learn.index("--seeds") + 1] == "5"
+
+
+def test_a_folder_of_another_seed_is_refused(tmp_path, capsys):
+    QuickReproduction(tmp_path, 5).add_seconds("skills", 1.0)
+    assert main(["rl", "reproduce", "kitchen", "--quick", "--out", str(tmp_path)]) == 2
+    assert f"{tmp_path} was begun with seed 5, but 0 is asked for. Choose another --out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=lambda variant: variant.name)
@@ -93,14 +104,14 @@ def test_the_report_has_a_row_for_what_was_run_and_only_for_that(tmp_path, capsy
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--quick", "--only", "best"), "--quick learns one seed of one method, so --only would do nothing"),
-        (("--quick", "--seeds", "5"), "so --seeds would do nothing"),
+        (("--quick", "--only", "best"), "--quick learns one seed of one method until it is good, so --only would do"),
+        (("--quick", "--seeds", "5,6"), "--quick learns one seed, but --seeds is '5,6'. Call it once for each"),
         (("--quick", "--jobs", "2", "--steps", "9"), "so --jobs, --steps would do nothing"),
         (("--report-only", "--jobs", "2"), "--report-only runs nothing, so --jobs would do nothing"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(tmp_path, capsys, options, message):
-    """`--quick --seeds 5` ran seed 0 without a word."""
+    """`--quick --jobs 2` did the same as without."""
     assert main(["rl", "reproduce", "kitchen", "--out", str(tmp_path / "out"), *options]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -124,7 +135,8 @@ def test_a_run_is_finished_after_two_good_evaluations(tmp_path):
 
 
 def test_the_quick_row_tells_other_episodes_and_all_the_time(tmp_path, monkeypatch, capsys):
-    """The report took the run's own evaluation for the result, said "never" beside it, and counted the last call's time."""
+    """The report took the run's own evaluation for the result, said "never" beside it, and counted the last call's
+    time."""
     quick = QuickReproduction(tmp_path)
     make_quick_run(quick.run_folder, (5000, 3.95), (7500, 4.0))
     quick.add_seconds("demonstrations", 60.0)

@@ -1,27 +1,28 @@
 import numpy as np
 
-from spirl_ros.rl.skill_collection import SkillCollection, TaskWord
+from spirl_ros.control.episode_moments import TaskMoment
+from spirl_ros.rl.skill_collection import SkillCollection
 
-BEFORE, AFTER, LATENT = np.array([1.0, 2.0]), np.array([3.0, 4.0]), np.array([0.5])
+BEFORE, AFTER = {"state": np.array([1.0, 2.0])}, {"state": np.array([3.0, 4.0])}
+LATENT = np.array([0.5])
 
 
-def word(step: int, total: float = 0.0, done: int = 0, episode: int = 7, **ends: bool) -> TaskWord:
-    return TaskWord(step * 80, episode, step, total, done, ends.get("terminated", False), ends.get("truncated", False))
+def word(step: int, total: float = 0.0, done: int = 0, episode: int = 7, **ends: bool) -> TaskMoment:
+    return TaskMoment(step * 80, episode, 0, (), done, done, (), step, total, **ends)
 
 
 def test_transition_has_the_observation_the_skill_was_chosen_on_and_the_rewards_since() -> None:
     collection = SkillCollection(7)
     collection.chosen(BEFORE, word(10, total=1.0, done=1), LATENT)
-    BEFORE_CHANGES = BEFORE.copy()
+    BEFORE_CHANGES = BEFORE["state"].copy()
     collection.executed(5, LATENT * 2)
     # The reward of step 16 came after the skill's last step and before the next skill was chosen.
-    found = collection.take(AFTER, 16 * 80, word(16, total=3.0, done=3))
-    assert found is not None
-    transition, steps = found
-    np.testing.assert_array_equal(transition.observation, BEFORE_CHANGES)
-    np.testing.assert_array_equal(transition.next_observation, AFTER)
+    transition = collection.take(AFTER, 16 * 80, word(16, total=3.0, done=3))
+    assert transition is not None
+    np.testing.assert_array_equal(transition.observation["state"], BEFORE_CHANGES)
+    np.testing.assert_array_equal(transition.next_observation["state"], AFTER["state"])
     np.testing.assert_array_equal(transition.latent, [1.0])  # what the executor says that it executed
-    assert (transition.progress, transition.next_progress, transition.reward, steps) == (1, 3, 2.0, 6)
+    assert (transition.progress, transition.next_progress, transition.reward, transition.steps) == (1, 3, 2.0, 6)
     assert not transition.terminated and not transition.truncated
     assert collection.reward == 2.0
     assert collection.take(AFTER, 16 * 80, word(16)) is None  # once only
@@ -42,11 +43,10 @@ def test_end_of_the_episode_ends_a_skill_early_and_keeps_its_kind() -> None:
         collection = SkillCollection(7)
         collection.chosen(BEFORE, word(0), LATENT)
         collection.executed(5, LATENT)
-        found = collection.take(AFTER, 240, word(3, **ends))
-        assert found is not None
-        transition, steps = found
+        transition = collection.take(AFTER, 240, word(3, **ends))
+        assert transition is not None
         assert (transition.terminated, transition.truncated) == (ends.get("terminated", False), "truncated" in ends)
-        assert steps == 3
+        assert transition.steps == 3
 
 
 def test_words_of_another_episode_count_for_nothing() -> None:

@@ -1,14 +1,18 @@
 """Two doors behind each other: a task that is learned in seconds. The latent's sign opens a door, or not."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import nn
 
 from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
-from spirl_ros.rl.learner_setup import Foundation, make_learner
+from spirl_ros.rl.learner import Foundation, Learner, make_sac
 from spirl_ros.rl.replay import Replay
+from spirl_ros.rl.sight import StateSight
 from spirl_ros.rl.training import RlTraining
 from spirl_ros.skills.networks import make_mlp
+from spirl_ros.tasks.rollouts import ThreadRollouts
 from spirl_ros.tasks.skill_environment import SkillResult
 
 STEPS_PER_DECISION, MAX_DECISIONS = 2, 4
@@ -47,7 +51,7 @@ class TwoDoors:
     def reset(self, seed: int) -> np.ndarray:
         self._generator = np.random.default_rng(seed)
         self.completed_in_order = self._decisions = 0
-        return self._observe()
+        return self._look()
 
     def execute(self, latent: np.ndarray) -> SkillResult:
         self._decisions += 1
@@ -55,12 +59,15 @@ class TwoDoors:
         self.completed_in_order += bool(is_right)
         terminated = self.completed_in_order == 2
         truncated = not terminated and self._decisions == MAX_DECISIONS
-        return SkillResult(self._observe(), float(is_right), terminated, truncated, STEPS_PER_DECISION)
+        return SkillResult(self._look(), float(is_right), terminated, truncated, STEPS_PER_DECISION)
 
-    def _observe(self) -> np.ndarray:
+    def observe(self) -> dict[str, np.ndarray]:
+        return {"state": self._state}
+
+    def _look(self) -> np.ndarray:
         """Which door comes next, and noise."""
-        self.observation = np.array([self.completed_in_order, 0.1 * self._generator.standard_normal()])
-        return self.observation
+        self._state = np.array([self.completed_in_order, 0.1 * self._generator.standard_normal()])
+        return self._state
 
 
 def toy_training(
@@ -72,11 +79,6 @@ def toy_training(
     with torch.no_grad():
         network[-1].weight.mul_(0.01)  # type: ignore[operator]
         network[-1].bias[2:].fill_(-0.4)  # type: ignore[index,operator]
-    foundation = Foundation(nn.Identity(), network, observation_size=2, latent_size=2, skill_horizon=STEPS_PER_DECISION)
-    return RlTraining(
-        training,
-        make_learner(learner, training, foundation, subtasks=2),
-        Replay(1000, 2, 2),
-        demonstrations,
-        TwoDoors,
-    )
+    foundation = Foundation(StateSight(nn.Identity(), 2), network, latent_size=2, skill_horizon=STEPS_PER_DECISION)
+    sac = make_sac(learner, training, foundation, subtasks=2)
+    return RlTraining(Learner(training, sac, demonstrations), partial(ThreadRollouts, TwoDoors))

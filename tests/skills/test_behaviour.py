@@ -10,6 +10,7 @@ import torch
 from spirl_ros.demonstrations.collection import CollectionConfig, record_chain
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.deployment.bundle import Bundle, load_bundle
+from spirl_ros.kitchen.family import KITCHEN
 from spirl_ros.skills.behaviour import SkillBehaviour
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
 from spirl_ros.skills.evaluation import evaluate_skills, evaluation_table, exported_skills, skill_latents
@@ -26,7 +27,7 @@ class DemonstratedActions:
     def __init__(self, actions: np.ndarray) -> None:
         self._actions = actions
 
-    def decode(self, observation: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
+    def decode(self, state: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
         at = int(latent[0]) + step
         return self._actions[at] if at < len(self._actions) else np.zeros(9)
 
@@ -66,7 +67,7 @@ def test_perfect_skills_replay_a_demonstration_completely(bundle, demonstration)
     starts = np.arange(0, demonstration.steps, HORIZON)
     latents = np.zeros((len(starts), 10))
     latents[:, 0] = starts
-    report = SkillBehaviour(perfect).replay([demonstration], [latents])
+    report = SkillBehaviour(KITCHEN, perfect).replay([demonstration], [latents])
     assert report.completed_mean == 4.0
     assert all(report.per_subtask[subtask] == 1.0 for subtask in demonstration.metadata.task)
 
@@ -77,7 +78,7 @@ def test_perfect_skills_have_no_tool_error_and_late_ones_have(bundle, demonstrat
     def encode(delay: int):
         return lambda episode, step: np.array([step + delay] + 9 * [0.0])
 
-    behaviour = SkillBehaviour(perfect)
+    behaviour = SkillBehaviour(KITCHEN, perfect)
     exact = behaviour.tool_errors_m([demonstration], encode(0), starts=3, seed=0)
     late = behaviour.tool_errors_m([demonstration], encode(5), starts=3, seed=0)
     assert exact.shape == late.shape == (3,)
@@ -86,17 +87,18 @@ def test_perfect_skills_have_no_tool_error_and_late_ones_have(bundle, demonstrat
 
 
 def test_results_do_not_depend_on_the_number_of_workers(bundle):
-    one, two = (SkillBehaviour(bundle, workers).prior_alone(2, seed=5) for workers in (1, 2))
+    one, two = (SkillBehaviour(KITCHEN, bundle, workers).prior_alone(2, seed=5) for workers in (1, 2))
     assert one == two
 
 
 def test_temperature_zero_leaves_no_chance(bundle):
-    behaviour = SkillBehaviour(bundle)
+    behaviour = SkillBehaviour(KITCHEN, bundle)
     assert behaviour.prior_alone(1, seed=5, temperature=0.0) == behaviour.prior_alone(1, seed=5, temperature=0.0)
 
 
 def test_latents_cover_a_demonstration_to_its_end(trained, demonstration):
-    """One window alone and in a batch differ in float32's last bits, on another processor by 1.43e-6 of 1e-6 allowed."""
+    """One window alone and in a batch differ in float32's last bits, on another processor by 1.43e-6 of 1e-6
+    allowed."""
     model = trained[0].load_best_model()
     latents = skill_latents(model, demonstration)
     assert latents.shape == (-(-demonstration.steps // HORIZON), 10)
@@ -136,7 +138,7 @@ def test_pictures_show_what_was_trained(trained, bundle, tmp_path):
     assert {path.name for path in written} == names
     for path in written:
         assert matplotlib.image.imread(path).std() > 0.01  # not empty
-    paths = decoded_paths(bundle, dataset.episodes[0])
+    paths = decoded_paths(KITCHEN, bundle, dataset.episodes[0])
     assert set(paths) == {"skill prior", "random latents"}
     for path in (path for group in paths.values() for path in group):
         assert path.shape == (HORIZON + 1, 3)

@@ -55,7 +55,8 @@ def test_reconstruction_is_half_the_mean_squared_error():
 
 
 def test_prior_learns_without_changing_the_latent_space():
-    """The prior's loss must not reach encoder and decoder (Pertsch et al. 2020, section 3.2; official code, line 134)."""
+    """The prior's loss must not reach encoder and decoder (Pertsch et al. 2020, section 3.2; official code, line
+    134)."""
     for prior_loss in ("nll", "kl"):
         model = make_model()
         losses, _ = model.losses(*windows(), prior_loss)

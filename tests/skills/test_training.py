@@ -13,8 +13,9 @@ from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
 from spirl_ros.skills.presets import PRESETS, resolve
 from spirl_ros.skills.reconstruction import reconstruction_report
 from spirl_ros.skills.run import SkillRun, SkillRunConfig
-from spirl_ros.skills.train import check_dataset, dataset_reference, train
-from spirl_ros.skills.training import SkillTraining, spread_weights
+from spirl_ros.skills.train import check_dataset, dataset_reference, disturbance_of, train
+from spirl_ros.skills.training import ObservedWith, SkillTraining, spread_weights
+from spirl_ros.tasks.disturbance import Disturbance
 from tests.demonstrations.small_dataset import METADATA, make_episode
 
 MODEL = SkillModelConfig(
@@ -229,3 +230,46 @@ def test_preset_with_changes():
 def test_impossible_settings_are_refused(preset, change, message):
     with pytest.raises(ConfigError, match=message):
         resolve(preset, None, [change])
+
+
+def test_decoder_and_prior_see_errors_within_their_bounds_and_old_observations():
+    disturbance = Disturbance(observation_delays=(0,), action_delays=(0, 2))
+    observed = ObservedWith(np.array([0.5, 0.0]), disturbance, torch.device("cpu"))
+    true = torch.arange(6.0).view(1, 6, 1).expand(2000, 6, 2)  # the step, twice
+    seen = observed(true, torch.Generator().manual_seed(0))
+    assert seen is not None
+    late = seen[:, 5, 1] == 3.0
+    assert torch.equal(seen[late][:, :, 1], torch.tensor([0.0, 0.0, 0.0, 1.0, 2.0, 3.0]).expand(int(late.sum()), 6))
+    assert torch.equal(seen[~late][:, :, 1], true[~late][:, :, 1])
+    assert float(late.float().mean()) == pytest.approx(0.25, abs=0.03)
+    errors = seen[~late][:, :, 0] - true[~late][:, :, 0]
+    assert 0.7 < errors.abs().max() <= 1.0  # constant and anew each step, 0.5 of each at most
+    is_constant = ((errors - errors[:, :1]).abs() < 1e-5).all(dim=1)
+    assert float(is_constant.float().mean()) == pytest.approx(0.5, abs=0.05)  # half without errors anew each step
+    is_exact = (errors.abs() < 1e-5).all(dim=1)
+    assert float(is_exact.float().mean()) == pytest.approx(0.25, abs=0.05)
+
+
+def test_nothing_errs_where_no_disturbance_is_given():
+    """So that numbers stay those of a training without."""
+    plain = SkillTraining(episodes(), MODEL, TRAINING)
+    assert plain.observed_with(torch.zeros(3, 4, 4), plain.noise) is None
+    assert next(iter(plain.run())) == next(iter(SkillTraining(episodes(), MODEL, TRAINING, Disturbance()).run()))
+
+
+def test_value_that_hardly_varies_is_divided_by_what_sensors_err_by():
+    names = METADATA.observation_names
+    disturbed = SkillTraining(episodes(), MODEL, TRAINING, Disturbance(offsets={names[0]: 3.0, names[1]: 0.0}))
+    plain = SkillTraining(episodes(), MODEL, TRAINING)
+    spread, floored = (1.0 / np.asarray(subject.model.standardise.scale) for subject in (plain, disturbed))
+    assert floored[0] == pytest.approx(np.hypot(spread[0], 3.0)) and floored[1] == pytest.approx(spread[1])
+
+
+def test_only_robust_training_of_a_known_task_is_disturbed():
+    """A dataset of a real arm names a task that no family has."""
+    dataset = Dataset(tuple(episodes()), "kitchen")
+    robust = replace(TRAINING, robust=True)
+    assert "kettle_[xyz]" in disturbance_of(robust, dataset).offsets
+    assert disturbance_of(TRAINING, dataset) == Disturbance()
+    assert disturbance_of(robust, Dataset(tuple(episodes()), "pour")) == Disturbance()
+    assert [name for name, (_, training) in PRESETS.items() if training.robust] == ["robust"]

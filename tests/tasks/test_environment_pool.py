@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from spirl_ros.errors import CommandError, ConfigError
+from spirl_ros.kitchen.environment import KitchenEnvironment
 from spirl_ros.tasks.environment_pool import EnvironmentPool
-from spirl_ros.tasks.kitchen.environment import KitchenEnvironment
 
 
 def rollout(workers: int) -> list[np.ndarray]:

@@ -5,20 +5,22 @@ import pytest
 
 from spirl_ros.control.skill_executor import SkillExecutor
 from spirl_ros.errors import ConfigError
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
+from spirl_ros.kitchen.environment import KitchenConfig, KitchenEnvironment
+from spirl_ros.kitchen.family import KITCHEN
 from spirl_ros.tasks.skill_environment import SkillEnvironment
 
 
 class LatentAsAction:
     """Decodes every action as the latent itself."""
 
-    def decode(self, observation: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
+    def decode(self, state: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
         return latent.astype(float)
 
 
 def make_environment(max_steps: int = 280, horizon: int = 4) -> SkillEnvironment:
     executor = SkillExecutor(LatentAsAction(), horizon, latent_size=9, observation_size=30, action_size=9)
-    return SkillEnvironment(KitchenEnvironment(KitchenConfig(max_steps=max_steps)), executor)
+    environment = KitchenEnvironment(KitchenConfig(max_steps=max_steps))
+    return SkillEnvironment(environment, KITCHEN.robot.safe_arm(), executor)
 
 
 def test_skill_does_what_its_actions_do_one_by_one():
@@ -63,5 +65,6 @@ def test_restored_moment_continues_as_it_did():
 
 
 def test_skill_without_an_executor_is_refused():
+    environment = KitchenEnvironment()
     with pytest.raises(ConfigError, match="no skill executor"):
-        SkillEnvironment(KitchenEnvironment()).execute(np.zeros(9))
+        SkillEnvironment(environment, KITCHEN.robot.safe_arm()).execute(np.zeros(9))

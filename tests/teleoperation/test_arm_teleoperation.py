@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from spirl_ros.control.safety_filter import SafetyState
-from spirl_ros.demonstrations.hand_orientation import rotation_between
-from spirl_ros.demonstrations.kitchen_kinematics import KitchenKinematics, ToolPose
 from spirl_ros.errors import CommandError, ConfigError, ObservationError
-from spirl_ros.tasks.kitchen.environment import KitchenEnvironment
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
+from spirl_ros.kitchen.environment import KitchenEnvironment
+from spirl_ros.kitchen.hand_orientation import rotation_between
+from spirl_ros.kitchen.kinematics import KitchenKinematics
+from spirl_ros.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
+from spirl_ros.kitchen.teleoperated_arm import KitchenArm
+from spirl_ros.tasks.tool_point import ToolPose
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperationConfig, TeleoperationStep
-from spirl_ros.teleoperation.kitchen_arm import KitchenArm
 from spirl_ros.teleoperation.tool_velocity import DeadMan, ToolVelocity
 
 SCENE = load_kitchen_scene()

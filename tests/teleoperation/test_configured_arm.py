@@ -11,8 +11,8 @@ from spirl_ros.arms.joint_trajectory import JointTrajectory
 from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot, read_urdf
 from spirl_ros.arms.stand_in_arm import StandInArm, StandInSettings
 from spirl_ros.control.joint_limits import JointLimits
-from spirl_ros.control.overlapping_knots import OverlappingKnots
 from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
+from spirl_ros.control.trajectory_knots import OverlappingKnots
 from spirl_ros.errors import ConfigError, ObservationError
 from spirl_ros.shipped import shipped
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperationConfig, TeleoperationStep
@@ -212,7 +212,8 @@ def on_rail_with_finger() -> tuple[RobotConfiguration, str]:
 
 @pytest.mark.parametrize("axis", range(3))
 def test_slow_joint_does_not_slow_the_tool(axis: int) -> None:
-    """A finger of 0.05 m/s, which does not even move the tool, let it move at 0.021 of the 0.2 m/s that were asked for."""
+    """A finger of 0.05 m/s, which does not even move the tool, let it move at 0.021 of the 0.2 m/s that were asked
+    for."""
     robot, urdf = on_rail_with_finger()
     arm = ConfiguredArm(robot, urdf)
     kinematics = DifferentialIK(arm.kinematics, arm.ik_config)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from spirl_ros.demonstrations.kitchen_kinematics import KitchenKinematics
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, INITIAL_POSITIONS, load_kitchen_scene
+from spirl_ros.kitchen.kinematics import KitchenKinematics
+from spirl_ros.kitchen.scene import CONTROL_PERIOD_S, INITIAL_POSITIONS, load_kitchen_scene
 from spirl_ros.teleoperation.differential_ik import DifferentialIK, DifferentialIKConfig
 
 KINEMATICS = KitchenKinematics(load_kitchen_scene())

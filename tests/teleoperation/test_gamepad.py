@@ -140,7 +140,8 @@ def test_refused_message_lets_go_of_the_dead_man(gamepad: Gamepad) -> None:
 
 
 def test_sdl_numbers_sticks_and_cross_in_its_own_way() -> None:
-    """SDL_GameController: axes left x, y, right x, y, triggers; buttons A B X Y back guide start sticks LB RB, and the cross."""
+    """SDL_GameController: axes left x, y, right x, y, triggers; buttons A B X Y back guide start sticks LB RB, and the
+    cross."""
 
     def held(*numbers: int) -> list[int]:
         return [int(number in numbers) for number in range(21)]

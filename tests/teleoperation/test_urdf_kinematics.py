@@ -20,7 +20,8 @@ UR5E = (
     (0.0, 0.0997, DOWN),
     (0.0, 0.0996, 0.0),
 )
-"""a [m], d [m], alpha [rad] of each joint: "DH Parameters for calculations of kinematics and dynamics", universal-robots.com."""
+"""a [m], d [m], alpha [rad] of each joint: "DH Parameters for calculations of kinematics and dynamics",
+universal-robots.com."""
 FR3 = (
     (0.0, 0.333, 0.0),
     (0.0, 0.0, DOWN),
@@ -30,7 +31,8 @@ FR3 = (
     (0.0, 0.0, UP),
     (0.088, 0.0, UP),
 )
-"""a, d, alpha of Craig's convention, and the flange 0.107 m further: robot_specifications.html of frankarobotics.github.io."""
+"""a, d, alpha of Craig's convention, and the flange 0.107 m further: robot_specifications.html of
+frankarobotics.github.io."""
 
 
 def turn(axis: int, angle: float) -> np.ndarray:
@@ -112,7 +114,7 @@ def test_description_of_a_driver_needs_no_meshes_and_the_narrower_range_counts()
 @pytest.mark.parametrize(
     ("urdf", "tool_link", "told"),
     [
-        ("no XML", "tool0", "no URDF that can be used: syntax error"),
+        ("no XML", "tool0", "not a usable URDF: syntax error"),
         ("<sdf/>", "tool0", "root element is sdf, expected robot"),
         ("<robot name='a'/>", "tool0", "has no joints shoulder_pan_joint, .*; it has none"),
         (None, "hand", "has no links hand; it has base_link, base_link_inertia, .*tool0"),
@@ -130,7 +132,8 @@ def test_description_that_does_not_fit_is_told(urdf: str | None, tool_link: str,
 def planar(level: str = "", middle: str = "") -> str:
     """Two joints about y, each 0.1 m behind the last, and a hand on a third that follows the second."""
     joint = (
-        '<joint name="{0}" type="revolute"><parent link="{1}"/><child link="{2}"/><origin xyz="0 0 0.1"/><axis xyz="0 1 0"/>'
+        '<joint name="{0}" type="revolute"><parent link="{1}"/><child link="{2}"/>'
+        '<origin xyz="0 0 0.1"/><axis xyz="0 1 0"/>'
         '<limit lower="-2" upper="{4}" effort="1" velocity="1"/>{3}</joint><link name="{2}"/>'
     )
     parts = (

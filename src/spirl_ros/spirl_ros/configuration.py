@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spirl_ros.errors import ConfigError
-from spirl_ros.plain_yaml import parse_yaml, printable, shortened
+from spirl_ros.files.plain_yaml import parse_yaml, printable, shortened
 
 _KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
 
@@ -35,7 +35,7 @@ def change_by_name(configs: Sequence[Any], changes: Sequence[str]) -> list[Any]:
 
 
 def from_plain(value: Any, kind: Any, where: str = "") -> Any:
-    """What YAML or JSON gave as a value of an annotated type: dataclasses within dataclasses, tuples, mappings, numbers.
+    """What YAML or JSON gave as a value of an annotated type: nested dataclasses, tuples, mappings, numbers.
 
     Raises:
         ConfigError: a name is unknown or missing, or a value has another type or is not finite; the message says where.
@@ -115,7 +115,7 @@ def _check_figure(value: Any, where: str) -> Any:
 
 
 def _is_finite(value: float) -> bool:
-    """Also False for whole numbers that no float can hold."""
+    """Whether a number is finite; False too for whole numbers that no float can hold."""
     try:
         return math.isfinite(value)
     except OverflowError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from spirl_ros.outside_text import printable
+from spirl_ros.files.outside_text import printable
 
 
 class SpirlError(Exception):
@@ -51,7 +51,7 @@ class BundleError(SpirlError, ValueError):
 
 
 class SkillError(SpirlError, ValueError):
-    """A skill cannot be executed: a latent that does not fit, none or another under way, or an action that is not finite."""
+    """A skill cannot be executed: its latent does not fit, another is under way, or an action is not finite."""
 
 
 class RecordingError(SpirlError, RuntimeError):
@@ -63,8 +63,10 @@ _HOW_TO_INSTALL = {
     "mcap_ros2": "Reading recordings needs it: pip install mcap-ros2-support, or `make setup` in the repository.",
     "onnxruntime": "Bundles need it: pip install onnxruntime, or `make setup` in the repository.",
     "onnx": "Export needs it: pip install 'spirl_ros[train]', or `make setup EXTRAS='sim train'` in the repository.",
-    "onnxscript": "Export needs it: pip install 'spirl_ros[train]', or `make setup EXTRAS='sim train'` in the repository.",
-    "torch": "Training and export need it: pip install 'spirl_ros[train]', or `make setup EXTRAS='sim train'` in the repository.",
+    "onnxscript": "Export needs it: pip install 'spirl_ros[train]', or `make setup EXTRAS='sim train'` in the "
+    "repository.",
+    "torch": "Training and export need it: pip install 'spirl_ros[train]', or `make setup EXTRAS='sim train'` in the "
+    "repository.",
     "mujoco": "Simulation needs it: pip install 'spirl_ros[sim]', or `make setup` in the repository.",
     "mjviser": "The monitor's page needs it: pip install 'spirl_ros[sim]', or `make setup` in the repository.",
     "viser": "The monitor's page needs it: pip install 'spirl_ros[sim]', or `make setup` in the repository.",

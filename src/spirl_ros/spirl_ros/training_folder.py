@@ -12,7 +12,7 @@ import yaml
 
 from spirl_ros.configuration import from_plain
 from spirl_ros.errors import ConfigError, TrainingError
-from spirl_ros.plain_yaml import read_yaml_file
+from spirl_ros.files.plain_yaml import read_yaml_file
 
 CONFIG_FILE, CHECKPOINT_FILE, BEST_FILE, METRICS_FILE = "config.yaml", "checkpoint.pt", "best.pt", "metrics.jsonl"
 
@@ -33,7 +33,7 @@ class TrainingFolder:
             ConfigError: it exists already.
         """
         if self.folder.exists() and any(self.folder.iterdir()):
-            raise ConfigError(f"{self.folder} exists already. Add --resume to go on with it, or choose another folder.")
+            raise ConfigError(f"{self.folder} exists already. Add --resume to resume it, or choose another folder.")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.write_config(config)
 
@@ -50,8 +50,8 @@ class TrainingFolder:
         """The wanted number of steps of a training that has `steps`; raises ConfigError when it is smaller."""
         if wanted < steps:
             raise ConfigError(
-                f"steps is {wanted}, but {self.folder} was begun with {steps}. A training can be made longer with --resume, "
-                "and is stopped with Ctrl-C."
+                f"steps is {wanted}, but {self.folder} was started with {steps}. --resume makes a training longer; "
+                "Ctrl-C ends it early."
             )
         return wanted
 
@@ -161,7 +161,7 @@ class TrainingFolder:
         except (OSError, RuntimeError) as error:
             path.unlink(missing_ok=True)
             raise TrainingError(
-                f"{self.folder / name} cannot be written: {error}. The one before is kept; free some space and --resume."
+                f"{self.folder / name} cannot be written: {error}. The previous one is kept; free space and --resume."
             ) from error
 
 

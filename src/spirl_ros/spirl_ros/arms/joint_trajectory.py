@@ -78,8 +78,8 @@ class JointTrajectory:
         last = np.zeros(1) if trajectory.velocities is None else trajectory.velocities[-1]
         if np.abs(last).max() > _AT_REST and not may_end_in_motion:
             raise CommandError(
-                f"the last point's velocities are {last.tolist()}, expected zero: end every trajectory at rest, so that "
-                "an arm whose commander dies stops by itself."
+                f"the last point's velocities are {last.tolist()}, expected zero: end every trajectory at rest, so "
+                "that an arm whose commander dies stops by itself."
             )
         return trajectory
 

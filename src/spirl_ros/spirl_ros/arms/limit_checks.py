@@ -49,9 +49,10 @@ def check_units(
                 what = {"range": "range from position_lower to position_upper"}.get(what, what)
                 wrong = "degrees, or has the joint percent, or is it a slide (unit: m)" if unit == "rad" else "mm"
                 raise ConfigError(
-                    f"the {what} of {name} is {found[what.split()[0]]:g}, expected at most {most:g} for a joint in {unit}. "
-                    f"Is it in {wrong}? Angles are in rad, slides in m, and that per s, s2 and s3. If the joint really is "
-                    f"like that, say why in its entry: {REASON}: <in words>."
+                    f"the {what} of {name} is {found[what.split()[0]]:g}, expected at most {most:g} for a joint in "
+                    f"{unit}. "
+                    f"Is it in {wrong}? Angles are in rad, slides in m, and that per s, s2 and s3. If the joint "
+                    f"really is like that, say why in its entry: {REASON}: <in words>."
                 )
 
 

@@ -6,15 +6,15 @@ import numpy as np
 
 from spirl_ros.arms.joint_trajectory import JointTrajectory, TrajectoryFollower
 from spirl_ros.errors import CommandError, ConfigError
-from spirl_ros.tasks.kitchen.environment import KitchenEnvironment, StepResult
-from spirl_ros.tasks.kitchen.simulation import Measurement
-from spirl_ros.tasks.kitchen.subtasks import target_subtasks
+from spirl_ros.tasks.families import full_task, split_task
+from spirl_ros.tasks.mujoco_environment import MujocoEnvironment
+from spirl_ros.tasks.task import Measurement, StepResult
 
 TRAJECTORY_PHYSICS_STEPS = 5
 """Physics steps between two set-points of a trajectory: 10 ms, the rate of a 100 Hz controller manager."""
 
 
-class Tick(NamedTuple):
+class SimulatedStep(NamedTuple):
     """What happened while time advanced."""
 
     measurement: Measurement
@@ -29,13 +29,13 @@ class MujocoArm:
     Time never goes back: a reset takes one control period. Not thread-safe: the caller holds a lock.
     """
 
-    def __init__(self, environment: KitchenEnvironment) -> None:
+    def __init__(self, environment: MujocoEnvironment) -> None:
         """Take over an environment; its current episode is number 1."""
         self.environment = environment
         self.episode = 1
-        self.task = environment.config.task
+        self._name_task(environment.config.task)
         self.total_reward = 0.0
-        self._task_of_next_episode = self.task
+        self._task_of_next_episode = environment.config.task
         self._physics_step_ns = round(environment.scene.model.opt.timestep * 1e9)
         self._physics_steps_per_control_step = environment.scene.physics_steps_per_control_step
         self._time_ns = 0
@@ -104,7 +104,7 @@ class MujocoArm:
         position, velocity = self._desired()
         self._follower = TrajectoryFollower(trajectory, start_s, position, velocity, arrived_s=self.time_s)
 
-    def advance(self, physics_steps: int) -> Tick:
+    def advance(self, physics_steps: int) -> SimulatedStep:
         """Let time pass and read the sensors. A control step must not end in the middle of it."""
         remaining = physics_steps
         while remaining > 0:
@@ -117,34 +117,52 @@ class MujocoArm:
             self._physics_steps_in_control_step += chunk
             remaining -= chunk
         if self._physics_steps_in_control_step < self._physics_steps_per_control_step:
-            return Tick(self.environment.simulation.measure(), None)
+            return SimulatedStep(self.environment.simulation.measure(), None)
         self._physics_steps_in_control_step = 0
         step = self.environment.finish_step()
         self.total_reward += step.reward
-        return Tick(self.environment.measurement, step)
+        return SimulatedStep(self.environment.measurement, step)
 
-    def advance_control_step(self) -> Tick:
+    def advance_control_step(self) -> SimulatedStep:
         """Let one whole control period pass."""
         return self.advance(self._physics_steps_per_control_step)
 
-    def reset(self, seed: int) -> Tick:
+    def reset(self, seed: int) -> SimulatedStep:
         """Begin a new episode, with the task set last. The arm holds its initial position."""
-        if self._task_of_next_episode != self.task:
+        if self._task_of_next_episode != self.environment.config.task:
             self.environment.set_task(self._task_of_next_episode)
-            self.task = self._task_of_next_episode
+            self._name_task(self._task_of_next_episode)
         self.environment.reset(seed)
         self.episode += 1
         self.total_reward = 0.0
         self._follower = None
         self._physics_steps_in_control_step = 0
         self._time_ns += self._physics_steps_per_control_step * self._physics_step_ns
-        return Tick(self.environment.measurement, None)
+        return SimulatedStep(self.environment.measurement, None)
 
     def set_task(self, task: str) -> tuple[str, ...]:
-        """Choose the task of the next episode. Returns its target subtasks; raises ConfigError for an unknown one."""
-        targets = target_subtasks(task)
-        self._task_of_next_episode = task
-        return targets
+        """Choose the task of the next episode, with or without the family's name before it.
+
+        Returns:
+            Its target subtasks.
+
+        Raises:
+            ConfigError: an unknown one, or one of another family.
+        """
+        own = self.environment.family.name
+        family, spec = split_task(task, default=own)
+        if family.name != own:
+            raise ConfigError(
+                f"task is '{task}', but what is simulated is the family {own}. Choose one of its tasks, or start the "
+                "simulator of the other one."
+            )
+        self._task_of_next_episode = spec.text
+        return spec.goals
+
+    def _name_task(self, text: str) -> None:
+        family = self.environment.family
+        self.task = full_task(f"{family.name}:{family.task(text).text}")
+        """Of the current episode, with its family where that is not the default one."""
 
     def _desired(self) -> tuple[np.ndarray, np.ndarray]:
         """Position and velocity (Da,) that are commanded at this moment."""

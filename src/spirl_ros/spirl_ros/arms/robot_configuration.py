@@ -11,10 +11,11 @@ from spirl_ros.arms.limit_checks import REASON, check_against_urdf, check_units
 from spirl_ros.arms.urdf_joints import LARGEST_URDF_BYTES, parse_urdf, urdf_joints
 from spirl_ros.configuration import from_plain
 from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.safe_arm import SafeArm
 from spirl_ros.control.tracking import TRACKING_TOLERANCE
-from spirl_ros.control.velocity_action import VelocityScale, as_velocity_scale, problem_of_scale
+from spirl_ros.control.velocity_action import COMMANDED, VelocityScale, as_velocity_scale, problem_of_scale
 from spirl_ros.errors import ConfigError
-from spirl_ros.plain_yaml import printable, read_regular_file, read_yaml_file, shortened
+from spirl_ros.files.plain_yaml import printable, read_regular_file, read_yaml_file, shortened
 from spirl_ros.shipped import shipped
 
 ROBOTS = ("ur5e", "fr3", "generic")
@@ -101,12 +102,17 @@ class RobotConfiguration:
             if unknown := [joint for joint in getattr(self, name) if joint not in self.limits.joint_names]:
                 raise ConfigError(f"{name} names {unknown[0]}, expected some of {', '.join(self.limits.joint_names)}.")
         if both := [joint for joint in self.continuous if joint in self.slides]:
-            raise ConfigError(f"{both[0]} slides and turns without end, expected one of the two.")
+            raise ConfigError(f"{both[0]} is prismatic (unit: m) and continuous, expected one of the two.")
 
     @property
     def units(self) -> tuple[str, ...]:
         """Unit of each joint's position, `rad` or `m` (Da)."""
         return tuple("m" if name in self.slides else "rad" for name in self.limits.joint_names)
+
+    def safe_arm(self, max_age_s: float) -> SafeArm:
+        """A new one, which takes no data older than that [s]; its actions lead what was commanded."""
+        period_s, scale = 1.0 / self.control_rate_hz, self.velocity_scale
+        return SafeArm(self.limits, period_s, max_age_s, velocity_scale=scale, action_reference=COMMANDED)
 
     def with_urdf(self, urdf: str) -> "RobotConfiguration":
         """The same arm with what its URDF knows besides: which joints slide, and which turn without end.
@@ -199,7 +205,7 @@ def _parse(values: Any) -> RobotConfiguration:
         )
         if not isinstance(joint.get("name", ""), str):
             raise ConfigError(
-                f"name of a joint is {shortened(joint['name'])}, expected a text, as joint states have it."
+                f"name of a joint is {shortened(joint['name'])}, expected a text, as in the joint states."
             )
         _check_names(f"joint {printable(str(joint.get('name')), 80)}: ", joint, known_of_joint, needed)
     limits = JointLimits(
@@ -247,7 +253,7 @@ def _unit(joint: Mapping) -> str:
     unit = joint.get("unit", "rad")
     if unit not in ("rad", "m"):
         raise ConfigError(
-            f"unit of joint {joint['name']} is {shortened(unit)}, expected rad, or m for one that slides."
+            f"unit of joint {joint['name']} is {shortened(unit)}, expected rad, or m for a prismatic joint."
         )
     return unit
 

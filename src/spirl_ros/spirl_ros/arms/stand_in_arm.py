@@ -31,20 +31,21 @@ class StandInSettings:
     update_period_s: float = 0.002
     """Time between two set-points [s], the controller manager's."""
     interpolate_from_desired_state: bool = True
-    """A new trajectory starts where the last command was; otherwise where the joints are measured."""
+    """Whether a new trajectory starts where the last command was; otherwise where the joints are measured."""
     begins_early: bool = False
-    """A new trajectory that starts where the last command was is taken to have been there one update before it was: its
-    first update goes twice as far as the others. Controllers since joint_trajectory_controller 4.17 do that, and so does the
-    node unless it is told otherwise; without it trajectories have exactly the limits that they were made with."""
+    """Whether a new trajectory that starts where the last command was is taken to have been there one update earlier:
+    its first update goes twice as far as the others. Controllers since joint_trajectory_controller 4.17 do that, and
+    so does the node by default; without it trajectories have exactly the limits that they were made with."""
     speed_scaling: float = 1.0
     """The pendant's speed slider to begin with. It slows the time of a trajectory, but not its first update."""
     may_end_in_motion: bool = False
-    """The controller's `allow_nonzero_velocity_at_trajectory_end`."""
+    """Whether a trajectory may end in motion: the controller's `allow_nonzero_velocity_at_trajectory_end`."""
     path_tolerance: float = 0.2
     """Largest distance of a joint from its set-point on the way [rad, m]; 0 for any."""
     decelerate_on_cancel: bool = False
-    """Beyond that tolerance the set-point jumps to where the joints are measured, and goes on to rest from there with the
-    acceleration limit; otherwise it stays there, as UR's controller does whatever the parameter of that name says."""
+    """Whether the set-point, which jumps to the measured joints beyond that tolerance, brakes to rest from there with
+    the acceleration limit; otherwise it stays there, as UR's controller does whatever the parameter of that name
+    says."""
     servo_lag_s: float = 0.02
     """How far the joints follow behind the set-points at constant velocity [s]; with 0 they are where those are."""
     servo_delay_s: float = 0.0
@@ -117,7 +118,7 @@ class StandInArm:
 
     @property
     def is_ready(self) -> bool:
-        """Does it take commands."""
+        """Whether it takes commands."""
         return not self.fault
 
     def peaks(self) -> tuple[float, float]:

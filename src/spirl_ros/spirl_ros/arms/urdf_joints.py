@@ -67,7 +67,7 @@ def parse_urdf(urdf: str) -> ElementTree.Element:
     except (ElementTree.ParseError, ValueError) as error:
         if "<xacro:" in urdf:
             raise ConfigError(_RUN_XACRO) from error
-        raise ConfigError(f"this is no URDF that can be used: {error}. It begins with {urdf[:80]!r}.") from error
+        raise ConfigError(f"this is not a usable URDF: {error}. It begins with {urdf[:80]!r}.") from error
     return root
 
 
@@ -116,7 +116,7 @@ def _number(element: ElementTree.Element, name: str, joint: str, default: float)
 
 
 def _is_xacro(element: ElementTree.Element) -> bool:
-    """An element of xacro, or an expression that xacro would have replaced."""
+    """Whether it is an element of xacro, or has an expression that xacro would have replaced."""
     if element.tag.startswith("{") and "xacro" in element.tag:
         return True
     return element.tag in ("link", "joint", "limit", "origin", "mimic") and any(

@@ -13,8 +13,8 @@ from spirl_ros.commands.ros_installed import require_ros
 from spirl_ros.errors import ConfigError, explain
 
 if TYPE_CHECKING:
-    from spirl_ros.benchmarks.figures import Figures
-    from spirl_ros.benchmarks.official_spirl import OfficialSpirl
+    from benchmarks.figures import Figures
+    from benchmarks.official_spirl import OfficialSpirl
 
 Found = Iterator[tuple[str, "Figures"]]
 """Results one after the other, each under its name."""
@@ -26,9 +26,10 @@ def add_parser(subparsers) -> None:
     parser = subparsers.add_parser(
         "bench",
         help="measure speed beside peers",
-        description="Measure speed beside peers, in turn (A B A B), and print medians, quartiles and ratios, with versions, "
+        description="Measure speed beside peers, in turn (A B A B), and print medians, quartiles and ratios, with "
+        "versions, "
         "threads and the machine's load before and after. Peers that are not installed are left out and named; "
-        "pip install 'spirl_ros[bench]' brings them.\n\n" + listing,
+        "pip install 'spirl_ros[bench]' brings them. Works only in a checkout.\n\n" + listing,
         epilog="example: spirl bench env --rounds 100\n"
         "example: spirl bench all --rounds 40 --official ~/spirl --markdown docs/benchmarks.md",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -77,8 +78,9 @@ def add_parser(subparsers) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Run benchmarks and print their tables as they come."""
-    from spirl_ros.benchmarks.figures import write_into_page
-    from spirl_ros.benchmarks.machine import Machine, machine_line
+    _find_benchmarks()
+    from benchmarks.figures import write_into_page
+    from benchmarks.machine import Machine, machine_line
 
     if parsed.rounds < 2:
         raise ConfigError(f"--rounds is {parsed.rounds}, expected at least 2.")
@@ -115,40 +117,55 @@ def run(parsed: argparse.Namespace) -> int:
     return BAD_INPUT if left_out else 0
 
 
+def _find_benchmarks() -> None:
+    """Have `benchmarks` imported from the checkout that this file lies in: an installed package goes without."""
+    root = Path(__file__).resolve().parents[4]
+    if not (root / "benchmarks" / "figures.py").is_file():
+        raise ConfigError(
+            f"spirl bench needs the folder benchmarks/ of a checkout, but this spirl_ros is installed in {root}. "
+            "Clone the "
+            "repository, run `make setup EXTRAS='sim train bench'` in it, then `.venv/bin/spirl-env spirl bench`."
+        )
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+
+
 def official_code(parsed: argparse.Namespace) -> "OfficialSpirl | None":
     """The official code, when its folder is given."""
     if parsed.official is None:
         return None
-    from spirl_ros.benchmarks.official_spirl import OfficialSpirl
+    from benchmarks.official_spirl import OfficialSpirl
 
     return OfficialSpirl(parsed.official)
 
 
 def _environment(parsed: argparse.Namespace) -> Found:
     """Kitchen steps per second beside FrankaKitchen-v1, and how they grow with threads."""
-    from spirl_ros.benchmarks.environment import compare_environments
+    from benchmarks.environment import compare_environments
 
     yield "environment steps", compare_environments(parsed.rounds, parsed.workers)
 
 
 def _demonstrations(parsed: argparse.Namespace) -> Found:
-    """Collecting by worker processes, reading beside Minari, drawing windows beside torch's DataLoader, by dataset size."""
-    from spirl_ros.benchmarks.demonstrations import compare_collection, compare_reading, compare_windows
-    from spirl_ros.benchmarks.environment import worker_counts
+    """Collecting by workers, reading beside Minari, drawing windows beside torch's DataLoader, by size; pictures."""
+    from benchmarks.demonstrations import compare_collection, compare_reading, compare_windows
+    from benchmarks.environment import worker_counts
+    from benchmarks.picture_windows import measure_pictures
 
     if parsed.data is not None:  # first, while this process is small: its memory is part of the result
-        from spirl_ros.benchmarks.training_windows import measure_windows
+        from benchmarks.training_windows import measure_windows
 
         yield f"windows of {parsed.data.name}", measure_windows(parsed.data, parsed.rounds)
     yield "collection by worker processes", compare_collection(min(parsed.rounds, 5), worker_counts(parsed.workers))
     yield from _where_installed("reading a dataset", "minari", lambda: compare_reading(parsed.rounds))
     yield "drawing windows, by episodes", compare_windows(parsed.rounds)
+    yield "windows with a picture", measure_pictures(parsed.rounds)
 
 
 def _skills(parsed: argparse.Namespace) -> Found:
     """Decoding beside the official decoder in torch, start and memory of a robot process, training steps."""
-    from spirl_ros.benchmarks.skill_inference import compare_decoders
-    from spirl_ros.benchmarks.skill_training import compare_training
+    from benchmarks.skill_inference import compare_decoders
+    from benchmarks.skill_training import compare_training
 
     official = official_code(parsed)
     decoders, process = compare_decoders(parsed.rounds, parsed.bundle, official)
@@ -159,8 +176,8 @@ def _skills(parsed: argparse.Namespace) -> Found:
 
 def _rl(parsed: argparse.Namespace) -> Found:
     """Updates beside the official ones and stable-baselines3's, by threads; batches drawn, by size of the replay."""
-    from spirl_ros.benchmarks.environment import worker_counts
-    from spirl_ros.benchmarks.rl_update import compare_replays, compare_updates
+    from benchmarks.environment import worker_counts
+    from benchmarks.rl_update import compare_replays, compare_updates
 
     official = official_code(parsed)
     for threads in worker_counts(parsed.workers):
@@ -169,8 +186,8 @@ def _rl(parsed: argparse.Namespace) -> Found:
 
 
 def _recorder(parsed: argparse.Namespace) -> Found:
-    """What recording costs, what kill -9 takes with it (at most ten times), messages written beside rosbags, by topics."""
-    from spirl_ros.benchmarks.recorder import compare_topics, measure_recorder
+    """What recording costs, what kill -9 takes with it (at most ten times), and messages written beside rosbags."""
+    from benchmarks.recorder import compare_topics, measure_recorder
 
     yield from _where_installed("messages written, by topics", "rosbags", lambda: compare_topics(parsed.rounds))
     require_ros()
@@ -178,15 +195,15 @@ def _recorder(parsed: argparse.Namespace) -> Found:
 
 
 def _control(parsed: argparse.Namespace) -> Found:
-    """Timing, lockstep rate, processor time and reaction times of the executor over ROS, and what a disturbed arm does."""
-    from spirl_ros.benchmarks.control import measure_control
+    """Timing, lockstep rate, processor and reaction times of the executor over ROS, and a disturbed arm."""
+    from benchmarks.control import measure_control
     from spirl_ros.shipped import shipped
 
     require_ros()
     yield "control over ROS", measure_control(parsed.bundle or shipped("models/kitchen"), parsed.rounds)
 
     def measure_disturbed():
-        from spirl_ros.benchmarks.disturbed_arm import measure_disturbed_arm
+        from benchmarks.disturbed_arm import measure_disturbed_arm
 
         return measure_disturbed_arm(min(parsed.rounds, 20))
 
@@ -195,7 +212,7 @@ def _control(parsed: argparse.Namespace) -> Found:
 
 def _policy(parsed: argparse.Namespace) -> Found:
     """The graph in lockstep compared with the rollout in process, and in real time (at most ten episodes each)."""
-    from spirl_ros.benchmarks.policy import measure_policy
+    from benchmarks.policy import measure_policy
     from spirl_ros.shipped import shipped
 
     require_ros()
@@ -203,8 +220,8 @@ def _policy(parsed: argparse.Namespace) -> Found:
 
 
 def _monitor(parsed: argparse.Namespace) -> Found:
-    """What the web page costs without a viewer and, where Chromium is, with one, and how often its scene is renewed."""
-    from spirl_ros.benchmarks.monitor import measure_monitor
+    """What the web page costs without a viewer and, where Chromium is, with one, and how often it updates the scene."""
+    from benchmarks.monitor import measure_monitor
     from spirl_ros.shipped import shipped
 
     require_ros()
@@ -213,7 +230,7 @@ def _monitor(parsed: argparse.Namespace) -> Found:
 
 def _soak(parsed: argparse.Namespace) -> Found:
     """Memory, descriptors and threads of every node of an endless run, and how they grow with its episodes."""
-    from spirl_ros.benchmarks.soak import measure_soak
+    from benchmarks.soak import measure_soak
 
     require_ros()
     yield "a long run", measure_soak(str(parsed.bundle or "kitchen"), parsed.rate, parsed.episodes)
@@ -226,7 +243,7 @@ def _trainer(parsed: argparse.Namespace) -> Found:
             print("\ntraining over ROS: left out, it needs --skills", flush=True)
             return
         raise ConfigError("--skills is missing, expected a folder of spirl skills train.")
-    from spirl_ros.benchmarks.trainer import measure_trainer
+    from benchmarks.trainer import measure_trainer
 
     require_ros()
     yield "training over ROS", measure_trainer(parsed.skills, episodes=5, kills=min(parsed.rounds, 10))

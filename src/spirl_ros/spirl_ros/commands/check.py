@@ -9,7 +9,7 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "check",
-        help="verify a bundle and say what it holds",
+        help="verify a bundle and print what it holds",
         description="Verify a bundle as every program does before using it (description, hashes, operator set, inputs, "
         "outputs, and what the graphs compute on this machine), and print what it holds.",
         epilog="example: spirl check models/kitchen",
@@ -26,10 +26,9 @@ def add_parser(subparsers) -> None:
 
 def run(parsed: argparse.Namespace) -> int:
     """Load, and print the description."""
+    from spirl_ros.commands.bundle_summary import summarise_bundle
     from spirl_ros.deployment.bundle import load_bundle
-    from spirl_ros.deployment.bundle_file import plain_description
-    from spirl_ros.deployment.bundle_place import find_bundle
-    from spirl_ros.deployment.bundle_summary import summarise_bundle
+    from spirl_ros.deployment.bundle_file import find_bundle, plain_description
 
     bundle = load_bundle(find_bundle(parsed.bundle, "BUNDLE"), parsed.provider)
     print(summarise_bundle(bundle))

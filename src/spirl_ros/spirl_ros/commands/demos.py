@@ -1,4 +1,4 @@
-"""`spirl demos`: make, look at and convert demonstrations."""
+"""`spirl demos`: collect, inspect and convert demonstrations."""
 
 import argparse
 import json
@@ -8,14 +8,15 @@ from collections.abc import Callable
 
 from spirl_ros.commands import demos_datasets, demos_exchange, demos_plot, demos_replay
 from spirl_ros.errors import ConfigError
+from spirl_ros.tasks.families import DEFAULT_FAMILY, find_family
 
 
 def add_parser(subparsers) -> None:
     """Add the command and its subcommands."""
     parser = subparsers.add_parser(
         "demos",
-        help="make, look at and convert demonstrations",
-        description="Make, look at and convert demonstrations.",
+        help="collect, inspect and convert demonstrations",
+        description="Collect, inspect and convert demonstrations.",
         epilog="example: spirl demos collect --out data/kitchen_mixed",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -29,10 +30,14 @@ def add_parser(subparsers) -> None:
 def _add_operator(commands) -> None:
     parser = commands.add_parser(
         "operator",
-        help="try the scripted kitchen operator",
-        description="Let the scripted operator do random chains of four subtasks in the kitchen, and report how well "
-        "each subtask goes. Chain i uses seed SEED + i; results do not depend on the number of workers.",
+        help="try a scripted operator",
+        description="Let a task family's scripted operator do random chains of its subtasks (four in the kitchen), and "
+        "report how well each subtask goes. Chain i uses seed SEED + i; results do not depend on "
+        "the number of workers.",
         epilog="example: spirl demos operator --chains 100 --workers 2",
+    )
+    parser.add_argument(
+        "--family", default=DEFAULT_FAMILY, help="whose operator: see spirl tasks (default %(default)s)"
     )
     parser.add_argument("--chains", type=int, default=100, help="how many chains (default %(default)s)")
     parser.add_argument(
@@ -51,10 +56,12 @@ def run_operator(parsed: argparse.Namespace) -> int:
     for name, smallest in (("chains", 1), ("pairs", 0), ("seed", 0), ("workers", 1)):
         if getattr(parsed, name) < smallest:
             raise ConfigError(f"--{name} is {getattr(parsed, name)}, expected at least {smallest}.")
-    chains = ordered_pairs(parsed.pairs, parsed.seed) if parsed.pairs else random_chains(parsed.chains, parsed.seed)
+    family = find_family(parsed.family)
+    pairs, seed = parsed.pairs, parsed.seed
+    chains = ordered_pairs(family, pairs, seed) if pairs else random_chains(family, parsed.chains, seed)
     began_s = time.monotonic()
-    results = run_chains(chains, workers=parsed.workers, on_result=_progress_printer(len(chains)))
-    report = OperatorReport(results, duration_s=time.monotonic() - began_s)
+    results = run_chains(family, chains, workers=parsed.workers, on_result=_progress_printer(len(chains)))
+    report = OperatorReport(family.subtasks, results, duration_s=time.monotonic() - began_s)
     print(report.table())
     if parsed.json:
         print(json.dumps(report.as_dict()))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spirl_ros.commands.exit_codes import INTERRUPTED
 from spirl_ros.errors import ConfigError
+from spirl_ros.tasks.families import DEFAULT_FAMILY, full_task
 
 DEFAULT_EPISODES, DEFAULT_STEPS = 640, 130_000
 """As much as D4RL's mixed kitchen dataset."""
@@ -23,26 +24,33 @@ def _add_collect(commands) -> None:
         "collect",
         help="record demonstrations of the scripted operator",
         description="Record demonstrations of the scripted operator in simulation. The operator's intended actions are "
-        "recorded; what is executed, with correlated noise on the arm's joints, is recorded beside them. The result "
+        "recorded; what is executed, with correlated noise on the arm's joints, is recorded beside them, and so "
+        "is what the task family observes beside the state, such as pictures. The result "
         "depends on the settings and the seed, not on the number of workers. Chains that fail are dropped. "
         "Ctrl-C keeps what is done in OUT.unfinished.",
         epilog="example: spirl demos collect --task kitchen --split mixed --workers 2 --out data/kitchen_mixed",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder that the dataset becomes")
-    parser.add_argument("--task", default="kitchen", help="task, or its target subtasks (default %(default)s)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write the dataset to")
+    parser.add_argument(
+        "--task",
+        default=DEFAULT_FAMILY,
+        help="[FAMILY:]TASK, see spirl tasks, or target subtasks (default %(default)s)",
+    )
     parser.add_argument(
         "--split",
         default="mixed",
-        help="mixed: random chains of four, no episode completes all target subtasks; complete: the target subtasks in "
-        "order (default %(default)s)",
+        help="mixed: random chains of subtasks, no episode completes all target subtasks; complete: the target "
+        "subtasks in order (default %(default)s)",
     )
-    parser.add_argument("--episodes", type=int, default=DEFAULT_EPISODES, help="at least so many (default %(default)s)")
+    parser.add_argument(
+        "--episodes", type=int, default=DEFAULT_EPISODES, help="at least this many (default %(default)s)"
+    )
     parser.add_argument(
         "--steps",
         type=int,
-        help=f"and at least so many control steps (default {DEFAULT_STEPS} for {DEFAULT_EPISODES} episodes, else 0)",
+        help=f"and at least this many control steps (default {DEFAULT_STEPS} for {DEFAULT_EPISODES} episodes, else 0)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="decides everything random (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default %(default)s)")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core, %(default)s)"
     )
@@ -56,7 +64,7 @@ def _add_collect(commands) -> None:
         help="range of the injected noise's standard deviation, one draw per episode (default 0.05 0.25)",
     )
     noise.add_argument("--no-noise", action="store_true", help="execute the intended actions")
-    parser.add_argument("--resume", action="store_true", help="go on with what an interrupted collection left")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted collection")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.set_defaults(run=run_collect)
 
@@ -75,7 +83,7 @@ def run_collect(parsed: argparse.Namespace) -> int:
     if steps is None:
         steps = DEFAULT_STEPS if parsed.episodes == DEFAULT_EPISODES else 0
     config = CollectionConfig(
-        task=parsed.task,
+        task=full_task(parsed.task),
         split=parsed.split,
         seed=parsed.seed,
         noise=(0.0, 0.0) if parsed.no_noise else tuple(parsed.noise),
@@ -88,7 +96,7 @@ def run_collect(parsed: argparse.Namespace) -> int:
             )
         except KeyboardInterrupt:
             bar.close()
-            print(f"Interrupted. {bar.episodes} episodes are kept in {parsed.out}.unfinished; --resume goes on.")
+            print(f"Interrupted. {bar.episodes} episodes are kept in {parsed.out}.unfinished; --resume continues.")
             return INTERRUPTED
     figures = {
         "path": str(parsed.out),
@@ -111,8 +119,8 @@ def run_collect(parsed: argparse.Namespace) -> int:
 def _add_info(commands) -> None:
     parser = commands.add_parser(
         "info",
-        help="say what a dataset holds",
-        description="Read a dataset as a whole, check it, and print what it holds.",
+        help="print what a dataset holds",
+        description="Read and check a whole dataset, and print what it holds.",
         epilog="example: spirl demos info data/kitchen_mixed",
     )
     parser.add_argument("source", metavar="DATASET", help="folder, D4RL file, bags, or id in Minari's local storage")

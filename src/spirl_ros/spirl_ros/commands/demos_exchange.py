@@ -2,11 +2,16 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spirl_ros.commands.left_out_fields import say_left_out_fields
+from spirl_ros.errors import ConfigError
+
 if TYPE_CHECKING:
     from spirl_ros.demonstrations.dataset import Dataset
+    from spirl_ros.tasks.task import TaskFamily
 
 
 def add_parsers(commands) -> None:
@@ -18,26 +23,26 @@ def add_parsers(commands) -> None:
 def _add_import(commands) -> None:
     parser = commands.add_parser(
         "import",
-        help="turn other programs' demonstrations into a dataset",
-        description="Turn demonstrations into a dataset. SOURCE is an HDF5 file of D4RL's kitchen family, a Minari "
+        help="make a dataset of other programs' demonstrations",
+        description="Make a dataset of demonstrations. SOURCE is an HDF5 file of D4RL's kitchen family, a Minari "
         "dataset of FrankaKitchen-v1 (an id in Minari's local storage, such as D4RL/kitchen/mixed-v2, or a folder), "
         "a LeRobot dataset (a folder of format v2.0, v2.1 or v3.0), an HDF5 file of robomimic, a dataset of ours, or "
-        "recordings: bags, .mcap files and folders in which they are, as many as you like. Those of a real arm need --robot; "
-        "its joint states are all that is read, and so it is with LeRobot and robomimic. A D4RL file lacks the observation "
-        "after an episode's last action, "
-        "so that one action is left out; Minari has it.",
+        "any number of recordings: bags, .mcap files and folders that contain them. Recordings of a real arm need "
+        "--robot; "
+        "only joint states are read from them, as from LeRobot and robomimic. A D4RL file lacks the observation "
+        "after an episode's last action, so that one action is left out; Minari has it.",
         epilog="example: spirl demos import D4RL/kitchen/mixed-v2 --out data/human",
     )
     parser.add_argument("source", nargs="+", metavar="SOURCE", help="HDF5 file, folder, Minari id, or bags")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder that the dataset becomes")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write the dataset to")
     parser.add_argument(
-        "--keep-truncated", action="store_true", help="take what is whole of bags that are truncated or damaged"
+        "--keep-truncated", action="store_true", help="import the readable part of truncated or damaged bags"
     )
     parser.add_argument(
         "--only-successful", action="store_true", help="leave out recordings that were not finished as success"
     )
     parser.add_argument(
-        "--skip-bad", action="store_true", help="leave out recordings that cannot be used, and say why of each"
+        "--skip-bad", action="store_true", help="leave out recordings that cannot be used, and print why"
     )
     parser.add_argument(
         "--robot",
@@ -85,7 +90,7 @@ def _read(parsed: argparse.Namespace) -> "Dataset":
 
         return import_arm_recordings(paths, robot, *choice)
     if len(paths) > 1 or any(choice[1:]) or find_bags(paths[0]):
-        from spirl_ros.demonstrations.bag_import import import_bags
+        from spirl_ros.demonstrations.formats.bag_import import import_bags
 
         return import_bags(paths, *choice)
     from spirl_ros.demonstrations.sources import read_source
@@ -98,12 +103,13 @@ def _add_export(commands) -> None:
         "export",
         help="write a dataset in another format",
         description="Write a dataset in another format. d4rl: one HDF5 file in the kitchen family's schema, with "
-        "next_observations and infos/executed_actions besides. lerobot: a folder in LeRobot's dataset format v3.0. Of both, "
-        "import gives the same dataset again. bag: a folder of bags, one per episode.",
+        "next_observations and infos/executed_actions added. lerobot: a folder in LeRobot's dataset format v3.0. "
+        "Importing either gives the same dataset again. bag: a folder of bags, one per episode. Fields beside the "
+        "state, such as pictures, are left out.",
         epilog="example: spirl demos export data/kitchen_mixed --format lerobot --out data/lerobot/kitchen_mixed",
     )
     parser.add_argument("source", metavar="DATASET", help="folder of the dataset")
-    parser.add_argument("--format", required=True, choices=["d4rl", "lerobot", "bag"], help="what to write")
+    parser.add_argument("--format", required=True, help="lerobot, bag, or one of the task family's: d4rl")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="file or folder to write")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.set_defaults(run=run_export)
@@ -112,17 +118,26 @@ def _add_export(commands) -> None:
 def run_export(parsed: argparse.Namespace) -> int:
     """Read and write."""
     from spirl_ros.demonstrations.sources import read_source
-
-    if parsed.format == "d4rl":
-        from spirl_ros.demonstrations.d4rl import write_d4rl as write
-    elif parsed.format == "bag":
-        from spirl_ros.demonstrations.bag_export import write_bags as write
-    else:
-        from spirl_ros.demonstrations.lerobot import write_lerobot as write
+    from spirl_ros.tasks.families import family_of
 
     dataset = read_source(parsed.source)
+    if parsed.format == "bag":
+        from spirl_ros.demonstrations.formats.bag_export import write_bags as write
+    elif parsed.format == "lerobot":
+        from spirl_ros.demonstrations.formats.lerobot import write_lerobot as write
+    else:
+        write = _family_writer(family_of(dataset.task), parsed.format)
     write(parsed.out, dataset)
+    left_out = say_left_out_fields(dataset, f"what --format {parsed.format} writes holds the state alone")
     print(f"{len(dataset.episodes)} episodes with {dataset.steps} steps in {parsed.out}")
     if parsed.json:
-        print(json.dumps({"path": str(parsed.out), "episodes": len(dataset.episodes), "steps": dataset.steps}))
+        figures = {"path": str(parsed.out), "episodes": len(dataset.episodes), "steps": dataset.steps}
+        print(json.dumps(figures | {"left_out_fields": left_out}))
     return 0
+
+
+def _family_writer(family: "TaskFamily", name: str) -> Callable[[Path, "Dataset"], None]:
+    writers = {one: found.write for one, found in family.formats().items() if found.write is not None}
+    if name not in writers:
+        raise ConfigError(f"--format is '{name}', expected one of {', '.join((*writers, 'lerobot', 'bag'))}.")
+    return writers[name]

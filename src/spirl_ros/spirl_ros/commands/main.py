@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import argcomplete
 
-from spirl_ros.commands import bench, check, demos, export, monitor, rl, skills, up
+from spirl_ros.commands import bench, check, demos, export, monitor, rl, skills, tasks, up
 from spirl_ros.commands.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED
 from spirl_ros.errors import explain
 
@@ -21,7 +21,7 @@ def make_parser() -> argparse.ArgumentParser:
         'eval "$(register-python-argcomplete spirl)"',
     )
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (demos, skills, rl, monitor, export, check, up, bench):
+    for command in (tasks, demos, skills, rl, monitor, export, check, up, bench):
         command.add_parser(subparsers)
     return parser
 

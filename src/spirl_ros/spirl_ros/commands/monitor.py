@@ -15,16 +15,17 @@ def add_parser(subparsers) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "monitor",
-        help="draw the curves of a training that is finished or running",
-        description="Draw what `spirl skills train` or `spirl rl train` wrote to its folder, as a PNG file, and print the newest "
-        "figures. A folder of several seeds gives a line per seed. The training is not disturbed. (Its TensorBoard events show "
-        "the same in a browser: tensorboard --logdir RUN.)",
+        help="draw the curves of a finished or running training",
+        description="Draw what `spirl skills train` or `spirl rl train` wrote to its folder, as a PNG file, and "
+        "print the newest "
+        "figures. A folder of several seeds gives a line per seed. The training is not disturbed. (Its TensorBoard "
+        "events show the same in a browser: tensorboard --logdir RUN.)",
         epilog="example: spirl monitor runs/rl --follow 30",
     )
     parser.add_argument("folder", type=Path, metavar="RUN", help="folder of a training, or of its seeds")
     parser.add_argument("--out", type=Path, metavar="FILE", help="PNG file to write (default: RUN/curves.png)")
     parser.add_argument(
-        "--follow", type=float, metavar="SECONDS", help="draw again every so many seconds, until Ctrl-C (default: once)"
+        "--follow", type=float, metavar="SECONDS", help="draw again at this interval, until Ctrl-C (default: once)"
     )
     parser.set_defaults(run=run)
 

@@ -1,4 +1,4 @@
-"""Shows how far reinforcement learning is: first the updates on demonstrations, then the control steps, each with a bar."""
+"""Shows how far reinforcement learning is: updates on demonstrations, then control steps, each with a bar."""
 
 import sys
 

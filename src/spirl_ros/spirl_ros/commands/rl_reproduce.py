@@ -10,6 +10,7 @@ from pathlib import Path
 from spirl_ros.commands.exit_codes import INTERRUPTED
 from spirl_ros.commands.given_options import refuse_options
 from spirl_ros.commands.rl_seeds import parse_seeds
+from spirl_ros.errors import ConfigError
 
 _SEEDS, _JOBS = "0,1,2", 2
 
@@ -18,10 +19,11 @@ def add_parser(commands) -> None:
     """Add the command to those of `spirl rl`."""
     parser = commands.add_parser(
         "reproduce",
-        help="make the results of the documentation again",
-        description="Collect demonstrations, train skills, learn the task with every method and ablation and several seeds, "
-        "and write tables and curves. Takes many hours; --quick makes one policy from nothing, and says how good it is in 50 "
-        "other episodes. The same command again goes on where it was interrupted.",
+        help="reproduce the results in the documentation",
+        description="Collect demonstrations, train skills, learn the task with every method and ablation and "
+        "several seeds, "
+        "and write tables and curves. Takes many hours; --quick makes one policy from nothing, and evaluates it in "
+        "50 other episodes. After an interruption the same command resumes.",
         epilog="example: spirl rl reproduce kitchen --out runs/kitchen --only best,spirl --jobs 2",
     )
     parser.add_argument("task", choices=("kitchen",), help="which results")
@@ -32,11 +34,11 @@ def add_parser(commands) -> None:
         "--quick", action="store_true", help="one seed, until two evaluations in a row complete 3.9 subtasks"
     )
     parser.add_argument("--only", metavar="NAME,…", help="some of the methods and ablations (default: all)")
-    parser.add_argument("--seeds", metavar="N,N,…", help=f"seeds (default {_SEEDS})")
+    parser.add_argument("--seeds", metavar="N,N,…", help=f"seeds (default {_SEEDS}; with --quick one, 0)")
     parser.add_argument("--jobs", type=int, help=f"seeds that learn side by side (default {_JOBS})")
     parser.add_argument("--steps", type=int, help="control steps of each run (default: the presets')")
     parser.add_argument("--report", type=Path, metavar="FILE", help="Markdown file (default: OUT/results.md)")
-    parser.add_argument("--report-only", action="store_true", help="run nothing, write what is there so far")
+    parser.add_argument("--report-only", action="store_true", help="run nothing, report what is there so far")
     parser.set_defaults(run=run_reproduce)
 
 
@@ -47,8 +49,11 @@ def run_reproduce(parsed: argparse.Namespace) -> int:
     from spirl_ros.rl.results_report import write_report
 
     if parsed.quick:
-        refuse_options(parsed, ("only", "seeds", "jobs", "steps"), "--quick learns one seed of one method")
-        return _reproduce_quickly(parsed, QuickReproduction(parsed.out))
+        refuse_options(parsed, ("only", "jobs", "steps"), "--quick learns one seed of one method until it is good")
+        seed, *others = parse_seeds("0" if parsed.seeds is None else parsed.seeds)
+        if others:
+            raise ConfigError(f"--quick learns one seed, but --seeds is '{parsed.seeds}'. Call it once for each.")
+        return _reproduce_quickly(parsed, QuickReproduction(parsed.out, seed))
     if parsed.report_only:
         refuse_options(parsed, ("jobs", "steps"), "--report-only runs nothing")
     reproduction = Reproduction(
@@ -70,9 +75,9 @@ def run_reproduce(parsed: argparse.Namespace) -> int:
 
 def _reproduce_quickly(parsed: argparse.Namespace, quick) -> int:
     """Run what is left to run, evaluate the policy, and print and write the one row."""
-    from spirl_ros.rl.quick_report import quick_table, write_quick_report
-    from spirl_ros.rl.quick_reproduction import STAGES
+    from spirl_ros.rl.quick_reproduction import STAGES, quick_table, write_quick_report
 
+    quick.record()  # refuses a folder of another seed before anything is run
     if not (parsed.report_only or quick.is_done):
         for arguments in quick.reproduction.commands():
             began = time.monotonic()

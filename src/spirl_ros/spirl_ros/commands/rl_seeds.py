@@ -45,7 +45,7 @@ def train_seeds(parsed: argparse.Namespace) -> int:
     try:
         _run_all(waiting, parsed.out, jobs)
     except KeyboardInterrupt:
-        print(f"Interrupted. Everything is kept in {parsed.out}; --resume goes on.")
+        print(f"Interrupted. Everything is kept in {parsed.out}; --resume continues.")
         return INTERRUPTED
     print(seeds_table(list(folders.values())))
     return 0

@@ -3,7 +3,7 @@
 import importlib.util
 import os
 
-from spirl_ros.ros_domain import check_domain
+from spirl_ros.bringup.ros_domain import check_domain
 
 
 def require_ros() -> None:

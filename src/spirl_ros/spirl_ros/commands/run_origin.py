@@ -13,7 +13,8 @@ def check_same_dataset(run, data: Path) -> None:
     found, expected = stored_digest(data), run.config.dataset.digest
     if found != expected:
         raise ConfigError(
-            f"{data} has digest {found[:12]}…, but {run.folder} was trained on {expected[:12]}…. Name that one with --data."
+            f"{data} has digest {found[:12]}…, but {run.folder} was trained on {expected[:12]}…. Name that one "
+            "with --data."
         )
 
 

@@ -27,9 +27,9 @@ def add_parser(subparsers) -> None:
 def _add_eval(commands) -> None:
     parser = commands.add_parser(
         "eval",
-        help="see what trained skills can do",
-        description="Evaluate the best skills of a training: how well they reproduce held-out demonstrations, and in the "
-        "simulated kitchen what the skill prior alone does, beside random latents and behavioural cloning. What is "
+        help="evaluate trained skills",
+        description="Evaluate the best skills of a training: how well they reproduce held-out demonstrations, and "
+        "in the simulator what the skill prior alone does, beside random latents and behavioural cloning. What is "
         "simulated is the exported bundle with the skill executor and the safety filter of the robot.",
         epilog="example: spirl skills eval runs/skills --episodes 50 --plots runs/skills/plots",
     )
@@ -52,9 +52,9 @@ def _add_eval(commands) -> None:
 def run_eval(parsed: argparse.Namespace) -> int:
     """Evaluate, and print the tables."""
     from spirl_ros.demonstrations.storage import read_dataset
-    from spirl_ros.deployment.robot_facts import robot_facts
     from spirl_ros.skills.evaluation import evaluate_skills, evaluation_table
     from spirl_ros.skills.run import SkillRun
+    from spirl_ros.tasks.families import family_of
 
     for name, smallest in (("episodes", 1), ("demonstrations", 1), ("workers", 1), ("seed", 0)):
         if getattr(parsed, name) < smallest:
@@ -66,9 +66,10 @@ def run_eval(parsed: argparse.Namespace) -> int:
     data = parsed.data or Path(run.config.dataset.folder)
     check_same_dataset(run, data)
     dataset = read_dataset(data)
-    if not set(dataset.episodes[0].metadata.observation_names) <= set(robot_facts("kitchen").units):
+    family = family_of(dataset.task)
+    if not set(dataset.episodes[0].metadata.observation_names) <= set(family.robot.units):
         raise ConfigError(
-            f"{data} was not recorded in the kitchen, the only scene that is simulated here. Try these skills on a "
+            f"{data} was not recorded in the {family.name}, and no other simulator is here. Try these skills on a "
             f"stand-in for their arm: spirl export {parsed.run_folder} --robot ROBOT --out models/NAME, then "
             "docs/real_arms.md."
         )
@@ -99,7 +100,7 @@ def _add_train(commands) -> None:
         help="learn skills and their prior from demonstrations",
         description="Learn the skill encoder, the decoder and the skill prior from a dataset of demonstrations. "
         "Writes config.yaml, best.pt, checkpoint.pt, metrics.jsonl and TensorBoard events to OUT. Ctrl-C saves a "
-        "checkpoint; --resume goes on from it with the same numbers as without interruption.",
+        "checkpoint; --resume continues from it with the numbers of an uninterrupted run.",
         epilog="example: spirl skills train --data data/kitchen_mixed --out runs/skills --preset quick "
         "--set latent_size=12",
     )
@@ -107,7 +108,9 @@ def _add_train(commands) -> None:
     parser.add_argument("--task", help="refuse a dataset that was made for another task (default: any)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this training")
     parser.add_argument(
-        "--preset", help="quick (default): minutes; full: the shipped skills; official: as Pertsch et al."
+        "--preset",
+        help="quick (default): minutes; full: the shipped skills; robust: for a policy that withstands disturbances; "
+        "pictures: open-loop skills whose prior sees pictures; official: as Pertsch et al.",
     )
     parser.add_argument("--decoder", help="closed_loop (default) or open_loop")
     parser.add_argument("--seed", type=int, help="seed of weights, batches and split (default 0)")
@@ -115,7 +118,7 @@ def _add_train(commands) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="change any other setting"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the training in OUT")
+    parser.add_argument("--resume", action="store_true", help="resume the training in OUT")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.set_defaults(run=run_train)
 
@@ -163,7 +166,7 @@ def run_train(parsed: argparse.Namespace) -> int:
             best_loss = train(run, dataset, show)
         except KeyboardInterrupt:
             bar.close()
-            print(f"Interrupted at step {bar.n}. Everything is kept in {parsed.out}; --resume goes on.")
+            print(f"Interrupted at step {bar.n}. Everything is kept in {parsed.out}; --resume continues.")
             return INTERRUPTED
         rate = (bar.n - bar.initial) / bar.format_dict["elapsed"]
     figures = {"run": str(parsed.out), "steps": run.config.training.steps, "best_validation_loss": best_loss}
@@ -172,7 +175,7 @@ def run_train(parsed: argparse.Namespace) -> int:
     print(f"skills trained in {parsed.out}; held-out loss {best_loss:.4f}" + (f", {rate:.1f} steps/s" if rate else ""))
     figures["explained_per_joint"] = explained = explained_per_joint(run, dataset)
     print("R2 of each joint: " + ", ".join(f"{name} {value:.2f}" for name, value in explained.items()))
-    print(f"next: spirl skills eval {parsed.out} (kitchen), or spirl export {parsed.out} --robot ROBOT (another arm)")
+    print(f"next: spirl skills eval {parsed.out} (simulated), or spirl export {parsed.out} --robot ROBOT (another arm)")
     if parsed.json:
         print(json.dumps(figures))
     return 0
@@ -204,6 +207,6 @@ def _check_same(run, parsed: argparse.Namespace, data: Path) -> None:
     """What decides the numbers cannot change in the middle."""
     if parsed.changes or any(getattr(parsed, name) is not None for name in ("preset", "decoder", "seed")):
         raise ConfigError(
-            f"--resume goes on with {run.folder}/config.yaml. Leave other settings than --steps out, or start a new run."
+            f"--resume uses {run.folder}/config.yaml. Leave other settings than --steps out, or start a new run."
         )
     check_same_dataset(run, data)

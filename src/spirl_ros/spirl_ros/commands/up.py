@@ -4,7 +4,7 @@ import argparse
 import textwrap
 from typing import NoReturn
 
-from spirl_ros.bringup import BRINGUPS, Bringup
+from spirl_ros.bringup.graphs import BRINGUPS, Bringup
 from spirl_ros.commands.ros_installed import require_ros
 from spirl_ros.errors import ConfigError
 
@@ -60,7 +60,7 @@ def _complete_argument(parsed_args: argparse.Namespace, **_: object) -> list[str
 
 def run(parsed: argparse.Namespace) -> int:
     """Start the graph and stay until it has ended."""
-    from spirl_ros.supervisor import Supervisor
+    from spirl_ros.bringup.supervisor import Supervisor
 
     if parsed.graph not in BRINGUPS:
         raise ConfigError(f"there is no graph {parsed.graph}, expected one of {', '.join(BRINGUPS)}.")

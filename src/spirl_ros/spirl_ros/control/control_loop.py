@@ -6,18 +6,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spirl_ros.control.commanded_motion import CommandedMotion
-from spirl_ros.control.latest_observation import LatestObservation
+from spirl_ros.control.observation import LatestObservation
+from spirl_ros.control.safe_arm import SafeArm
 from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
-from spirl_ros.control.skill_model import SkillModel
+from spirl_ros.control.skill_model import RunnableSkills
 from spirl_ros.control.skill_sequence import Outcome, SkillReport, SkillRequest, SkillSequence
 from spirl_ros.control.tracking import MOVED_TOLERANCE, TRACKING_TOLERANCE, Tracking
 from spirl_ros.control.trajectory_knots import arrival_s
-from spirl_ros.control.velocity_action import COMMANDED, VelocityAction
 from spirl_ros.errors import CommandError, ObservationError, SkillError
 
 STOPPED_BY_PERSON = "stopped by a service call"
-"""Reason of a stop that somebody asked for; a simulation goes on by itself after every other one."""
+"""Reason of a stop that somebody asked for; a simulation resumes automatically after every other one."""
 
 
 class LoopState(IntEnum):
@@ -45,13 +44,13 @@ class ControlLoop:
     """Observation, skill executor, action, safety filter, in this order; and when the arm has to stop.
 
     Every `step` is one control period, and a command it returns must be sent. Between skills the arm comes to rest and
-    the loop falls silent. After a fault or `stop` it stays at rest until `reset`, and then until the next skill: nothing
-    begins by itself. The loop has no clock and no thread. Not thread-safe.
+    the loop falls silent. After a fault or `stop` it stays at rest until `reset`, and then until the next skill:
+    nothing begins by itself. The loop has no clock and no thread. Not thread-safe.
     """
 
     def __init__(
         self,
-        model: SkillModel,
+        model: RunnableSkills,
         max_age_s: float,
         generator: np.random.Generator,
         *,
@@ -86,9 +85,20 @@ class ControlLoop:
         self._max_age_s, self._generator, self._time_waits = max_age_s, generator, time_waits
         self._has_braking_tail, self._max_missed = has_braking_tail, max_missed
         self._max_choice_age_s = max_choice_age_s
-        self._observation = LatestObservation(model.limits.joint_names, model.scene_names, continuous)
-        self._skills = SkillSequence(model)
-        self._motion = CommandedMotion(model.limits, model.control_period_s, max_age_s)
+        self.observation = LatestObservation(model.limits.joint_names, model.scene_names, continuous)
+        """What was measured; `update_joint_state` and `update_scene_state` bring it."""
+        self.skills = SkillSequence(model)
+        """The skill under way or the last one, to look at."""
+        self.arm = SafeArm(
+            model.limits,
+            model.control_period_s,
+            max_age_s,
+            velocity_scale=model.velocity_scale,
+            action_reference=model.action_reference,
+            commands_per_action=model.commands_per_step,
+        )
+        """What it was sent, to look at."""
+        self._brake_outcome = Outcome.STOPPED  # how the skill under way ends when the arm is at rest
         limits, period_s = model.limits, model.control_period_s
         self._tracking: Tracking | None = None
         self._takeover_s = 0.0
@@ -97,66 +107,37 @@ class ControlLoop:
             # An arm's controller may hold a set-point that is off by the tolerance.
             self._takeover_s = arrival_s(np.full(len(limits.joint_names), tracking_tolerance), limits)
         self._now_s = self._taken_over_s = -np.inf
-        self._commands_per_step, self._commands_left = model.commands_per_step, 0
-        self._goal = self._way = np.empty(0)
-        step_s = period_s * model.commands_per_step
-        self._action = VelocityAction(limits.position_lower, limits.position_upper, step_s, model.velocity_scale)
-
-    @property
-    def skills(self) -> SkillSequence:
-        """The skill under way or the last one, to look at."""
-        return self._skills
+        self._begins_ns = -1
+        """Stamp of the first state of this episode [ns], which may be still on its way; -1 when that is not known."""
 
     @property
     def state(self) -> LoopState:
         """What the loop is doing."""
-        if self._motion.is_at_rest_for_good:
+        if self.arm.is_at_rest_for_good:
             return LoopState.LATCHED
-        if self._motion.brake_reason:
+        if self.arm.brake_reason:
             return LoopState.BRAKING
-        return LoopState.IDLE if self._skills.current is None else LoopState.EXECUTING
+        return LoopState.IDLE if self.skills.current is None else LoopState.EXECUTING
 
     @property
     def is_busy(self) -> bool:
-        """Is a skill under way or waiting, or the arm on its way to rest."""
-        is_moving = self.is_moving and not self._time_waits
-        has_skill = self._skills.current is not None or self._skills.waiting is not None
+        """Whether a skill is under way or waiting, or the arm is on its way to rest."""
+        is_moving = self.arm.is_moving and not self._time_waits
+        has_skill = self.skills.current is not None or self.skills.waiting is not None
         return has_skill or is_moving or self.state is LoopState.BRAKING
 
     @property
     def is_taking_over(self) -> bool:
-        """Is the arm on its way to where it was measured when it was taken over: a skill waits for that."""
+        """Whether the arm is on its way to where it was measured when it was taken over: a skill waits for that."""
         return self._now_s < self._taken_over_s
 
     @property
     def is_ahead(self) -> bool:
-        """Is the next skill chosen on an observation that has not come here yet, with none under way meanwhile."""
-        waiting = self._skills.waiting
-        return self._skills.current is None and waiting is not None and waiting.observed_ns > self.measured_ns
-
-    @property
-    def is_moving(self) -> bool:
-        """Did the last command ask for motion."""
-        return self._motion.is_moving
-
-    @property
-    def last_command(self) -> FilteredCommand | None:
-        """What was sent last, as the safety filter sees it now; None before the first."""
-        return self._motion.last
-
-    @property
-    def interventions(self) -> int:
-        """Commands changed or refused since the beginning."""
-        return self._motion.interventions
-
-    @property
-    def measured_ns(self) -> int:
-        """Stamp of the newest whole observation [ns]; -1 before the first."""
-        return self._observation.measured_ns
-
-    def age_s(self, now_s: float) -> float:
-        """Age of the newest whole observation [s]; infinite before the first."""
-        return self._observation.age_s(now_s)
+        """Whether no skill is under way and the next one was chosen on an observation that has not come here yet."""
+        waiting = self.skills.waiting
+        return (
+            self.skills.current is None and waiting is not None and waiting.observed_ns > self.observation.measured_ns
+        )
 
     def update_joint_state(
         self, names: Sequence[str], positions: Sequence[float], stamp_ns: int, received_s: float
@@ -166,10 +147,10 @@ class ControlLoop:
         Raises:
             ObservationError: it cannot be used, or it was measured before the last one while the arm is busy.
         """
-        if not self._observation.is_of_joints(names):
+        if not self.observation.is_of_joints(names):
             return
         may_go_back = not self.is_busy
-        if self._observation.update_joint_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
+        if self.observation.update_joint_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
             self._begin_anew("the arm's time went back")
         if self._tracking is not None:
             self._check_tracking(self._tracking, received_s, stamp_ns)
@@ -179,17 +160,17 @@ class ControlLoop:
     ) -> None:
         """Take in measured scene positions; errors as for joint states. Nothing happens when skills need none."""
         may_go_back = not self.is_busy
-        if self._observation.update_scene_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
+        if self.observation.update_scene_state(names, positions, stamp_ns, received_s, may_go_back=may_go_back):
             self._begin_anew("the arm's time went back")
 
     def check(self, request: SkillRequest, now_s: float) -> None:
         """Can this skill be executed as things stand.
 
         Raises:
-            SkillError: a latent of a wrong size or not finite, a stopped arm, no fresh observation, or a skill chosen long
-                ago.
+            SkillError: a latent of a wrong size or not finite, a stopped arm, no fresh observation, or a skill chosen
+                long ago.
         """
-        latent, model = request.latent, self._skills.model
+        latent, model = request.latent, self.skills.model
         if latent is not None:
             if latent.shape != (model.latent_size,):
                 raise SkillError(
@@ -200,15 +181,15 @@ class ControlLoop:
                 raise SkillError(f"latent is {latent}, expected finite numbers only.")
         if self.state >= LoopState.BRAKING:
             raise SkillError(
-                f"the arm is {self.state.name.lower()}: {self._motion.brake_reason}. Wait for rest, and release a "
+                f"the arm is {self.state.name.lower()}: {self.arm.brake_reason}. Wait for rest, and release a "
                 "latch with reset."
             )
         if not self._is_fresh(now_s):
             raise SkillError(
-                f"the observation is {self.age_s(now_s):.3f} s old, expected at most {self._max_age_s:.3f} s. "
-                "Is the arm running, and do its states have every value of the bundle?"
+                f"the observation is {self.observation.age_s(now_s):.3f} s old, expected at most "
+                f"{self._max_age_s:.3f} s. Is the arm running, and do its states have every value of the bundle?"
             )
-        choice_age_s = (self.measured_ns - request.observed_ns) * 1e-9
+        choice_age_s = (self.observation.measured_ns - request.observed_ns) * 1e-9
         if request.observed_ns > 0 and choice_age_s > self._max_choice_age_s:
             raise SkillError(
                 f"the skill was chosen on an observation {choice_age_s:.3f} s older than the newest, expected at most "
@@ -227,22 +208,22 @@ class ControlLoop:
             SkillError: see `check`; nothing is changed.
         """
         self.check(request, now_s)
-        self._skills.put(request, replace=replace)
+        self.skills.put(request, replace=replace)
 
     def cancel(self, reason: str) -> None:
         """End the skill under way: brake to rest, then be ready for the next. Nothing happens when there is none."""
-        self._skills.drop_waiting(Outcome.CANCELED, reason)
-        if self._skills.current is not None and not self._motion.brake_reason:
-            self._motion.brake_for(reason, Outcome.CANCELED, with_release=True)
+        self.skills.drop_waiting(Outcome.CANCELED, reason)
+        if self.skills.current is not None and not self.arm.brake_reason:
+            self._brake_for(reason, Outcome.CANCELED, with_release=True)
 
     def stop(self, reason: str) -> None:
         """Brake to rest and stay there until `reset`, whatever is under way, also when the arm was not taken over yet.
 
         What is told is the first reason, until a person asks for a stop, too: then the latch is that person's.
         """
-        self._skills.drop_waiting(Outcome.STOPPED, reason)
-        if not self._motion.has_to_latch or reason == STOPPED_BY_PERSON:
-            self._motion.brake_for(reason, Outcome.STOPPED, with_release=False)
+        self.skills.drop_waiting(Outcome.STOPPED, reason)
+        if not self.arm.has_to_latch or reason == STOPPED_BY_PERSON:
+            self._brake_for(reason, Outcome.STOPPED, with_release=False)
 
     def reset(self, now_s: float) -> None:
         """Release the latch, on somebody's explicit demand. The arm stays where it is measured.
@@ -254,179 +235,179 @@ class ControlLoop:
             raise CommandError(f"there is no latch to release: the arm is {self.state.name.lower()}.")
         if not self._is_fresh(now_s):
             raise CommandError(
-                f"the latch stays: the observation is {self.age_s(now_s):.3f} s old, expected at most "
+                f"the latch stays: the observation is {self.observation.age_s(now_s):.3f} s old, expected at most "
                 f"{self._max_age_s:.3f} s. Bring the arm's states back first."
             )
-        self._motion.reset(self._observation.joint_positions)
+        self.arm.reset(self.observation.joint_positions)
+        self.arm.forget()  # The next step takes it over, with a first command of its own.
 
     def begin_episode(self, reason: str, begins_ns: int | None = None) -> None:
         """The scene was put back. Ends what is under way; a latch stays.
 
-        A simulated arm, see `tracking_tolerance`, stands elsewhere now, at rest, and is taken over anew. Any other one is
-        where it was sent, and is brought to rest if it moves.
+        A simulated arm, see `tracking_tolerance`, stands elsewhere now, at rest, and is taken over anew. Any other one
+        is where it was sent, and is brought to rest if it moves.
 
         Args:
             reason: why that ends.
-            begins_ns: stamp of the first observation afterwards [ns]. A skill chosen on that one or a later one has only
-                overtaken this news, and goes on waiting. None when that is not known.
+            begins_ns: stamp of the first observation afterwards [ns]. A simulated arm is not taken over before that
+                has come: this news may have overtaken it. A skill chosen on that one or a later one has only overtaken
+                this news, and goes on waiting. None when that is not known.
         """
-        waiting = self._skills.waiting
+        waiting = self.skills.waiting
         if waiting is None or begins_ns is None or waiting.observed_ns < begins_ns:
-            self._skills.drop_waiting(Outcome.STOPPED, reason)
-        if self._tracking is not None and self.is_moving and not self._motion.has_to_latch:
-            self._motion.brake_for(reason, Outcome.STOPPED, with_release=True)
+            self.skills.drop_waiting(Outcome.STOPPED, reason)
+        if self._tracking is not None and self.arm.is_moving and not self.arm.has_to_latch:
+            self._brake_for(reason, Outcome.STOPPED, with_release=True)
             return
-        self._skills.end(Outcome.STOPPED, reason)
-        if self._tracking is None and not self._motion.has_to_latch:
-            self._motion.forget()
+        self.skills.end(Outcome.STOPPED, reason)
+        if self._tracking is None:
+            self._begins_ns = -1 if begins_ns is None else begins_ns
+            if not self.arm.has_to_latch:
+                self.arm.forget()
 
-    def add_step_result(self, reward: float, terminated: bool, truncated: bool) -> None:
-        """Take in what the task said about a control step; the end of the episode ends the skill with the next step."""
-        self._skills.add_step_result(reward, terminated, truncated)
-
-    def swap(self, model: SkillModel) -> bool:
+    def swap(self, model: RunnableSkills) -> bool:
         """Use other skills from the next skill on; returns whether that is at once.
 
         Raises:
             BundleError: they are for another arm, or have other limits or another period.
         """
-        model.check_may_follow(self._skills.model)
-        return self._skills.swap(model)
+        model.check_may_follow(self.skills.model)
+        return self.skills.swap(model)
 
     def step(self, now_s: float, missed: float = 0.0) -> Tick:
         """One control period.
 
         Args:
             now_s: time on the steady clock that measurements are received by [s].
-            missed: periods, and parts of one, that this call comes late. More than `max_missed` whole ones stop a skill for
-                good.
+            missed: periods, and parts of one, that this call comes late. More than `max_missed` whole ones stop a skill
+                for good.
         """
         self._now_s = now_s
-        skills, motion = self._skills, self._motion
+        skills, arm = self.skills, self.arm
         if missed and self._has_braking_tail:
-            motion.miss(missed)
+            arm.miss(missed)
         if int(missed) > self._max_missed and skills.current is not None:
             self.stop(f"{int(missed)} control periods were missed")
-        if not motion.brake_reason and not self._commands_left:
+        if not arm.brake_reason and not arm.is_on_its_way:
             skills.end_if_done()  # Its last command has been carried out by now.
-        if motion.last is None and not motion.brake_reason:
+        if arm.last is None and not arm.brake_reason:
             reason = self._begin(now_s)
             if reason or not self._time_waits:
-                return self._tick(None if reason else motion.last, reason)
-        if motion.brake_reason:
+                return self._tick(None if reason else arm.last, reason)
+        if arm.brake_reason:
             return self._brake()
         if self.is_taking_over:
-            return self._tick(motion.last)  # On its way; the next skill waits.
+            return self._tick(arm.last)  # On its way; the next skill waits.
         if skills.current is None and skills.waiting is not None:
             if not self._is_fresh(now_s):
                 # It must not begin by itself when the states come back.
-                skills.drop_waiting(Outcome.STOPPED, f"the observation is {self.age_s(now_s):.3f} s old")
+                skills.drop_waiting(Outcome.STOPPED, f"the observation is {self.observation.age_s(now_s):.3f} s old")
             elif self._was_moved(now_s):
                 reason = self._begin(now_s)
-                return self._tick(None if reason else motion.last, reason)
+                return self._tick(None if reason else arm.last, reason)
             else:
-                skills.begin(self._observation.values, self._generator)
-                self._commands_left = 0
+                skills.begin(self.observation.values, self._generator)
+                arm.end_action()
         if skills.current is not None:
             return self._execute(now_s)
-        if motion.is_moving and not self._time_waits:
-            return self._tick(motion.stay())  # The next skill did not come in time.
+        if arm.is_moving and not self._time_waits:
+            return self._tick(arm.stay())  # The next skill did not come in time.
         return self._tick(None)
 
     def rehearse(self) -> None:
         """Do the costly part of a step that executes a skill, without effect."""
-        if self._skills.current is not None and not self._commands_left:
-            self._skills.rehearse(self._observation.values)
+        if self.skills.current is not None and not self.arm.is_on_its_way:
+            self.skills.executor.rehearse(self.observation.values)
 
     def _begin(self, now_s: float) -> str:
         """Take over the arm at its measured positions; returns why not, or nothing."""
         if not self._is_fresh(now_s):
-            return f"waiting for the arm's state: the observation is {self.age_s(now_s):.3f} s old"
+            return f"waiting for the arm's state: the observation is {self.observation.age_s(now_s):.3f} s old"
+        if self.observation.measured_ns < self._begins_ns:
+            return "waiting for the arm's state: the newest is of before the scene was reset"
         if self._tracking is not None and (reason := self._tracking.why_unsettled(now_s)):
             return f"waiting for the arm's state: {reason}"
         try:
-            self._motion.begin(self._observation.joint_positions)
+            self.arm.begin(self.observation.joint_positions)
         except CommandError as error:
             return str(error)
         if self._tracking is not None:
-            self._tracking.begin(self._motion.joint_positions, now_s)
+            self._tracking.begin(self.arm.joint_positions, now_s)
             self._taken_over_s = now_s + self._takeover_s if self._has_braking_tail else -np.inf
         return ""
 
     def _begin_anew(self, reason: str) -> None:
         """The driver of an arm at rest was started again: it may stand elsewhere."""
         self.begin_episode(reason)
-        if not self._motion.has_to_latch:
-            self._motion.forget()
+        if not self.arm.has_to_latch:
+            self.arm.forget()
 
     def _check_tracking(self, tracking: Tracking, now_s: float, stamp_ns: int) -> None:
         """Stop an arm that is not where it can be."""
-        positions = self._observation.newest_joint_positions
+        positions = self.observation.newest_joint_positions
         leap = tracking.leap(positions, now_s, stamp_ns)
-        if self._motion.last is None or self._motion.has_to_latch or stamp_ns < self.measured_ns:
+        if self.arm.last is None or self.arm.has_to_latch or stamp_ns < self.observation.measured_ns:
             return  # Not taken over, on its way to rest for good, or about to begin anew: its time went back.
         if reason := leap or tracking.fault(positions, now_s):
             self.stop(reason)
 
     def _was_moved(self, now_s: float) -> bool:
-        """Is an arm at rest elsewhere than it was sent."""
-        if self._tracking is None or self._motion.is_moving:
+        """Whether an arm at rest is elsewhere than it was sent."""
+        if self._tracking is None or self.arm.is_moving:
             return False
-        deviations = self._tracking.deviations(self._observation.joint_positions, now_s)
+        deviations = self._tracking.deviations(self.observation.joint_positions, now_s)
         return bool(deviations.max() > MOVED_TOLERANCE)
 
     def _execute(self, now_s: float) -> Tick:
-        age_s, fault = self.age_s(now_s), ""
-        wanted: np.ndarray | None = self._motion.joint_positions
-        if self._is_fresh(now_s):
-            try:
-                wanted = self._next_set_point()
-            except (SkillError, ObservationError) as error:
-                wanted, fault = None, str(error)
-        filtered = self._motion.send(wanted, age_s)
-        self._skills.interventions += bool(filtered.interventions)
+        filtered, fault = self._next_command(now_s)
+        self.skills.interventions += bool(filtered.interventions)
         if filtered.state >= SafetyState.BRAKING:
             reason = fault or filtered.reason
-            self._motion.brake_for(reason, Outcome.STOPPED, with_release=False)
-            self._skills.drop_waiting(Outcome.STOPPED, reason)
+            self._brake_for(reason, Outcome.STOPPED, with_release=False)
+            self.skills.drop_waiting(Outcome.STOPPED, reason)
             self._end_at_rest(filtered)
         return self._tick(filtered, fault or (filtered.reason if filtered.state >= SafetyState.HOLDING else ""))
 
-    def _next_set_point(self) -> np.ndarray:
-        """Positions (Da,) to send next: the whole way of an action, or its next part. Errors as SkillSequence.decode."""
-        commanded, measured = self._motion.joint_positions, self._observation.joint_positions
-        if not self._commands_left:
-            action = self._skills.decode(self._observation.values)
-            is_commanded = self._skills.model.action_reference == COMMANDED
-            self._goal = self._action.joint_command(action, commanded if is_commanded else measured)
-            self._way = (self._goal - commanded) / self._commands_per_step
-            self._commands_left = self._commands_per_step
-        self._commands_left -= 1
-        return self._goal if self._commands_per_step == 1 else commanded + self._way
+    def _next_command(self, now_s: float) -> tuple[FilteredCommand, str]:
+        """Of the skill under way; and why it cannot go on, or nothing."""
+        arm, observation, age_s = self.arm, self.observation, self.observation.age_s(now_s)
+        if not self._is_fresh(now_s):
+            return arm.aim(arm.joint_positions, age_s), ""  # refused, and the arm comes to rest
+        if arm.is_on_its_way:
+            return arm.go_on(age_s), ""
+        try:
+            action = self.skills.executor.step(observation.values)
+        except (SkillError, ObservationError) as error:
+            return arm.aim(None, age_s), str(error)
+        return arm.act(action, observation.joint_positions, age_s), ""
 
     def _brake(self) -> Tick:
-        self._commands_left = 0
-        reason = self._motion.brake_reason
-        if self._motion.is_at_rest_for_good:
-            self._motion.latch()
-            self._skills.end(self._motion.brake_outcome, reason)
+        reason = self.arm.brake_reason
+        if self.arm.is_at_rest_for_good:
+            self.arm.latch()
+            self.skills.end(self._brake_outcome, reason)
             return self._tick(None, reason)
-        filtered = self._motion.brake()
+        filtered = self.arm.brake()
         self._end_at_rest(filtered)
         return self._tick(filtered, reason)
 
     def _end_at_rest(self, filtered: FilteredCommand) -> None:
         if filtered.state is SafetyState.LATCHED:
-            self._skills.end(self._motion.brake_outcome, self._motion.brake_reason)
-            self._motion.release()
+            self.skills.end(self._brake_outcome, self.arm.brake_reason)
+            self.arm.release()
+
+    def _brake_for(self, reason: str, outcome: Outcome, *, with_release: bool) -> None:
+        self._brake_outcome = outcome
+        self.arm.brake_for(reason, with_release=with_release)
 
     def _is_fresh(self, now_s: float) -> bool:
-        return abs(self.age_s(now_s)) <= self._max_age_s  # from the future is not fresh: a simulator began anew
+        # From the future is not fresh: a simulator began anew.
+        return abs(self.observation.age_s(now_s)) <= self._max_age_s
 
     def _tick(self, command: FilteredCommand | None, reason: str = "") -> Tick:
         if command is not None and self._tracking is not None:
             self._tracking.sent(command.joint_positions, command.joint_velocities, self._now_s)
             if self.is_taking_over:
-                period_s = self._skills.model.control_period_s
+                period_s = self.skills.model.control_period_s
                 command = command._replace(arrives_s=max(period_s, self._taken_over_s - self._now_s))
-        return Tick(command, self.state, reason, self._skills.take_reports())
+        return Tick(command, self.state, reason, self.skills.take_reports())

@@ -6,7 +6,7 @@ from spirl_ros.control.control_loop import STOPPED_BY_PERSON, LoopState
 
 
 class TaskMoment(NamedTuple):
-    """What the task says after a control step."""
+    """What the task says after a control step; for an arm without a task, whoever counts its steps makes it up."""
 
     stamp_ns: int
     episode: int
@@ -21,8 +21,17 @@ class TaskMoment(NamedTuple):
     """Every completed subtask and its control step, first one first."""
     step: int
     """Control steps since the reset."""
-    has_ended: bool
-    """The task is complete or time ran out."""
+    total_reward: float = 0.0
+    """Since the reset."""
+    terminated: bool = False
+    """Whether the task is complete."""
+    truncated: bool = False
+    """Whether time ran out."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the task is complete or time ran out."""
+        return self.terminated or self.truncated
 
 
 class ExecutorMoment(NamedTuple):
@@ -44,7 +53,7 @@ class ExecutorMoment(NamedTuple):
 
     @property
     def is_stopped_by_person(self) -> bool:
-        """Does it brake, or is it latched, because somebody asked for that."""
+        """Whether it brakes or is latched because a person asked for it."""
         return self.state >= LoopState.BRAKING and self.reason == STOPPED_BY_PERSON
 
     @property

@@ -81,8 +81,13 @@ class PeriodicThread:
         if threading.current_thread() is not self._thread and self._thread.is_alive():
             self._thread.join()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to end; for `work` that waits for something."""
+        return self._stop.is_set()
+
     def delay(self, late_s: float) -> None:
-        """For `work`: let the next calls come so much later [s], because what this one does begins now and lasts a period."""
+        """For `work`: let the next calls come so much later [s]: what this one does begins now and lasts a period."""
         self.due_s += late_s
 
     def timing(self) -> Timing:

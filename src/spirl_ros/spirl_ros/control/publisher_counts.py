@@ -28,7 +28,7 @@ class PublisherCounts:
 
     @property
     def has_two(self) -> bool:
-        """Do two publishers take turns; one that was started again in the place of another does not."""
+        """Whether two publishers take turns; one that was started again in the place of another does not."""
         sure = [counter for counter in self._counters if counter.heard >= _SURE_AFTER]
         return any(one.last_s > other.first_s and other.last_s > one.first_s for one, other in combinations(sure, 2))
 

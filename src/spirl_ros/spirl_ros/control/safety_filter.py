@@ -1,4 +1,4 @@
-"""The last thing a joint command passes on its way to the arm: it leaves within the limits, or the arm comes to rest."""
+"""The last thing a joint command passes on its way: it leaves within the limits, or the arm comes to rest."""
 
 from enum import IntEnum
 from typing import NamedTuple
@@ -115,7 +115,7 @@ class SafetyFilter:
 
     @property
     def is_moving(self) -> bool:
-        """Did the last command ask for motion."""
+        """Whether the last command asked for motion."""
         return self._state is not None and bool(self._velocities.any())
 
     def activate(self, joint_positions: np.ndarray) -> FilteredCommand:
@@ -202,7 +202,7 @@ class SafetyFilter:
         return self._refuse(LATCH, "told to brake")
 
     def miss(self, periods: float) -> None:
-        """Take in that no command was sent for so many periods, or a part of one, to an arm that meanwhile braked by itself.
+        """Take in that no command was sent for so many periods, or a part of one, to an arm that braked by itself.
 
         That is what the tail of trajectory_knots does: each joint with its own acceleration limit, from where the last
         command brought it. The next command goes on from there, instead of asking the arm to make up for it.

@@ -1,14 +1,18 @@
-"""Chooses the next skill: by the high-level policy or by the skill prior, and what happens when the policy is of no use."""
+"""Chooses the next skill by the high-level policy or the skill prior, also when the policy is of no use."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from spirl_ros.control.observation_fields import Observation
 from spirl_ros.errors import ConfigError, ObservationError, SkillError
 
 POLICY, PRIOR = "policy", "prior"
-NO_POLICY = "source is policy, but the bundle holds skills alone. Set source to prior, or export a policy: spirl export --policy."
+NO_POLICY = (
+    "source is policy, but the bundle holds skills alone. "
+    "Set source to prior, or export a policy: spirl export --policy."
+)
 STOP = "stop"
 
 
@@ -34,11 +38,11 @@ class Gaussian(Protocol):
 class LatentModel(Protocol):
     """A policy or a prior, such as OnnxLatentModel."""
 
-    def distribution(self, observation: np.ndarray, completed: int) -> Gaussian:
-        """The Gaussian at an observation (Do,) with so many target subtasks completed in order."""
+    def distribution(self, observation: Observation, completed: int) -> Gaussian:
+        """The Gaussian at an observation with so many target subtasks completed in order."""
         ...
 
-    def sample(self, observation: np.ndarray, generator: np.random.Generator, completed: int) -> np.ndarray:
+    def sample(self, observation: Observation, generator: np.random.Generator, completed: int) -> np.ndarray:
         """A latent (Dz,) drawn there, ready to execute."""
         ...
 
@@ -50,7 +54,7 @@ class SkillChoiceConfig:
     source: str = POLICY
     """Who chooses: `policy` or `prior`."""
     is_sampled: bool = False
-    """Draw latents; otherwise the mean is taken."""
+    """Whether latents are drawn; otherwise the mean is taken."""
     fallback: str = PRIOR
     """What a failed or refused policy is replaced by: `prior`, or `stop` to choose nothing."""
     max_divergence: float = 0.0
@@ -94,11 +98,11 @@ class SkillChooser:
             raise ConfigError(NO_POLICY)
         self._policy, self._prior, self._config = policy, prior, config
 
-    def choose(self, observation: np.ndarray, completed: int, generator: np.random.Generator) -> SkillChoice:
+    def choose(self, observation: Observation, completed: int, generator: np.random.Generator) -> SkillChoice:
         """The skill for an observation.
 
         Args:
-            observation: (Do,), raw, as measured at the moment the skill is to begin.
+            observation: raw, as measured at the moment the skill is to begin.
             completed: target subtasks completed in order.
             generator: draws latents.
 
@@ -106,9 +110,10 @@ class SkillChooser:
             ObservationError: the observation is not finite.
             SkillError: the policy failed or is too far from the prior, and `fallback` is to stop; or the prior failed.
         """
-        if not np.isfinite(observation).all():
-            bad = int(np.argmin(np.isfinite(observation)))
-            raise ObservationError(f"observation is {observation[bad]} at {bad}, expected finite numbers only.")
+        for name, values in observation.items():
+            if not np.isfinite(values).all():
+                bad = int(np.argmin(np.isfinite(values)))
+                raise ObservationError(f"{name} is {values.flat[bad]} at {bad}, expected finite numbers only.")
         if self._policy is None or self._config.source == PRIOR:
             return SkillChoice(self._latent(self._prior, PRIOR, observation, completed, generator), PRIOR, np.nan)
         divergence = np.nan
@@ -132,7 +137,7 @@ class SkillChooser:
             raise SkillError(f"the policy is {divergence:.1f} nats from the prior, expected at most {limit:g}.")
 
     def _latent(
-        self, model: LatentModel, name: str, observation: np.ndarray, completed: int, generator: np.random.Generator
+        self, model: LatentModel, name: str, observation: Observation, completed: int, generator: np.random.Generator
     ) -> np.ndarray:
         if self._config.is_sampled:
             latent = model.sample(observation, generator, completed)

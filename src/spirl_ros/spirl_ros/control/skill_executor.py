@@ -10,8 +10,8 @@ from spirl_ros.errors import ObservationError, SkillError
 class Decoder(Protocol):
     """What decodes actions: a bundle's decoder, closed or open loop."""
 
-    def decode(self, observation: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
-        """Action (Da,) for an observation (Do,), a latent (Dz,) and the skill's control step, 0 to H-1."""
+    def decode(self, state: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
+        """Action (Da,) for a state (Do,), a latent (Dz,) and the skill's control step, 0 to H-1."""
         ...
 
 
@@ -57,7 +57,7 @@ class SkillExecutor:
 
     @property
     def is_done(self) -> bool:
-        """No skill is under way: the next one may start."""
+        """Whether no skill is under way, so that the next one may start."""
         return self.steps_left == 0
 
     def start(self, latent: np.ndarray) -> None:

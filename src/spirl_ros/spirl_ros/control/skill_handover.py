@@ -1,4 +1,4 @@
-"""When the next skill is due, so that the executor goes from one to the next without a control step between them."""
+"""When the next skill is due: before the executor comes to the end of one, or after what came of it is known."""
 
 from collections import deque
 
@@ -16,15 +16,20 @@ _MOST_OWN_IDS = 100
 
 
 class SkillHandover:
-    """Follows the executor through the skills of an episode.
+    """Follows the executor through an episode's skills, which it takes from a topic without a step between them.
 
     Where time waits (lockstep), a skill is due at the moment after the last control step of the one before, when
-    observation, task and executor all tell of that same moment: latents are those of a rollout in process. Where it does
-    not, the next skill is due `lead_s` before that moment, so that it is there when the executor wants it: the
+    observation, task and executor all tell of that same moment: latents are those of a rollout in process. Where it
+    does not, the next skill is due `lead_s` before that moment, so that it is there when the executor wants it: the
     observation that it is chosen on is older by that time.
 
     Not thread-safe. Times are on the steady clock [s].
     """
+
+    numbers_skills = True
+    """Whether the executor says the numbers of the skills that were sent here."""
+    holds_episode = False
+    """Whether the episode's end has to wait for what comes of a skill."""
 
     def __init__(
         self,
@@ -60,7 +65,7 @@ class SkillHandover:
 
     @property
     def wants_observation(self) -> bool:
-        """Can a new observation alone make a skill due: the executor waits for one, and time or the arm stands still."""
+        """Whether only a new observation can make a skill due: the executor waits, and time or the arm stands still."""
         is_idle = self._executor is not None and self._executor.state is LoopState.IDLE
         return self.skill_id is None or (self._time_waits and is_idle)
 
@@ -77,12 +82,12 @@ class SkillHandover:
 
     @property
     def has_begun(self) -> bool:
-        """Did the executor begin the last skill sent."""
+        """Whether the executor has begun the last skill sent."""
         return self._has_begun
 
     @property
     def is_somebody_elses(self) -> bool:
-        """Does the executor carry out a skill that was not sent here."""
+        """Whether the executor carries out a skill that was not sent here."""
         executor = self._executor
         if executor is None or executor.state is not LoopState.EXECUTING:
             return False
@@ -92,8 +97,8 @@ class SkillHandover:
     def own_ids(self) -> tuple[int, ...]:
         """Skills that were sent here and that the executor may carry out now or later, in their order.
 
-        It takes skills in the order they were sent, so one that it tells of ends the wait for those before. An episode's
-        end does not: a skill sent shortly before may be told of when the next episode has long begun.
+        It takes skills in the order they were sent, so one that it tells of ends the wait for those before. An
+        episode's end does not: a skill sent shortly before may be told of when the next episode has long begun.
         """
         return tuple(self._own_ids)
 
@@ -101,6 +106,8 @@ class SkillHandover:
         """The first skill is due when the executor is idle in a state of this time [ns] or later."""
         self._begin_ns = begin_ns
         self._steps_before, self._is_late = 0, False
+        self._ending_id: int | None = None
+        self._steps_before_ending = 0
         self._await_skill(None, -1)
 
     def executor_told(self, executor: ExecutorMoment, now_s: float) -> None:
@@ -116,6 +123,8 @@ class SkillHandover:
             return
         if executor.skill_id != self.skill_id:
             self._idle_ticks += is_idle
+            if executor.skill_id == self._ending_id:
+                self._steps_before = self._steps_before_ending + executor.step
             return
         if not self._has_begun:
             self._has_begun = True
@@ -126,7 +135,7 @@ class SkillHandover:
         self._due_s = due_s if self._due_s is None else min(self._due_s, due_s)
 
     def is_due(self, observed_ns: int, task_ns: int | None, now_s: float) -> bool:
-        """Is it time to choose a skill.
+        """Whether it is time to choose a skill.
 
         Args:
             observed_ns: stamp of the newest observation [ns].
@@ -149,6 +158,8 @@ class SkillHandover:
         """A skill was sent, chosen on an observation of this stamp [ns]."""
         if self._has_begun:
             assert self._executor is not None
+            # Sent early, while that skill still has steps to make: they are counted when they are told of.
+            self._ending_id, self._steps_before_ending = self.skill_id, self._steps_before
             self._steps_before += self._executor.step
             self._is_late = self._executor.state is LoopState.IDLE
         self._own_ids.append(skill_id)
@@ -158,3 +169,52 @@ class SkillHandover:
         self.skill_id, self._chosen_ns = skill_id, chosen_ns
         self._has_begun, self._idle_ticks = False, 0
         self._due_s: float | None = None
+
+
+class GoalHandover:
+    """The same where skills are goals of the executor's action: the next is due when the result before is known.
+
+    Whoever sends them tells that by `outcome_told`. Not thread-safe.
+    """
+
+    numbers_skills = False
+    is_somebody_elses = False
+    """A skill of somebody else ends the goal, whose result says so."""
+    due_s: float | None = None
+
+    def __init__(self) -> None:
+        """Idle until `begin_episode`."""
+        self.begin_episode(0)
+
+    @property
+    def steps_to_come(self) -> int:
+        """Control steps of this episode."""
+        return self.steps
+
+    def begin_episode(self, begin_ns: int) -> None:
+        """The first skill is due on an observation of this time [ns] or later."""
+        self._begin_ns = begin_ns
+        self.skill_id: int | None = None
+        self.steps = 0
+        self.has_begun = False
+        self.is_under_way = False
+        """Whether a skill was sent and what came of it is not known."""
+        self.holds_episode = True
+
+    def executor_told(self, executor: ExecutorMoment, now_s: float) -> None:
+        """A skill status was received."""
+        self.has_begun |= self.is_under_way and executor.state is LoopState.EXECUTING
+
+    def is_due(self, observed_ns: int, task_ns: int | None, now_s: float) -> bool:
+        """Whether it is time to choose a skill, on an observation that is not older than the task's last word."""
+        return not self.is_under_way and observed_ns >= max(self._begin_ns, -1 if task_ns is None else task_ns)
+
+    def sent(self, skill_id: int, chosen_ns: int) -> None:
+        """A skill was sent."""
+        self.skill_id, self.has_begun = skill_id, False
+        self.is_under_way = self.holds_episode = True
+
+    def outcome_told(self, steps: int, ends_episode: bool) -> None:
+        """What came of the skill is known, after so many control steps."""
+        self.steps += steps
+        self.is_under_way, self.holds_episode = False, not ends_episode

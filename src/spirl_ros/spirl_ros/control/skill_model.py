@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.observation_fields import Observation
 from spirl_ros.control.skill_executor import Decoder
 from spirl_ros.control.velocity_action import MEASURED, VelocityScale
 from spirl_ros.errors import BundleError
@@ -14,13 +15,13 @@ from spirl_ros.errors import BundleError
 class Prior(Protocol):
     """What draws latents."""
 
-    def sample(self, observation: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """A latent (Dz,) for an observation (Do,)."""
+    def sample(self, observation: Observation, generator: np.random.Generator) -> np.ndarray:
+        """A latent (Dz,) for an observation. Raises SkillError where a field lacks that it sees."""
         ...
 
 
 @dataclass(frozen=True)
-class SkillModel:
+class RunnableSkills:
     """Decoder and prior, and the facts that they were trained with."""
 
     name: str
@@ -31,7 +32,7 @@ class SkillModel:
     latent_size: int
     """Dz."""
     observation_names: tuple[str, ...]
-    """(Do), the joints first."""
+    """Of the state (Do), the joints first."""
     limits: JointLimits
     velocity_scale: VelocityScale
     """Joint velocity of an action of 1 [rad/s, m/s], at the speed it is carried out at."""
@@ -58,7 +59,7 @@ class SkillModel:
                 f"{', '.join(joint_names)}. Export again with that order."
             )
 
-    def check_may_follow(self, running: "SkillModel") -> None:
+    def check_may_follow(self, running: "RunnableSkills") -> None:
         """Raise BundleError when this is for another arm than the model that is running, or for another period."""
         self.check_layout()
         for name in (

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spirl_ros.control.observation_fields import STATE
 from spirl_ros.control.skill_executor import SkillExecutor
-from spirl_ros.control.skill_model import SkillModel
+from spirl_ros.control.skill_model import RunnableSkills
 from spirl_ros.errors import SkillError
 
 _NO_LATENT = np.empty(0, dtype=np.float32)
@@ -57,9 +58,9 @@ class SkillSequence:
     It knows nothing of time, of safety, or of the arm. Not thread-safe.
     """
 
-    def __init__(self, model: SkillModel) -> None:
+    def __init__(self, model: RunnableSkills) -> None:
         """Nothing is under way."""
-        self._model_after: SkillModel | None = None
+        self._model_after: RunnableSkills | None = None
         self._use(model)
         self._waiting: SkillRequest | None = None
         self._current: SkillRequest | None = None
@@ -70,7 +71,7 @@ class SkillSequence:
         """Commands of the skill under way that the safety filter changed or refused; counted by the caller."""
 
     @property
-    def model(self) -> SkillModel:
+    def model(self) -> RunnableSkills:
         """The skills in use."""
         return self._model
 
@@ -92,12 +93,12 @@ class SkillSequence:
     @property
     def latent(self) -> np.ndarray:
         """Latent (Dz,) of that skill; empty before the first."""
-        return _NO_LATENT if self._executor.latent is None else self._executor.latent
+        return _NO_LATENT if self.executor.latent is None else self.executor.latent
 
     @property
     def steps_done(self) -> int:
         """Control steps of it that were decoded."""
-        return self._executor.steps_done
+        return self.executor.steps_done
 
     @property
     def reward(self) -> float:
@@ -117,33 +118,25 @@ class SkillSequence:
             self._reports.append(SkillReport(self._waiting, outcome, message, _NO_LATENT, 0, 0.0, 0, False, False))
             self._waiting = None
 
-    def begin(self, observation: np.ndarray, generator: np.random.Generator) -> None:
-        """Begin the skill that waits, with a latent drawn at this observation (Do,) where it has none."""
+    def begin(self, state: np.ndarray, generator: np.random.Generator) -> None:
+        """Begin the skill that waits, with a latent drawn at this state (Do,) where it has none."""
         assert self._waiting is not None and self._current is None
         self._current, self._waiting = self._waiting, None
         self._skill_id = self._current.skill_id
         self._reward, self._terminated, self._truncated = 0.0, False, False
         self.interventions = 0
         latent = self._current.latent
-        self._executor.abort()
+        self.executor.abort()
         try:
             if latent is None:
-                latent = self._model.prior.sample(observation.astype(np.float32), generator)
-            self._executor.start(latent)
+                latent = self._model.prior.sample({STATE: state.astype(np.float32)}, generator)
+            self.executor.start(latent)
         except SkillError as error:
             self.end(Outcome.STOPPED, str(error))
 
-    def decode(self, observation: np.ndarray) -> np.ndarray:
-        """The next action (Da,) of the skill under way; errors are those of SkillExecutor.step."""
-        return self._executor.step(observation)
-
-    def rehearse(self, observation: np.ndarray) -> None:
-        """Decode without effect, see SkillExecutor.rehearse."""
-        self._executor.rehearse(observation)
-
     def add_step_result(self, reward: float, terminated: bool, truncated: bool) -> None:
         """Take in what the task said about a control step of the skill under way."""
-        if self._current is not None and self._executor.steps_done > 0:
+        if self._current is not None and self.executor.steps_done > 0:
             self._reward += reward
             self._terminated |= terminated
             self._truncated |= truncated
@@ -153,10 +146,10 @@ class SkillSequence:
         if self._current is None:
             return
         has_ended = self._terminated or self._truncated
-        if self._executor.is_done or has_ended:
+        if self.executor.is_done or has_ended:
             if has_ended:
                 self.drop_waiting(Outcome.STOPPED, "the episode ended before it began")
-            message = "" if self._executor.is_done else f"the episode ended after {self.steps_done} steps"
+            message = "" if self.executor.is_done else f"the episode ended after {self.steps_done} steps"
             self.end(Outcome.COMPLETED, message)
 
     def end(self, outcome: Outcome, message: str) -> None:
@@ -181,7 +174,7 @@ class SkillSequence:
             self._use(self._model_after)
             self._model_after = None
 
-    def swap(self, model: SkillModel) -> bool:
+    def swap(self, model: RunnableSkills) -> bool:
         """Use other skills from the next one on; returns whether that is at once."""
         if self._current is None:
             self._use(model)
@@ -195,9 +188,9 @@ class SkillSequence:
         self._reports.clear()
         return reports
 
-    def _use(self, model: SkillModel) -> None:
+    def _use(self, model: RunnableSkills) -> None:
         self._model = model
-        self._executor = SkillExecutor(
+        self.executor = SkillExecutor(
             model.decoder,
             model.skill_horizon,
             model.latent_size,

@@ -12,8 +12,8 @@ MOVED_TOLERANCE = 0.02
 """Between motions: beyond this [rad, m] an arm was moved by somebody else and begins anew where it is measured."""
 
 _SLOWEST_S = 0.25
-"""The slowest arms follow after so long [s]: servo, transport, and the way of the measurement. The controller comes on top,
-which is a command and a half behind."""
+"""The slowest arms follow after so long [s]: servo, transport, and the way of the measurement. The controller comes on
+top, which is a command and a half behind."""
 _LEAP = 0.02
 """Noise and rounding of two measurements in a row [rad, m]."""
 _LEAP_SPEED = 1.5
@@ -43,8 +43,10 @@ class Tracking:
         """
         self._limits, self._tolerance, self._has_braking_tail = limits, tolerance, has_braking_tail
         self._window_s = _SLOWEST_S + 2.0 * period_s
-        self._sent: deque[tuple[float, np.ndarray, np.ndarray]] = deque()
+        self._sent: deque[tuple[float, np.ndarray, np.ndarray, np.ndarray]] = deque()
+        """Time, lowest and highest position that the arm may have by it, and velocity."""
         self._lower = self._upper = np.empty(0)
+        self._slowest, self._fastest = -limits.velocity, limits.velocity
         self._measured: np.ndarray | None = None
         self._measured_s = self._measured_ns = 0.0
         self._leapt_s = -np.inf
@@ -59,8 +61,10 @@ class Tracking:
         end = joint_positions
         if self._has_braking_tail:
             end = joint_positions + joint_velocities * np.abs(joint_velocities) / (2.0 * self._limits.acceleration)
-        self._sent.append((now_s, np.minimum(joint_positions, end), np.maximum(joint_positions, end)))
+        ends = np.minimum(joint_positions, end), np.maximum(joint_positions, end)
+        self._sent.append((now_s, *ends, joint_velocities))
         self._forget_old(now_s)
+        self._take_ranges()
 
     def deviations(self, joint_positions: np.ndarray, now_s: float) -> np.ndarray:
         """How far each measured joint (Da,) lies outside the range of its last commands [rad, m]; 0 within."""
@@ -76,8 +80,8 @@ class Tracking:
             return ""
         worst = int(np.argmax(deviations))
         return (
-            f"{self._limits.joint_names[worst]} is measured {deviations[worst]:.3f} from where it was sent, expected at most "
-            f"{self._tolerance:.3f}: something holds the arm, moves it too, or measures it wrongly"
+            f"{self._limits.joint_names[worst]} is measured {deviations[worst]:.3f} from where it was sent, "
+            f"expected at most {self._tolerance:.3f}: something holds the arm, moves it too, or measures it wrongly"
         )
 
     def why_unsettled(self, now_s: float) -> str:
@@ -97,26 +101,37 @@ class Tracking:
         self._measured, self._measured_s, self._measured_ns = joint_positions, now_s, stamp_ns
         if before is None:
             return ""
-        moved = np.abs(joint_positions - before)
-        excess = moved - _LEAP_SPEED * self._limits.velocity * since_s - _LEAP
+        moved, within_s = joint_positions - before, _LEAP_SPEED * since_s
+        excess = np.maximum(moved - self._fastest * within_s, self._slowest * within_s - moved) - _LEAP
         if not excess.max() > 0.0:
             return ""
         self._leapt_s = now_s
         worst = int(np.argmax(excess))
-        name, way = self._limits.joint_names[worst], moved[worst]
+        name, way = self._limits.joint_names[worst], abs(moved[worst])
         if abs(way - 2.0 * np.pi) < 0.1 * np.pi:
             return (
-                f"{name} leapt by {way:.2f} rad, a whole turn: its driver reports it within one turn. Say continuous: true "
-                "for that joint in the robot's file"
+                f"{name} leapt by {way:.2f} rad, a whole turn: its driver reports it within one turn. Say "
+                "continuous: true for that joint in the robot's file"
             )
         return (
-            f"{name} leapt by {way:.3f} in {since_s * 1e3:.0f} ms, which no joint can: is there a second publisher of joint "
-            "states, or a faulty sensor"
+            f"{name} leapt by {way:.3f} in {since_s * 1e3:.0f} ms, which no joint can: is there a second publisher "
+            "of joint states, or a faulty sensor"
         )
 
     def _forget_old(self, now_s: float) -> None:
         # The last command counts for good; one before it as long as an arm may still come from there.
+        kept = len(self._sent)
         while len(self._sent) > 1 and self._sent[1][0] <= now_s - self._window_s:
             self._sent.popleft()
-        self._lower = np.minimum.reduce([lower for _, lower, _ in self._sent])
-        self._upper = np.maximum.reduce([upper for _, _, upper in self._sent])
+        if len(self._sent) < kept:
+            self._take_ranges()
+
+    def _take_ranges(self) -> None:
+        """Where the arm can be, and how fast, by the commands that count."""
+        self._lower = np.minimum.reduce([lower for _, lower, _, _ in self._sent])
+        self._upper = np.maximum.reduce([upper for _, _, upper, _ in self._sent])
+        velocities = np.array([velocity for _, _, _, velocity in self._sent])  # (commands, Da)
+        if velocities.any():
+            self._slowest, self._fastest = np.minimum(velocities.min(0), 0.0), np.maximum(velocities.max(0), 0.0)
+        else:  # Whoever moves an arm that stands may be as fast as it can be.
+            self._slowest, self._fastest = -self._limits.velocity, self._limits.velocity

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MEASURED, COMMANDED = "measured", "commanded"
-REFERENCES = (MEASURED, COMMANDED)
+MEASURED, COMMANDED, CENTRE = "measured", "commanded", "centre"
+REFERENCES = (MEASURED, COMMANDED, CENTRE)
 """Which position an action leads by one period at the wanted velocity.
 
-`measured`: as D4RL's kitchen does (franka_env.py in gymnasium-robotics). The servo's lag is part of what an action does, so
-the same action moves another arm at another speed, and an error of the measurement becomes motion.
-`commanded`: the set-point itself moves at the wanted velocity. An arm follows at that velocity whatever its lag; it is what an
-action means that was computed from an arm's measured velocity.
+`measured`: as D4RL's kitchen does (franka_env.py in gymnasium-robotics). The servo's lag is part of what an action
+does, so the same action moves another arm at another speed, and an error of the measurement becomes motion.
+`commanded`: the set-point itself moves at the wanted velocity. An arm follows at that velocity whatever its lag; it is
+what an action means that was computed from an arm's measured velocity.
+`centre`: the middle of each joint's range. With a scale that reaches its ends in one period an action is the command
+itself, as for actuators that take forces or displacements.
 """
 VelocityScale = float | tuple[float, ...]
 """Joint velocity of an action of 1 [rad/s, m/s]: one number for all joints, or one for each (Da)."""
-KITCHEN_VELOCITY_SCALE = 2.0
-"""D4RL's kitchen."""
 
 
 def as_velocity_scale(values: Sequence[float]) -> VelocityScale:
@@ -59,11 +59,17 @@ class VelocityAction:
     """Largest joint command (Da,) [rad, m]."""
     control_period_s: float
     """How long one action lasts [s]."""
-    velocity_scale: VelocityScale = KITCHEN_VELOCITY_SCALE
+    velocity_scale: VelocityScale
     """Joint velocity of an action of 1 [rad/s, m/s]."""
 
+    def led_positions(self, reference: str, measured: np.ndarray, commanded: np.ndarray) -> np.ndarray:
+        """The positions (Da,) that an action leads by one of REFERENCES."""
+        if reference == CENTRE:
+            return 0.5 * (self.position_lower + self.position_upper)
+        return commanded if reference == COMMANDED else measured
+
     def joint_command(self, action: np.ndarray, joint_positions: np.ndarray) -> np.ndarray:
-        """Position set-point (Da,) for an action (Da,) from the measured or commanded joint positions (Da,).
+        """Position set-point (Da,) for an action (Da,) that leads these joint positions (Da,).
 
         Out-of-range actions are clipped. The caller has checked that both are finite.
         """
@@ -72,7 +78,7 @@ class VelocityAction:
         return np.minimum(np.maximum(target, self.position_lower), self.position_upper)
 
     def action(self, joint_command: np.ndarray, joint_positions: np.ndarray) -> np.ndarray:
-        """The action (Da,) that a joint command (Da,) amounts to at the measured or commanded joint positions (Da,).
+        """The action (Da,) that a joint command (Da,) amounts to when it leads these joint positions (Da,).
 
         Undoes `joint_command`, except where that clipped: then it is the smaller action with the same effect.
         """

@@ -1,8 +1,8 @@
 """Turns recordings of a real arm into episodes, from its joint states alone: however it was moved, that is what it did.
 
 By hand, by the vendor's guiding mode or by another teleoperation: a recording needs nothing but `joint_states`. The
-motion is read at the control rate of skills for this arm, by straight lines between the measurements around each moment,
-and an action is the velocity that leads from one moment to the next (see VelocityAction).
+motion is read at the control rate of skills for this arm, by straight lines between the measurements around each
+moment, and an action is the velocity that leads from one moment to the next (see VelocityAction).
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,21 @@ import numpy as np
 from spirl_ros.arms.robot_configuration import RobotConfiguration
 from spirl_ros.control.observation import ObservationAssembler
 from spirl_ros.control.velocity_action import VelocityAction
-from spirl_ros.demonstrations.bag_import import require_some
-from spirl_ros.demonstrations.bag_messages import BagMessages, other_definition, read_bag_messages, stamp_ns, states_of
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
+from spirl_ros.demonstrations.formats.bag_import import require_some
+from spirl_ros.demonstrations.formats.bag_messages import (
+    BagMessages,
+    other_definition,
+    read_bag_messages,
+    stamp_ns,
+    states_of,
+)
 from spirl_ros.demonstrations.measuring_times import Stamped, measuring_times
 from spirl_ros.demonstrations.possible_motion import possible_positions, require_speed
 from spirl_ros.demonstrations.recordings import look_at_all
 from spirl_ros.errors import DatasetError, ObservationError
-from spirl_ros.plain_yaml import printable
+from spirl_ros.files.plain_yaml import printable
 
 _JOINT_STATE = "sensor_msgs/msg/JointState"
 _LONGEST_GAP = 2.5
@@ -114,7 +120,8 @@ def _measurements(messages: BagMessages, topic: str, names: tuple[str, ...]) -> 
         content, measured_ns = received.content, stamp_ns(received.content)
         if set(names).isdisjoint(content.name):
             raise DatasetError(
-                f"message {number} on {topic}: measurement lacks {', '.join(names)}; it has {printable(', '.join(content.name)) or 'no names'}. It was "
+                f"message {number} on {topic}: measurement lacks {', '.join(names)}; it has "
+                f"{printable(', '.join(content.name)) or 'no names'}. It was "
                 "recorded from another arm: give only recordings of this one."
             )
         try:
@@ -134,6 +141,7 @@ def _require_rate(times_s: np.ndarray, period_s: float, topic: str) -> None:
     if gaps_s.size and gaps_s.max() > longest_s:
         worst = int(gaps_s.argmax())
         raise DatasetError(
-            f"there is no message on {topic} for {gaps_s[worst]:.3f} s, {times_s[worst]:.3f} s after the first, expected one "
+            f"there is no message on {topic} for {gaps_s[worst]:.3f} s, {times_s[worst]:.3f} s after the first, "
+            "expected one "
             f"at least every {longest_s:.3f} s. Record the arm's fastest joint states, on a computer that keeps up."
         )

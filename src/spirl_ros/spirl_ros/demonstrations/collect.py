@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from spirl_ros.demonstrations.collection import CollectionConfig, Outcome, outcomes
+from spirl_ros.demonstrations.collection import CollectionConfig, RecordedChain, outcomes
 from spirl_ros.demonstrations.dataset import Dataset, dataset_digest
 from spirl_ros.demonstrations.storage import read_dataset, stored_digest, write_dataset
 from spirl_ros.demonstrations.unfinished_collection import UnfinishedCollection
@@ -37,7 +37,7 @@ class CollectionProgress:
     """Control steps, those of dropped chains included."""
     kept_steps: int = 0
 
-    def take(self, outcome: Outcome) -> None:
+    def take(self, outcome: RecordedChain) -> None:
         """Count one chain."""
         self.simulated_steps += outcome.steps
         if outcome.episode is None:
@@ -47,7 +47,7 @@ class CollectionProgress:
             self.kept_steps += outcome.episode.steps
 
     def is_enough(self, amount: Amount) -> bool:
-        """Are there as many episodes and steps as asked."""
+        """Whether there are as many episodes and steps as asked."""
         return len(self.kept) >= amount.episodes and self.kept_steps >= amount.steps
 
 
@@ -102,7 +102,7 @@ def collect(
         on_progress(progress)
         simulated_before, began_s = progress.simulated_steps, time.monotonic()
 
-        def take_new(outcome: Outcome) -> None:
+        def take_new(outcome: RecordedChain) -> None:
             unfinished.add(outcome)
             on_progress(progress)
 
@@ -126,14 +126,18 @@ def _clean_up(folder: Path, unfinished: UnfinishedCollection, progress: Collecti
     digest = stored_digest(folder)
     if digest != dataset_digest(progress.kept):
         raise DatasetError(
-            f"{folder} exists already, and it is not what {unfinished.folder} makes. Delete the one that you do not need."
+            f"{folder} exists already, and it is not what {unfinished.folder} makes. Delete the one that you do "
+            "not need."
         )
     unfinished.delete()
     return CollectionResult(read_dataset(folder), digest, new_steps=0, duration_s=0.0)
 
 
 def _take_until_enough(
-    progress: CollectionProgress, amount: Amount, source: Iterator[Outcome], on_outcome: Callable[[Outcome], None]
+    progress: CollectionProgress,
+    amount: Amount,
+    source: Iterator[RecordedChain],
+    on_outcome: Callable[[RecordedChain], None],
 ) -> None:
     """Take chains in order, and not one more than needed: how many were begun by then must not matter."""
     while not progress.is_enough(amount):

@@ -13,18 +13,16 @@ from multiprocessing.connection import wait
 import mujoco
 import numpy as np
 
-from spirl_ros.control.velocity_action import KITCHEN_VELOCITY_SCALE
-from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
-from spirl_ros.demonstrations.kitchen_operator import KitchenOperator
-from spirl_ros.demonstrations.operator_report import CHAIN_LENGTH, Chain
+from spirl_ros.control.observation_fields import VECTOR, Field
+from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.layout import robot_metadata
 from spirl_ros.demonstrations.operator_style import DEFAULT_STYLE, OperatorStyle
 from spirl_ros.errors import ConfigError
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, KitchenScene, load_kitchen_scene
-from spirl_ros.tasks.kitchen.subtasks import SUBTASKS, target_subtasks
+from spirl_ros.tasks.families import DEFAULT_FAMILY, split_task
+from spirl_ros.tasks.task import Environment, EpisodeConfig, Operator, TaskFamily
 
 SPLITS = {
-    "mixed": "random chains of four; no episode completes all target subtasks of the task",
+    "mixed": "random chains of subtasks; no episode completes all target subtasks of the task",
     "complete": "the target subtasks of the task, in order",
 }
 """Which chains are drawn, after D4RL's names."""
@@ -37,8 +35,8 @@ _RANDOM_STREAM = 13
 class CollectionConfig:
     """What to collect. Chain i depends on these values and on i alone."""
 
-    task: str = "kitchen"
-    """Task whose target subtasks the split is about."""
+    task: str = DEFAULT_FAMILY
+    """Task whose target subtasks the split is about, after `FAMILY:` where it is not the default one's."""
     split: str = "mixed"
     """Which chains are drawn, one of SPLITS."""
     seed: int = 0
@@ -46,14 +44,20 @@ class CollectionConfig:
     noise: tuple[float, float] = (0.05, 0.25)
     """Range that each episode's injected noise is drawn from: standard deviation on the arm's actions, between the
     intended and the executed one (DART, Laskey et al. 2017); (0, 0) for none."""
-    max_steps: int = 280
-    """Control steps until the chain counts as failed."""
+    max_steps: int | None = None
+    """Control steps until the chain counts as failed; None for the family's."""
 
     def __post_init__(self) -> None:
         """Check the values."""
-        target_subtasks(self.task)
+        family, _ = split_task(self.task)
+        if self.max_steps is None:
+            object.__setattr__(self, "max_steps", family.max_steps)
         if self.split not in SPLITS:
             raise ConfigError(f"split is '{self.split}', expected one of {', '.join(SPLITS)}.")
+        if self.split == "mixed" and family.chain_length >= len(family.subtasks):
+            raise ConfigError(
+                f"split is 'mixed', but every chain of {family.name} has all its subtasks. Choose --split complete."
+            )
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}, expected 0 or more.")
         smallest, largest = self.noise
@@ -62,7 +66,15 @@ class CollectionConfig:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Chain:
+    """One episode to run: subtasks in order, and the seed of the episode and of its operator."""
+
+    subtasks: tuple[str, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class RecordedChain:
     """What became of one chain."""
 
     index: int
@@ -80,47 +92,50 @@ def draw_chain(config: CollectionConfig, index: int) -> tuple[Chain, OperatorSty
     generator = np.random.default_rng((_RANDOM_STREAM, config.seed, index))
     seed = int(generator.integers(2**31))
     style = replace(DEFAULT_STYLE, action_noise=float(generator.uniform(*config.noise)))
-    targets = target_subtasks(config.task)
+    family, task = split_task(config.task)
+    targets = task.goals
     if config.split == "complete":
         return Chain(targets, seed), style
     while True:
-        subtasks = tuple(generator.permutation(SUBTASKS)[:CHAIN_LENGTH].tolist())
+        subtasks = tuple(generator.permutation(family.subtasks)[: family.chain_length].tolist())
         if not set(targets) <= set(subtasks):
             return Chain(subtasks, seed), style
 
 
-def record_chain(config: CollectionConfig, index: int) -> Outcome:
+def record_chain(config: CollectionConfig, index: int) -> RecordedChain:
     """Let the operator do chain `index` and record it. Called in the worker processes."""
+    family, task = split_task(config.task)
     chain, style = draw_chain(config, index)
-    scene = load_kitchen_scene()
-    environment = KitchenEnvironment(
-        KitchenConfig(task=",".join(chain.subtasks), count="any", max_steps=config.max_steps), scene
+    environment, operator = demonstrated(
+        family, EpisodeConfig(task=",".join(chain.subtasks), count="any", max_steps=config.max_steps), style
     )
-    operator = KitchenOperator(scene, style)
     operator.start(chain.subtasks, chain.seed)
     observations, rewards = [environment.reset(chain.seed)], []
+    fields = _SeenFields(environment, family.robot.observation.more_fields)
     intended, executed = [], []
     while not environment.has_ended and (action := operator.act(observations[-1])) is not None:
         result = environment.step(action)
         observations.append(result.observation)
+        fields.observe()
         rewards.append(result.reward)
         intended.append(operator.intended_action)
         executed.append(action)
     completed = environment.progress.completed_at_step
     if not environment.progress.is_complete:
-        return Outcome(index, environment.step_count, None, "failed")
-    if config.split == "mixed" and set(target_subtasks(config.task)) <= set(completed):
-        return Outcome(index, environment.step_count, None, "completed the target")
+        return RecordedChain(index, environment.step_count, None, "failed")
+    if config.split == "mixed" and set(task.goals) <= set(completed):
+        return RecordedChain(index, environment.step_count, None, "completed the target")
     metadata = replace(
-        kitchen_metadata(scene),
+        robot_metadata(family.robot),
         task=chain.subtasks,
         operator="scripted",
         completed_at_step=dict(completed),
         seed=chain.seed,
         operator_style=style,
-        measurement_noise=vars(environment.config.noise),
+        measurement_noise=vars(environment.noise),
         mujoco_version=mujoco.__version__,
         is_success=True,
+        more_fields=family.robot.observation.more_fields,
     )
     episode = Episode(
         np.array(observations),
@@ -130,25 +145,45 @@ def record_chain(config: CollectionConfig, index: int) -> Outcome:
         terminated=True,
         truncated=False,
         metadata=metadata,
+        fields=fields.arrays(),
     )
-    return Outcome(index, environment.step_count, episode)
+    return RecordedChain(index, environment.step_count, episode)
 
 
-def kitchen_metadata(scene: KitchenScene) -> EpisodeMetadata:
-    """What holds for every episode in the kitchen; task and operator are left empty."""
-    slides = scene.model.jnt_type[: scene.joint_count] == int(mujoco.mjtJoint.mjJNT_SLIDE)
-    return EpisodeMetadata(
-        task=(),
-        operator="",
-        control_rate_hz=1.0 / CONTROL_PERIOD_S,
-        observation_names=scene.joint_names + scene.scene_names,
-        joint_names=scene.joint_names,
-        joint_units=tuple("m" if is_slide else "rad" for is_slide in slides),
-        action_scale=KITCHEN_VELOCITY_SCALE,
-    )
+class _SeenFields:
+    """Keeps what is observed beside the state at every control step. Asks for nothing where there is nothing more."""
+
+    def __init__(self, environment: Environment, more_fields: tuple[Field, ...]) -> None:
+        self._environment = environment
+        self._seen = {one: [] for one in more_fields}
+        self.observe()
+
+    def observe(self) -> None:
+        """Take in what is observed now."""
+        if self._seen:
+            observation = self._environment.observe()
+            for one, values in self._seen.items():
+                values.append(np.array(observation[one.name]))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By name, all of it (T+1, …), vectors in single precision. Read-only, so that an Episode need not copy it."""
+        arrays = {}
+        for one, values in self._seen.items():
+            arrays[one.name] = np.stack(values, dtype=np.float32 if one.dtype == VECTOR else None)
+            arrays[one.name].flags.writeable = False
+        return arrays
 
 
-def outcomes(config: CollectionConfig, first: int, workers: int) -> Generator[Outcome, None, None]:
+def demonstrated(family: TaskFamily, config: EpisodeConfig, style: OperatorStyle) -> tuple[Environment, Operator]:
+    """A simulated robot and who demonstrates on it. Raises ConfigError for a family that lacks one of them."""
+    environment, operator = family.environment(config), family.operator(style)
+    if environment is None or operator is None:
+        lacking = "simulator" if environment is None else "scripted operator"
+        raise ConfigError(f"the task family {family.name} has no {lacking}. Import demonstrations: spirl demos import.")
+    return environment, operator
+
+
+def outcomes(config: CollectionConfig, first: int, workers: int) -> Generator[RecordedChain, None, None]:
     """Outcomes of the chains first, first + 1, … without end, in this order whatever the number of workers.
 
     Args:
@@ -165,7 +200,7 @@ def outcomes(config: CollectionConfig, first: int, workers: int) -> Generator[Ou
     # A spawned process shares nothing, so it cannot inherit a lock that another thread holds, as a forked one can.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_follow_parent)
     try:
-        pending: deque[Future[Outcome]] = deque()
+        pending: deque[Future[RecordedChain]] = deque()
         while True:
             while len(pending) < 2 * workers:
                 pending.append(pool.submit(record_chain, config, first))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from spirl_ros.demonstrations.episode import Episode
-from spirl_ros.errors import ConfigError, DatasetError
-from spirl_ros.tasks.kitchen.subtasks import target_subtasks
+from spirl_ros.errors import DatasetError
+from spirl_ros.tasks.families import family_of, known_targets, split_task
 
-_SAME_IN_ALL = ("control_rate_hz", "observation_names", "joint_names", "joint_units", "action_scale")
+_SAME_IN_ALL = ("control_rate_hz", "observation_names", "joint_names", "joint_units", "action_scale", "more_fields")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Dataset:
 
     episodes: tuple[Episode, ...]
     task: str
-    """Name of the task, or its target subtasks separated by commas."""
+    """Name of the task, or its target subtasks separated by commas; after `FAMILY:` where it is not the default
+    family's."""
     origin: Mapping[str, Any] = field(default_factory=dict)
     """How the dataset was made, for people: settings, and how much was dropped. Values that JSON can hold."""
     source: str = "the dataset"
@@ -59,7 +60,10 @@ def require_task(path: Path, found: str, expected: str) -> None:
         ConfigError: there is no task `expected`.
         DatasetError: the two differ.
     """
-    if found != expected and target_subtasks(expected) != known_targets(found):
+    if found == expected:
+        return
+    family, task = split_task(expected)
+    if (family.name, task.goals) != (family_of(found).name, known_targets(found)):
         raise DatasetError(
             f"{path} was made for the task '{found}', not for '{expected}'. Choose a dataset of that task, "
             f"or ask for '{found}'."
@@ -67,19 +71,18 @@ def require_task(path: Path, found: str, expected: str) -> None:
 
 
 def dataset_digest(episodes: Iterable[Episode]) -> str:
-    """SHA-256 over all arrays in order, as hexadecimal digits: the same numbers give the same digest in any file."""
+    """SHA-256 over all arrays in order, as hexadecimal digits: the same numbers give the same digest in any file.
+
+    Fields beside the state count with their names and types; without any, the digest is that of older versions.
+    """
     digest = hashlib.sha256()
     for episode in episodes:
         digest.update(np.array(episode.observations.shape + episode.actions.shape, dtype="<i8").tobytes())
         for values in (episode.observations, episode.actions, episode.executed_actions, episode.rewards):
             digest.update(values.astype("<f8").tobytes())
         digest.update(bytes([episode.terminated, episode.truncated]))
+        for described in episode.metadata.more_fields:
+            values = episode.fields[described.name]
+            digest.update(f"{described.name} {described.dtype} {values.shape}".encode())
+            digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).ravel().data)
     return digest.hexdigest()
-
-
-def known_targets(task: str) -> tuple[str, ...]:
-    """Target subtasks of a dataset's task; none for one that this version does not know, such as a real arm's."""
-    try:
-        return target_subtasks(task)
-    except ConfigError:
-        return ()

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from spirl_ros.control.velocity_action import format_scale
-from spirl_ros.demonstrations.dataset import Dataset, dataset_digest, known_targets
+from spirl_ros.demonstrations.dataset import Dataset, dataset_digest
+from spirl_ros.tasks.families import known_targets
 
 _CHAINS_SHOWN = 3
 
@@ -46,6 +47,13 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "operators": sorted({one.operator for one in metadata}),
         "control_rate_hz": first.control_rate_hz,
         "observation_names": list(first.observation_names),
+        "fields": [
+            {
+                **{name: getattr(one, name) for name in ("name", "shape", "dtype", "source")},
+                "bytes": sum(episode.fields[one.name].nbytes for episode in dataset.episodes),
+            }
+            for one in first.more_fields
+        ],
         "joint_names": list(first.joint_names),
         "joint_units": list(first.joint_units),
         "action_scale": first.action_scale,
@@ -74,6 +82,7 @@ def summary_table(figures: dict[str, Any]) -> str:
         "measurement noise": _counts(figures["measurement_noise"]) or "unknown",
         "operator": ", ".join(figures["operators"]),
         "observation": f"{len(figures['observation_names'])}: {', '.join(figures['observation_names'])}",
+        **{f"field {one['name']}": _described(one) for one in figures["fields"]},
         "action": f"{len(figures['joint_names'])}: {', '.join(figures['joint_names'])}; 1 is "
         f"{format_scale(figures['action_scale'])} rad/s or m/s",
         "mujoco": ", ".join(figures["mujoco_versions"]) or "unknown",
@@ -81,6 +90,12 @@ def summary_table(figures: dict[str, Any]) -> str:
         "digest": figures["digest"],
     }
     return "\n".join(f"{name:<18}{value}" for name, value in rows.items())
+
+
+def _described(field: dict[str, Any]) -> str:
+    seen = f", from {field['source']}" if field["source"] else ""
+    shape, size = " x ".join(map(str, field["shape"])), field["bytes"] / 1e6
+    return f"{shape} of {field['dtype']}{seen}; {size:.3g} MB in memory"
 
 
 def _counts(counts: dict[str, Any]) -> str:

@@ -1,10 +1,11 @@
 """One recorded run: what was observed, intended, executed and rewarded, and how it came about."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from spirl_ros.control.observation_fields import PICTURE, STATE, Field
 from spirl_ros.control.velocity_action import VelocityScale, problem_of_scale
 from spirl_ros.demonstrations.operator_style import OperatorStyle
 from spirl_ros.errors import DatasetError
@@ -39,7 +40,9 @@ class EpisodeMetadata:
     mujoco_version: str = ""
     """Version of the simulator; empty for a real arm."""
     is_success: bool | None = None
-    """Was its recording finished as success or as failure; None when nobody said so."""
+    """Whether its recording was finished as success; None when nobody said so."""
+    more_fields: tuple[Field, ...] = ()
+    """What was observed beside the state: a description of each of the episode's `fields`, in order."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without the arrays."""
@@ -49,6 +52,9 @@ class EpisodeMetadata:
             raise DatasetError(f"action_scale {problem}.")
         if len(self.joint_units) != len(self.joint_names):
             raise DatasetError(f"joint_units are {self.joint_units}, expected one for each of {self.joint_names}.")
+        names = [one.name for one in self.more_fields]
+        if STATE in names or len(set(names)) != len(names):
+            raise DatasetError(f"more_fields are {', '.join(names)}, expected each once, and none named {STATE}.")
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,15 @@ class Episode:
     rewards: np.ndarray
     """(T,) for what each action newly completed."""
     terminated: bool
-    """The task ended with the last step."""
+    """Whether the task ended with the last step."""
     truncated: bool
-    """The recording ended with the last step, the task did not."""
+    """Whether the recording ended with the last step while the task did not."""
     metadata: EpisodeMetadata
+    fields: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """By name, what was observed beside the state: (T+1, …) of each of the metadata's `more_fields`, in its own type.
+
+    An array that is read-only already is kept, any other is copied: pictures need not be in memory twice.
+    """
 
     def __post_init__(self) -> None:
         """Check sizes and values, once."""
@@ -86,12 +97,10 @@ class Episode:
                 raise DatasetError(
                     f"{name} has shape {values.shape}, expected {expected} for {steps} actions and the names given."
                 )
-            is_finite = np.isfinite(values)
-            if not is_finite.all():
-                where = tuple(int(i) for i in np.argwhere(~is_finite)[0])
-                raise DatasetError(f"{name} is {values[where]} at {where}, expected finite numbers only.")
+            _require_finite(name, values)
             values.flags.writeable = False
             object.__setattr__(self, name, values)
+        object.__setattr__(self, "fields", self._checked_fields())
         if self.terminated and self.truncated:
             raise DatasetError("the episode is both terminated and truncated, expected at most one of them.")
 
@@ -99,3 +108,37 @@ class Episode:
     def steps(self) -> int:
         """Control steps T."""
         return len(self.actions)
+
+    def without_fields(self) -> "Episode":
+        """The same with the state alone, for formats that have no place for more."""
+        return replace(self, fields={}, metadata=replace(self.metadata, more_fields=()))
+
+    def _checked_fields(self) -> dict[str, np.ndarray]:
+        """The fields in the order of their descriptions, read-only."""
+        described = [one.name for one in self.metadata.more_fields]
+        if set(self.fields) != set(described):
+            found, expected = (", ".join(names) or "none" for names in (self.fields, described))
+            raise DatasetError(f"fields are {found}, expected {expected}, as more_fields of the metadata says.")
+        return {one.name: _checked_field(one, self.fields[one.name], self.steps) for one in self.metadata.more_fields}
+
+
+def _checked_field(described: Field, values: np.ndarray, steps: int) -> np.ndarray:
+    expected = (steps + 1, *described.shape)
+    if values.shape != expected or values.dtype != described.dtype:
+        raise DatasetError(
+            f"{described.name} is {values.shape} of {values.dtype}, expected {expected} of {described.dtype} "
+            f"for {steps} actions."
+        )
+    if described.dtype != PICTURE:
+        _require_finite(described.name, values)
+    if values.flags.writeable or not values.flags.c_contiguous:
+        values = np.array(values, order="C")
+        values.flags.writeable = False
+    return values
+
+
+def _require_finite(name: str, values: np.ndarray) -> None:
+    is_finite = np.isfinite(values)
+    if not is_finite.all():
+        where = tuple(int(i) for i in np.argwhere(~is_finite)[0])
+        raise DatasetError(f"{name} is {values[where]} at {where}, expected finite numbers only.")

@@ -35,7 +35,7 @@ class JointTrack:
     task: str = ""
     """What was to be done, in the source's words; empty when it does not say."""
     is_success: bool | None = None
-    """Was it done, as the source says; None when it does not."""
+    """Whether it succeeded, as the source says; None when it does not say."""
 
 
 def dataset_of_tracks(
@@ -54,8 +54,8 @@ def dataset_of_tracks(
         rate_hz: positions per second.
         joint_names: of the positions (Da), which are the robot's where there is one.
         joint_units: `rad` or `m` (Da), where there is no robot that says it.
-        robot: says how fast an action of 1 is, the control rate, and where the joints can be; None takes the rate of the
-            source, and lets an action of 1 be the fastest motion in it.
+        robot: says how fast an action of 1 is, the control rate, and where the joints can be; None takes the rate of
+            the source, and lets an action of 1 be the fastest motion in it.
         task: name of the dataset's task.
         origin: how it was made, for people.
 
@@ -97,7 +97,7 @@ def dataset_of_tracks(
 
 
 def _sampled(track: JointTrack, rate_hz: float, control_rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (T+1, Da) and rewards (T,) at another rate: straight lines between positions, each reward where it fell."""
+    """Positions (T+1, Da) and rewards (T,) at another rate: straight lines between, each reward where it fell."""
     count = len(track.positions)
     if math.isclose(rate_hz, control_rate_hz):
         return track.positions, track.rewards[: count - 1]
@@ -159,6 +159,7 @@ def _require_near(track: JointTrack, names: Sequence[str], units: Sequence[str])
     if beyond[row, joint] > 0.0:
         furthest = _FURTHEST[units[joint]]
         raise DatasetError(
-            f"{track.name}: {names[joint]} is at {track.positions[row, joint]:.4g} in frame {row}, outside {-furthest:.3g} to "
+            f"{track.name}: {names[joint]} is at {track.positions[row, joint]:.4g} in frame {row}, outside "
+            f"{-furthest:.3g} to "
             f"{furthest:.3g} {units[joint]}. Is it in degrees or percent? Convert the positions to rad and m first."
         )

@@ -59,7 +59,8 @@ def _why_not_stamps(stamps: np.ndarray, received: np.ndarray, positions: np.ndar
     has_moved = (np.diff(positions, axis=0) != 0.0).any(axis=1)
     fresh = received[np.flatnonzero(np.append(True, ~is_repeated))]
     if (is_repeated & has_moved).any() and np.diff(fresh, append=received[-1]).max() > longest_gap_s * 1e9:
-        return f"header.stamp stands still for {np.diff(fresh, append=received[-1]).max() * 1e-9:.3f} s while the arm moves"
+        still_s = np.diff(fresh, append=received[-1]).max() * 1e-9
+        return f"header.stamp stands still for {still_s:.3f} s while the arm moves"
     return ""
 
 

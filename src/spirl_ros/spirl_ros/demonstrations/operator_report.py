@@ -2,30 +2,17 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from spirl_ros.demonstrations.kitchen_operator import KitchenOperator
+from spirl_ros.demonstrations.collection import Chain, demonstrated
 from spirl_ros.demonstrations.operator_style import DEFAULT_STYLE, OperatorStyle
-from spirl_ros.tasks.environment_pool import EnvironmentPool
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
-from spirl_ros.tasks.kitchen.subtasks import SUBTASKS
-
-CHAIN_LENGTH = 4
-"""As many subtasks as the paper's target task has."""
+from spirl_ros.tasks.task import EpisodeConfig, TaskFamily
 
 _RANDOM_STREAM = 11
 """Mixed into a chain's seed, so that its choice of subtasks is independent of the episode's noise."""
-
-
-@dataclass(frozen=True)
-class Chain:
-    """One episode to run: subtasks in order, and the seed of the episode and of its operator."""
-
-    subtasks: tuple[str, ...]
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -42,28 +29,32 @@ class ChainResult:
 
     @property
     def is_complete(self) -> bool:
-        """Were all subtasks of the chain done at some time."""
+        """Whether all subtasks of the chain were done at some time."""
         return all(subtask in self.completed_at_step for subtask in self.chain.subtasks)
 
 
-def random_chains(count: int, seed: int) -> list[Chain]:
-    """Chains of four distinct subtasks in random order; chain i has seed `seed + i`."""
+def random_chains(family: TaskFamily, count: int, seed: int) -> list[Chain]:
+    """Chains of distinct subtasks in random order, as long as the family's; chain i has seed `seed + i`."""
     return [
-        Chain(tuple(np.random.default_rng((_RANDOM_STREAM, s)).permutation(SUBTASKS)[:CHAIN_LENGTH].tolist()), s)
+        Chain(
+            tuple(
+                np.random.default_rng((_RANDOM_STREAM, s)).permutation(family.subtasks)[: family.chain_length].tolist()
+            ),
+            s,
+        )
         for s in range(seed, seed + count)
     ]
 
 
-def ordered_pairs(repetitions: int, seed: int) -> list[Chain]:
-    """Each subtask after each other one, 42 pairs, every pair `repetitions` times with another seed."""
-    pairs = list(itertools.permutations(SUBTASKS, 2)) * repetitions
+def ordered_pairs(family: TaskFamily, repetitions: int, seed: int) -> list[Chain]:
+    """Each subtask after each other one, every pair `repetitions` times with another seed."""
+    pairs = list(itertools.permutations(family.subtasks, 2)) * repetitions
     return [Chain(pair, seed + i) for i, pair in enumerate(pairs)]
 
 
-def run_chain(chain: Chain, operator: KitchenOperator) -> ChainResult:
+def run_chain(family: TaskFamily, chain: Chain, style: OperatorStyle = DEFAULT_STYLE) -> ChainResult:
     """Run one episode until the chain is complete, time is up or the operator has nothing left to do."""
-    config = KitchenConfig(task=",".join(chain.subtasks), count="any")
-    environment = KitchenEnvironment(config, load_kitchen_scene())
+    environment, operator = demonstrated(family, EpisodeConfig(task=",".join(chain.subtasks), count="any"), style)
     observation = environment.reset(chain.seed)
     operator.start(chain.subtasks, chain.seed)
     started_at_step: dict[str, int] = {}
@@ -78,6 +69,7 @@ def run_chain(chain: Chain, operator: KitchenOperator) -> ChainResult:
 
 
 def run_chains(
+    family: TaskFamily,
     chains: Sequence[Chain],
     style: OperatorStyle = DEFAULT_STYLE,
     *,
@@ -87,28 +79,28 @@ def run_chains(
     """Run many chains side by side; results come in the chains' order and do not depend on `workers`.
 
     Args:
+        family: whose operators do them.
         chains: what to run.
         style: how the operators vary.
         workers: threads.
         on_result: called after each chain from the thread that ran it.
     """
 
-    def run_share(index: int) -> list[ChainResult]:
-        results = []
-        for chain in chains[index::workers]:
-            results.append(run_chain(chain, pool.environments[index]))
-            on_result(results[-1])
-        return results
+    def run(chain: Chain) -> ChainResult:
+        result = run_chain(family, chain, style)
+        on_result(result)
+        return result
 
-    with EnvironmentPool(lambda: KitchenOperator(load_kitchen_scene(), style), workers, workers) as pool:
-        shares = pool.map(run_share)
-    return [shares[i % workers][i // workers] for i in range(len(chains))]
+    with ThreadPoolExecutor(workers, thread_name_prefix="operator") as pool:
+        return list(pool.map(run, chains))
 
 
 @dataclass(frozen=True)
 class OperatorReport:
     """What the results of many chains say together."""
 
+    subtasks: Sequence[str]
+    """Of the family, in the order of tables."""
     results: Sequence[ChainResult]
     duration_s: float
     """Wall-clock time that all of them took together."""
@@ -123,7 +115,7 @@ class OperatorReport:
             "completed": len(complete) / len(self.results),
             **_steps_summary(chain_steps),
             "env_steps_per_s": steps / self.duration_s,
-            "per_subtask": {subtask: self._subtask_summary(subtask) for subtask in SUBTASKS},
+            "per_subtask": {subtask: self._subtask_summary(subtask) for subtask in self.subtasks},
             "failed": [
                 {"seed": result.chain.seed, "subtasks": result.chain.subtasks, "completed": result.completed_at_step}
                 for result in self.results

@@ -11,21 +11,19 @@ from matplotlib.lines import Line2D
 
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
-from spirl_ros.demonstrations.kitchen_kinematics import ARM_JOINT_COUNT, KitchenKinematics
-from spirl_ros.demonstrations.kitchen_layout import kitchen_difference
+from spirl_ros.demonstrations.layout import layout_difference
 from spirl_ros.plotting import write_figures
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
-from spirl_ros.tasks.kitchen.subtasks import SUBTASKS, target_subtasks
+from spirl_ros.tasks.families import family_of, known_targets
 
 _BLUE, _ORANGE = "#33658a", "#d9822b"
-KITCHEN_PLOTS = ("subtasks", "tool_paths")
-"""Pictures that need the kitchen's subtasks and its arm."""
+FAMILY_PLOTS = ("subtasks", "tool_paths")
+"""Pictures that need a task family's subtasks and its arm."""
 _PATHS_SHOWN = 30
 _NOTHING = "nothing more"
 
 
 def write_plots(dataset: Dataset, folder: Path) -> list[Path]:
-    """Write the pictures as PNG files, KITCHEN_PLOTS only for the kitchen; existing ones of the same name are replaced.
+    """Write the pictures as PNG files, FAMILY_PLOTS only for a task family's; existing ones are replaced.
 
     Raises:
         PlotError: the disk refuses.
@@ -36,8 +34,12 @@ def write_plots(dataset: Dataset, folder: Path) -> list[Path]:
         "actions": draw_actions,
         "tool_paths": draw_tool_paths,
     }
-    is_kitchen = kitchen_difference(dataset.episodes[0].metadata, any_rate=True) is None
-    chosen = {name: partial(draw, dataset) for name, draw in plots.items() if is_kitchen or name not in KITCHEN_PLOTS}
+    family, metadata = family_of(dataset.task), dataset.episodes[0].metadata
+    if layout_difference(family.robot, metadata, any_rate=True) is not None:
+        plots = {name: draw for name, draw in plots.items() if name not in FAMILY_PLOTS}
+    elif family.tool_positions(dataset.episodes[0].observations[:1]) is None:
+        del plots["tool_paths"]
+    chosen = {name: partial(draw, dataset) for name, draw in plots.items()}
     return write_figures(chosen, folder)
 
 
@@ -61,15 +63,16 @@ def draw_episode_lengths(dataset: Dataset) -> Figure:
 
 def draw_subtasks(dataset: Dataset) -> Figure:
     """Which subtasks the episodes complete, in which place, and how many per episode."""
+    subtasks = family_of(dataset.task).subtasks
     in_order = [list(episode.metadata.completed_at_step) for episode in dataset.episodes]
     places = max((len(names) for names in in_order), default=0)
-    counts = np.array([[sum(n[p : p + 1] == [s] for n in in_order) for p in range(places)] for s in SUBTASKS])
+    counts = np.array([[sum(n[p : p + 1] == [s] for n in in_order) for p in range(places)] for s in subtasks])
     figure = Figure(figsize=(8.0, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[2.4, 1.0])
-    targets = target_subtasks(dataset.task)
+    targets = known_targets(dataset.task)
     shades = matplotlib.colormaps["Blues"](np.linspace(0.85, 0.35, max(places, 1)))
-    labels = [name.replace("_", " ") + (" *" if name in targets else "") for name in SUBTASKS]
-    begin = np.zeros(len(SUBTASKS))
+    labels = [name.replace("_", " ") + (" *" if name in targets else "") for name in subtasks]
+    begin = np.zeros(len(subtasks))
     for place in range(places):
         widths = counts[:, place]
         bars = left.barh(labels, widths, left=begin, color=shades[place], label=f"{place + 1}.")
@@ -89,7 +92,7 @@ def draw_subtasks(dataset: Dataset) -> Figure:
     )
     if places:
         left.legend(title="place", ncols=places, loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
-    per_episode = np.bincount([len(names) for names in in_order], minlength=len(SUBTASKS) + 1)
+    per_episode = np.bincount([len(names) for names in in_order], minlength=len(subtasks) + 1)
     bars = right.bar(range(len(per_episode)), per_episode, color=_BLUE)
     right.bar_label(bars, [str(n) if n else "" for n in per_episode], fontsize=8)
     right.set(
@@ -144,13 +147,15 @@ def draw_actions(dataset: Dataset) -> Figure:
 
 def draw_tool_paths(dataset: Dataset) -> Figure:
     """Paths of the tool in some episodes, from above and from the front, coloured by the subtask that is done next."""
-    kinematics = KitchenKinematics(load_kitchen_scene())
+    family = family_of(dataset.task)
     chosen = np.unique(np.linspace(0, len(dataset.episodes) - 1, _PATHS_SHOWN).round().astype(int))
     figure = Figure(figsize=(8.0, 4.2), layout="constrained")
     views = figure.subplots(1, 2)
-    colours = dict(zip((*SUBTASKS, _NOTHING), matplotlib.colormaps["tab10"](range(8)), strict=True))
+    names = (*family.subtasks, _NOTHING)
+    colours = dict(zip(names, matplotlib.colormaps["tab10"](np.arange(len(names)) % 10), strict=True))
     for episode in (dataset.episodes[i] for i in chosen):
-        path = np.array([kinematics.forward(o[:ARM_JOINT_COUNT]).position for o in episode.observations])  # (T+1, 3)
+        path = family.tool_positions(episode.observations)  # (T+1, 3)
+        assert path is not None  # else this is not drawn
         for begin, end, subtask in _sections(episode):
             for axes, height in zip(views, (1, 2), strict=True):
                 axes.plot(*path[begin : end + 1, [0, height]].T, color=colours[subtask], linewidth=0.6, alpha=0.6)
@@ -161,7 +166,8 @@ def draw_tool_paths(dataset: Dataset) -> Figure:
     handles = [Line2D([], [], color=colour, label=name.replace("_", " ")) for name, colour in colours.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(
-        f"The tool in {len(chosen)} of {len(dataset.episodes)} episodes, coloured by the subtask completed next; dots: starts",
+        f"The tool in {len(chosen)} of {len(dataset.episodes)} episodes, coloured by the subtask completed next; "
+        "dots: starts",
         fontsize=10,
     )
     return figure

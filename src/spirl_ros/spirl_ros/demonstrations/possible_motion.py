@@ -1,7 +1,7 @@
 """Is a recorded motion one that the arm can have made: within its range, without leaps, no faster than it is.
 
-What is not was recorded in other units, wraps round at ±π, or has its times mixed up, and would teach a motion that nobody
-made.
+What is not was recorded in other units, wraps round at ±π, or has its times mixed up, and would teach a motion that
+nobody made.
 """
 
 import numpy as np
@@ -57,8 +57,8 @@ def require_speed(actions: np.ndarray, times_s: np.ndarray, positions: np.ndarra
     moves = f"{name} moves at {speed:.3g} {unit}/s in control step {step}"
     if speed > _FASTER * limit:
         raise DatasetError(
-            f"{moves}, faster than the {limit:g} {unit}/s that it can, which is its velocity in the robot's file. Is it "
-            "recorded in other units, or are the times of the messages wrong? Leave this recording out."
+            f"{moves}, faster than the {limit:g} {unit}/s that it can, which is its velocity in the robot's file. "
+            "Is it recorded in other units, or are the times of the messages wrong? Leave this recording out."
         )
     start_s = step / robot.control_rate_hz
     during = (times_s[1:] > start_s) & (times_s[:-1] < start_s + 1.0 / robot.control_rate_hz)
@@ -66,8 +66,8 @@ def require_speed(actions: np.ndarray, times_s: np.ndarray, positions: np.ndarra
     worst = int((moved / gaps_s).argmax())
     if moved[worst] > _FASTER * limit * gaps_s[worst]:
         raise DatasetError(
-            f"{moves}, of which {moved[worst]:.3g} {unit} in {gaps_s[worst] * 1e3:.1f} ms, which it cannot: its velocity is "
-            f"{limit:g} {unit}/s. Messages are missing, or their times are wrong. Leave this recording out."
+            f"{moves}, of which {moved[worst]:.3g} {unit} in {gaps_s[worst] * 1e3:.1f} ms, which it cannot: its "
+            f"velocity is {limit:g} {unit}/s. Messages are missing, or their times are wrong. Leave this recording out."
         )
     raise DatasetError(
         f"{moves}, faster than an action of 1, which is velocity_scale {scale:g}. Move the arm more slowly, or raise "

@@ -4,17 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import mujoco
 import numpy as np
 
+from spirl_ros.control.velocity_action import MEASURED
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
-from spirl_ros.demonstrations.kitchen_kinematics import ARM_JOINT_COUNT, KitchenKinematics
-from spirl_ros.demonstrations.kitchen_layout import kitchen_difference
+from spirl_ros.demonstrations.layout import layout_difference
 from spirl_ros.errors import ConfigError, DatasetError
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment, StepResult
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
-from spirl_ros.tasks.kitchen.simulation import NO_NOISE, MeasurementNoise
+from spirl_ros.tasks.task import NO_NOISE, Environment, EpisodeConfig, MeasurementNoise, StepResult, TaskFamily
 
 AUTO = "auto"
 ACTIONS = {
@@ -23,19 +20,21 @@ ACTIONS = {
     "intended": "the intended actions",
     "commands": "the joint commands that were sent: what the executed actions meant at the recorded positions",
 }
-"""What can be carried out again. An action is a velocity from the measured position, so it depends on what is measured."""
+"""What can be carried out again. An action is a velocity from the measured position, so it depends on what is
+measured."""
 
 _SAME = 1e-9
 """Observations that differ by less [rad, m] are the same: noise of a millionth of a radian would show."""
 _REPEATED = 1e-6
-"""A replay whose joints are never further off [rad, m] repeats the recording: rounding grows in contacts, but not so far."""
+"""A replay whose joints are never further off [rad, m] repeats the recording: rounding grows in contacts, but not so
+far."""
 
 EXPECTED_DRIFT = """\
-An episode that was simulated with the same version of mujoco, in process or in lockstep, drifts by nothing from its seed.
-Every other one, in realtime too, starts from its first observation, with measurement noise in it, at rest, and gets
-the joint commands that were sent: the tool drifts by millimetres, and contacts enlarge that. With --actions executed it
-drifts by centimetres or more, because actions are velocities from the measured position, and what is measured now is not
-what was measured then. Data of D4RL and of real arms come from other physics besides."""
+An episode that was simulated with the same version of mujoco, in process or in lockstep, drifts by nothing from its
+seed. Every other one, in realtime too, starts from its first observation, with measurement noise in it, at rest, and
+gets the joint commands that were sent: the tool drifts by millimetres, and contacts enlarge that. With --actions
+executed it drifts by centimetres or more, because actions are velocities from the measured position, and what is
+measured now is not what was measured then. Data of D4RL and of real arms come from other physics besides."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,8 @@ class EpisodeReplay:
     """Of the joint position that is furthest off [rad, m]."""
     scene_drift: Drift
     """Of the scene position that is furthest off [rad, m, 1]."""
-    tool_error_mm: Drift
-    """Distance between the tool points."""
+    tool_error_mm: Drift | None
+    """Distance between the tool points; None where nobody can say where they are."""
     recorded: Mapping[str, int] = field(default_factory=dict)
     """Subtasks that the recording completed, and the control step after which each was done."""
     replayed: Mapping[str, int] = field(default_factory=dict)
@@ -86,12 +85,13 @@ class EpisodeReplay:
 
 
 class EpisodeReplayer:
-    """Replays episodes of the kitchen, one after the other."""
+    """Replays episodes of a task family, one after the other."""
 
-    def __init__(self, actions: str = AUTO, from_observation: bool = False) -> None:
+    def __init__(self, family: TaskFamily, actions: str = AUTO, from_observation: bool = False) -> None:
         """Load the scene.
 
         Args:
+            family: whose they are.
             actions: what to carry out, one of ACTIONS.
             from_observation: start from the first observation even where the recorded seed gives the exact state.
 
@@ -102,16 +102,15 @@ class EpisodeReplayer:
             raise ConfigError(f"actions is '{actions}', expected one of {', '.join(ACTIONS)}.")
         self._actions, self._is_auto = actions, actions == AUTO
         self._from_observation = from_observation
-        self._scene = load_kitchen_scene()
-        self._kinematics = KitchenKinematics(self._scene)
+        self._family, self._robot = family, family.robot
 
     def replay(self, episode: Episode, index: int = 0) -> EpisodeReplay:
         """Replay one episode, which is number `index` of its dataset.
 
         Raises:
-            DatasetError: the episode is not one of the kitchen.
+            DatasetError: the episode is not one of the family.
         """
-        foreign = kitchen_difference(episode.metadata)
+        foreign = layout_difference(self._robot, episode.metadata)
         if foreign is not None:
             raise DatasetError(f"episode {index}: {foreign}. It can only do its own.")
         environment = None if self._from_observation else self._from_seed(episode)
@@ -128,45 +127,45 @@ class EpisodeReplayer:
         )
 
     def _carry_out(
-        self, environment: KitchenEnvironment, episode: Episode, index: int, actions: str, start: str
+        self, environment: Environment, episode: Episode, index: int, actions: str, start: str
     ) -> EpisodeReplay:
         observations = [environment.measurement.observation()]
         for step in range(episode.steps):
             observations.append(self._act(environment, episode, step, actions).observation)
         difference = np.abs(np.array(observations) - episode.observations)  # (T+1, Do)
-        joints = self._scene.joint_count
-        tools = self.tool_positions(np.array(observations)) - self.tool_positions(episode.observations)
+        joints = len(self._robot.limits.joint_names)
+        tools, recorded = (
+            self._family.tool_positions(np.array(observations)),
+            self._family.tool_positions(episode.observations),
+        )
         return EpisodeReplay(
             index,
             episode.steps,
             actions,
             start,
             Drift.of(difference[:, :joints].max(axis=1)),
-            Drift.of(difference[:, joints:].max(axis=1)),
-            Drift.of(1000.0 * np.linalg.norm(tools, axis=1)),
+            Drift.of(difference[:, joints:].max(axis=1, initial=0.0)),
+            None if tools is None or recorded is None else Drift.of(1000.0 * np.linalg.norm(tools - recorded, axis=1)),
             episode.metadata.completed_at_step,
             environment.progress.completed_at_step,
         )
 
-    def tool_positions(self, observations: np.ndarray) -> np.ndarray:
-        """Tool points (T, 3) [m] at observations (T, 30)."""
-        return np.array([self._kinematics.forward(o[:ARM_JOINT_COUNT]).position for o in observations])
-
-    def _act(self, environment: KitchenEnvironment, episode: Episode, step: int, actions: str) -> StepResult:
+    def _act(self, environment: Environment, episode: Episode, step: int, actions: str) -> StepResult:
         if actions == "intended":
             return environment.step(episode.actions[step])
-        if actions == "executed":
+        # An action that does not lead the measured position means the same wherever the arm is.
+        if actions == "executed" or self._robot.action_reference != MEASURED:
             return environment.step(episode.executed_actions[step])
-        measured = episode.observations[step, : self._scene.joint_count]
+        measured = episode.observations[step, : len(self._robot.limits.joint_names)]
         return environment.step_command(
-            environment.action_meaning.joint_command(episode.executed_actions[step], measured)
+            self._robot.action_meaning.joint_command(episode.executed_actions[step], measured)
         )
 
-    def _from_seed(self, episode: Episode) -> KitchenEnvironment | None:
+    def _from_seed(self, episode: Episode) -> Environment | None:
         """An environment at the episode's beginning, or None when the recorded seed does not give it.
 
-        In realtime it does not: the sensors are read several times in a control step, which draws more noise. That shows
-        after the first action.
+        In realtime it does not: the sensors are read several times in a control step, which draws more noise. That
+        shows after the first action.
         """
         seed, noise = episode.metadata.seed, episode.metadata.measurement_noise
         if seed is None or not noise:
@@ -178,18 +177,25 @@ class EpisodeReplayer:
         environment.reset(seed)
         return environment
 
-    def _from_first_observation(self, episode: Episode) -> KitchenEnvironment:
+    def _from_first_observation(self, episode: Episode) -> Environment:
         """An environment without noise that starts with what was first measured, at rest."""
         environment = self._environment(episode, NO_NOISE)
-        positions = episode.observations[0].copy()
-        quaternion = self._scene.joint_count + self._scene.scene_names.index("kettle_qw")
-        mujoco.mju_normalize4(positions[quaternion : quaternion + 4])
-        environment.reset(seed=0, positions=positions)
+        environment.reset(seed=0, positions=episode.observations[0])
         return environment
 
-    def _environment(self, episode: Episode, noise: MeasurementNoise) -> KitchenEnvironment:
-        config = KitchenConfig(count="any", max_steps=episode.steps, terminate_on_complete=False, noise=noise)
-        return KitchenEnvironment(config, self._scene)
+    def _environment(self, episode: Episode, noise: MeasurementNoise) -> Environment:
+        environment = self._family.environment(
+            EpisodeConfig(self._task(episode), "any", episode.steps, terminate_on_complete=False, noise=noise)
+        )
+        if environment is None:
+            raise ConfigError(f"the task family {self._family.name} has no simulator, so nothing is replayed in it.")
+        return environment
+
+    def _task(self, episode: Episode) -> str:
+        """What was to be done, on which the scene may depend; empty where that is no task of the family."""
+        subtasks = episode.metadata.task
+        is_known = set(subtasks) <= set(self._family.subtasks) and len(set(subtasks)) == len(subtasks)
+        return ",".join(subtasks) if is_known else ""
 
 
 def spread_episodes(dataset: Dataset, count: int) -> list[int]:
@@ -208,7 +214,9 @@ def replay_summary(replays: list[EpisodeReplay]) -> dict[str, Any]:
         "subtasks_repeated": sum(len(one.recorded) - len(one.lost) for one in replays),
     }
     for name in ("joint_drift", "scene_drift", "tool_error_mm"):
-        drifts: list[Drift] = [getattr(one, name) for one in replays]
+        drifts: list[Drift] = [drift for one in replays if (drift := getattr(one, name)) is not None]
+        if not drifts:
+            continue
         figures[f"{name}_max"] = max(one.max for one in drifts)
         figures[f"{name}_max_median"] = float(np.median([one.max for one in drifts]))
         figures[f"{name}_final_median"] = float(np.median([one.final for one in drifts]))

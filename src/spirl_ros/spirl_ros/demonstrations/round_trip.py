@@ -1,11 +1,11 @@
 """Keeps what another program's format has no place for, so that an exported dataset comes back equal, to the last bit.
 
 Two records as JSON, of the dataset and of each episode, and for every number what single precision leaves off it.
+Fields beside the state are left out: what comes back is the dataset without them.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from spirl_ros.demonstrations.dataset import Dataset, dataset_digest, require_task
 from spirl_ros.demonstrations.episode import Episode
-from spirl_ros.demonstrations.storage import metadata_from
+from spirl_ros.demonstrations.storage import metadata_from, plain_metadata
 from spirl_ros.errors import DatasetError
 
 _VERSION = 1
@@ -22,8 +22,8 @@ _VERSION = 1
 def rounding(values: np.ndarray) -> np.ndarray:
     """What rounding float64 to float32 leaves off, of the same shape: how many float64 lie between the two.
 
-    Neighbours differ by one when their bits are read as whole numbers, and rounding keeps the sign. int32 where that holds
-    all, which is wherever numbers are neither beyond float32 nor all but 0.
+    Neighbours differ by one when their bits are read as whole numbers, and rounding keeps the sign. int32 where that
+    holds all, which is wherever numbers are neither beyond float32 nor all but 0.
     """
     exact = np.ascontiguousarray(values, dtype=np.float64)
     with np.errstate(over="ignore"):
@@ -42,7 +42,8 @@ def unrounded(single: np.ndarray, left_off: np.ndarray) -> np.ndarray:
 def dataset_record(dataset: Dataset) -> str:
     """What a dataset is beside its episodes."""
     record = {"version": _VERSION, "task": dataset.task, "origin": dict(dataset.origin)}
-    return json.dumps(record | {"digest": dataset_digest(dataset.episodes)}, default=_plain)
+    digest = dataset_digest(episode.without_fields() for episode in dataset.episodes)
+    return json.dumps(record | {"digest": digest}, default=_plain)
 
 
 def episode_record(episode: Episode) -> str:
@@ -52,7 +53,7 @@ def episode_record(episode: Episode) -> str:
         "last_observation": episode.observations[-1].tolist(),
         "terminated": episode.terminated,
         "truncated": episode.truncated,
-        "metadata": asdict(episode.metadata),
+        "metadata": plain_metadata(episode.without_fields().metadata),
     }
     return json.dumps(record, default=_plain)
 
@@ -65,8 +66,8 @@ def restore(
     Args:
         record: of the dataset.
         episode_records: of each episode.
-        rows: by the names of Episode's arrays, those of all episodes one after the other, (N, …); without the observation
-            after an episode's last action.
+        rows: by the names of Episode's arrays, those of all episodes one after the other, (N, …); without the
+            observation after an episode's last action.
         path: where it was read from, for messages.
         ours: what to delete there, so that the rest is read as anybody's.
         task: what it must have been made for; None where that does not matter.
@@ -84,9 +85,8 @@ def restore(
             last = np.array([entry["last_observation"]], dtype=np.float64)
             one["observations"] = np.concatenate((one["observations"], last))
             metadata = metadata_from(_flat(entry["metadata"]))
-            episodes.append(
-                Episode(**one, terminated=entry["terminated"], truncated=entry["truncated"], metadata=metadata)
-            )
+            ends = (entry["terminated"], entry["truncated"])
+            episodes.append(Episode(**one, terminated=ends[0], truncated=ends[1], metadata=metadata, fields={}))
             first += entry["steps"]
         dataset = Dataset(tuple(episodes), kept["task"], kept["origin"], str(path))
         stored, found = kept["digest"], dataset_digest(dataset.episodes)

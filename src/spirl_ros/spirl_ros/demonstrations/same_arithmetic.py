@@ -1,6 +1,7 @@
 """Small products by MuJoCo's own functions, which add in one order on every x86-64 processor.
 
-numpy hands products and norms to OpenBLAS, which takes another routine for every kind of processor, each with other last
+numpy hands products and norms to OpenBLAS, which takes another routine for every kind of processor, each with other
+last
 bits. A contact makes another demonstration of such a bit, so seed 0 of one machine would not be seed 0 of another. What
 numpy does element by element, and its sums of a few numbers, are the same everywhere.
 """

@@ -13,10 +13,10 @@ import numpy as np
 
 from spirl_ros.demonstrations.operator_style import OperatorStyle
 from spirl_ros.errors import ConfigError, DatasetError
-from spirl_ros.tasks.kitchen.simulation import MeasurementNoise
+from spirl_ros.tasks.task import MeasurementNoise
 
 if TYPE_CHECKING:  # A simulator reads no bags.
-    from spirl_ros.demonstrations.bag_messages import Received
+    from spirl_ros.demonstrations.formats.bag_messages import Received
 
 SIMULATOR_DESCRIPTION, OPERATOR_STYLE = "simulator_description", "operator_style"
 """Topics. The simulator sends its once, the operator at the beginning of every episode."""
@@ -26,7 +26,7 @@ DESCRIPTION_ROLES = {SIMULATOR_DESCRIPTION: "std_msgs/msg/String", OPERATOR_STYL
 
 
 def describe_simulator(noise: Mapping[str, float], mujoco_version: str = mujoco.__version__) -> str:
-    """What, beside its seed, decides what a simulated episode measures: the fields of a MeasurementNoise, and by whom."""
+    """What, beside its seed, decides what a simulated episode measures: fields of a MeasurementNoise."""
     return json.dumps({"mujoco_version": mujoco_version, "measurement_noise": dict(noise)})
 
 
@@ -69,6 +69,6 @@ def _understood(topic: str, text: str, meaning: Callable[[dict[str, Any]], dict[
         return meaning(json.loads(text))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError, ConfigError) as error:
         raise DatasetError(
-            f"{topic} is {text!r:.200}, which is not understood ({type(error).__name__}: {error}). It was recorded with "
+            f"{topic} is {text!r:.200}, which cannot be read ({type(error).__name__}: {error}). It was recorded with "
             "another version of this package, or the file is damaged."
         ) from error

@@ -1,7 +1,8 @@
 """Tells where the clock of whoever sent messages was set while they were recorded, by the times at which they arrived.
 
 Latency only ever makes a message late. So the *lead* of a clock, its time less the receiver's, is highest for messages
-that came at once, and a network that stalls lowers it for a while; a clock that was set changes its highest lead for good.
+that came at once, and a network that stalls lowers it for a while; a clock that was set changes its highest lead for
+good.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +15,15 @@ from spirl_ros.errors import DatasetError
 _LEAST_STEP_NS = 20_000_000
 """Less cannot be told from the latency of a network [ns]; at 20 Hz it is less than half a control step."""
 _AFTER_NS = 1_000_000_000
-"""The highest lead after a moment is looked for during this time [ns]: longer than messages come late one after the other."""
+"""The highest lead after a moment is looked for during this time [ns]: longer than messages come late one after the
+other."""
 _BEFORE_NS = 30_000_000_000
 """And the one before it [ns]: longer than networks stall, and at 100 ppm clocks drift by 3 ms."""
 _LATE_NS = 250_000_000
 """Messages that go on to come later than before by more say that a clock was set back, even where stamps rise [ns]."""
 _LONGEST_OFFSET_NS = 365 * 86_400 * 10**9
-"""Clocks that differ by more do not both tell the time of day: one is a simulation's, or counts since power came on [ns]."""
+"""Clocks that differ by more do not both tell the time of day: one is a simulation's, or counts since power came on
+[ns]."""
 _FEWEST_MESSAGES = 10
 """With fewer nothing is said about a clock."""
 _REAL_TIME = (0.9, 1.1)
@@ -50,8 +53,8 @@ class ClockStep(NamedTuple):
 def clock_steps(stamps_ns: Times, received_ns: Times) -> list[ClockStep]:
     """Where the clock that stamped messages was set.
 
-    A clock of another rate or of another age is taken for a simulation's, which may wait or hurry: only going back and leaps
-    of more than a second count there.
+    A clock of another rate or of another age is taken for a simulation's, which may wait or hurry: only going back and
+    leaps of more than a second count there.
 
     Args:
         stamps_ns: (N,) [ns], each different from the one before, in the order of arrival.
@@ -108,7 +111,7 @@ def sending_times(topics: Mapping[str, tuple[Times, Times]]) -> dict[str, np.nda
 
 
 def _tells_the_time(stamps: np.ndarray, received: np.ndarray) -> bool:
-    """Is the clock that of a machine, however wrong, and not a simulation's."""
+    """Whether the clock is that of a machine, however wrong, and not a simulation's."""
     if abs(float(np.median(stamps - received))) > _LONGEST_OFFSET_NS:
         return False
     stride = max(1, len(stamps) // 10)
@@ -138,7 +141,7 @@ def _as_received(sent_ns: Times, received_ns: Times, steps: Sequence[ClockStep])
 
 
 def _is_of_another_machine(sent_ns: Times, received_ns: Times) -> bool:
-    """Do sender and receiver disagree by more than latency explains."""
+    """Whether sender and receiver disagree by more than latency explains."""
     if len(sent_ns) < _FEWEST_MESSAGES:
         return False
     lead = int((np.asarray(sent_ns, dtype=np.int64) - np.asarray(received_ns, dtype=np.int64)).max())
@@ -154,8 +157,9 @@ def _require_one_receive_clock(topic: str, received_ns: Times) -> None:
     if between[worst] < -_OUT_OF_ORDER_NS:
         period_ns = float(np.median(between))
         raise DatasetError(
-            f"the clock of the computer that recorded was set back by about {(period_ns - between[worst]) * 1e-9:.3f} s, "
-            f"{(received[worst] - received[0]) * 1e-9:.3f} s after the first message on {topic}. How long that moment "
-            "lasted is not known: cut the recording there, or record again with the recorder of spirl_ros, whose times "
+            "the clock of the computer that recorded was set back by about "
+            f"{(period_ns - between[worst]) * 1e-9:.3f} s, "
+            f"{(received[worst] - received[0]) * 1e-9:.3f} s after the first message on {topic}. How long it was "
+            "wrong is not known: cut the recording there, or record again with the recorder of spirl_ros, whose times "
             "follow a clock that cannot be set."
         )

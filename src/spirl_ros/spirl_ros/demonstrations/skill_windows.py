@@ -1,6 +1,7 @@
 """Draws training windows of H control steps from episodes, many at once, never across an episode's end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,26 +17,29 @@ class WindowBatch(NamedTuple):
     """(B, H+1, Do): the one that each action was chosen on, and the one after the last."""
     actions: np.ndarray
     """(B, H, Da), as intended."""
+    fields: Mapping[str, np.ndarray] = MappingProxyType({})
+    """By name, what was observed beside the state at the first step of each window: (B, …) in its own type."""
 
 
 class SkillWindows:
-    """All windows of some episodes, kept once in memory as one long array.
+    """All windows of some episodes.
 
-    Episodes shorter than H are left out. Draws an episode uniformly, then a start within it, as the official
-    code does (Pertsch et al. 2020). Reading is safe from several threads.
+    States and actions are copied into one long array; fields beside the state stay where the episodes have them, so
+    that no picture is in memory twice. Episodes shorter than H are left out. Draws an episode uniformly, then a start
+    within it, as the official code does (Pertsch et al. 2020). Reading is safe from several threads.
     """
 
     def __init__(self, episodes: Sequence[Episode], horizon: int, dtype: type = np.float32) -> None:
-        """Copy the episodes' arrays.
+        """Copy the episodes' states and actions.
 
         Args:
             episodes: what to draw from.
             horizon: control steps H of a window.
-            dtype: type of the arrays that are kept and returned.
+            dtype: type of the states and actions that are kept and returned.
 
         Raises:
             ConfigError: no horizon.
-            DatasetError: no episode is long enough.
+            DatasetError: no episode is long enough, or they have different fields.
         """
         if horizon < 1:
             raise ConfigError(f"horizon is {horizon}, expected at least 1 control step.")
@@ -52,6 +56,12 @@ class SkillWindows:
         unused = np.zeros((1, used[0].actions.shape[1]))
         self._actions = np.concatenate([part for e in used for part in (e.actions, unused)]).astype(dtype)
         self._within = np.arange(horizon + 1)
+        names = list(used[0].fields)
+        for episode in used:
+            if list(episode.fields) != names:
+                found, expected = (", ".join(one) or "none" for one in (episode.fields, names))
+                raise DatasetError(f"an episode has the fields {found}, another one {expected}, expected the same.")
+        self._fields = {name: [episode.fields[name] for episode in used] for name in names}
 
     @property
     def count(self) -> int:
@@ -72,7 +82,20 @@ class SkillWindows:
 
     def _at(self, rows: np.ndarray) -> WindowBatch:
         within = rows[:, None] + self._within  # (B, H+1)
-        return WindowBatch(self._observations[within], self._actions[within[:, :-1]])
+        return WindowBatch(self._observations[within], self._actions[within[:, :-1]], self._fields_at(rows))
+
+    def _fields_at(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Values of every field at some rows (B,)."""
+        if not self._fields:
+            return {}
+        episodes = np.searchsorted(self._first_row, rows, side="right") - 1
+        where = list(zip(episodes.tolist(), (rows - self._first_row[episodes]).tolist(), strict=True))
+        drawn = {}
+        for name, values in self._fields.items():
+            drawn[name] = np.empty((len(rows), *values[0].shape[1:]), values[0].dtype)
+            for index, (episode, step) in enumerate(where):
+                drawn[name][index] = values[episode][step]
+        return drawn
 
 
 def split_episodes(

@@ -1,20 +1,19 @@
-"""Opens whatever holds demonstrations: datasets of ours, D4RL, Minari, LeRobot and robomimic, and bags."""
+"""Opens whatever holds demonstrations: datasets of ours, LeRobot and robomimic, bags, and what a task family reads."""
 
 from pathlib import Path
 
 from spirl_ros.arms.robot_configuration import RobotConfiguration
-from spirl_ros.demonstrations.d4rl import read_d4rl
 from spirl_ros.demonstrations.dataset import Dataset, require_task
-from spirl_ros.demonstrations.kitchen_layout import require_kitchen
-from spirl_ros.demonstrations.minari_source import is_minari_id, minari_folder, read_minari
-from spirl_ros.demonstrations.robomimic import is_robomimic, read_robomimic
+from spirl_ros.demonstrations.formats.minari_storage import is_minari_id, minari_folder
+from spirl_ros.demonstrations.formats.robomimic import is_robomimic, read_robomimic
+from spirl_ros.demonstrations.layout import require_layout
 from spirl_ros.demonstrations.storage import METADATA_FILE, is_ours, read_dataset
 from spirl_ros.errors import DatasetError
 from spirl_ros.recording.bag_metadata import find_bags
-from spirl_ros.tasks.kitchen.subtasks import target_subtasks
+from spirl_ros.tasks.families import DEFAULT_FAMILY, family_names, family_of, split_task
 
-BAG, D4RL, MINARI, LEROBOT, ROBOMIMIC = "bag", "d4rl", "minari", "lerobot", "robomimic"
-"""Formats of demonstrations. A dataset of ours is a folder in Minari's."""
+BAG, MINARI, LEROBOT, ROBOMIMIC = "bag", "minari", "lerobot", "robomimic"
+"""Formats that every task has; families have others. A dataset of ours is a folder in Minari's."""
 
 
 def read_source(
@@ -30,28 +29,28 @@ def read_source(
     Args:
         source: a folder or a file, or an id in Minari's local storage.
         task: for a dataset of ours, the task that it must be of, None for any; for others the task to take them as,
-            None for the one that it names, else `kitchen`.
+            None for the one that it names, else the default one.
         download: fetch a Minari id that is not in the local storage.
-        only_simulated: refuse a dataset of another robot than the simulated kitchen's.
+        only_simulated: refuse a dataset of another robot than a simulated one.
         robot: the arm that demonstrations of LeRobot or robomimic are of; None takes their joints as they are.
 
     Raises:
         ConfigError: there is no such task.
         DatasetError: no demonstrations, of another robot or task, or damaged; the message names the file.
     """
-    path, layout = find_source(source, download=download)
+    path, layout = find_source(source, task, download=download)
     if layout == MINARI and is_ours(path):
         dataset = read_dataset(path)
     elif layout in (LEROBOT, ROBOMIMIC):
         dataset = _read_of_any_arm(path, layout, None if only_simulated else task, robot)
     else:
-        target_subtasks(task or "kitchen")
-        return _read_of_the_kitchen(path, layout, task)
+        return _read_simulated(path, layout, task)
     if only_simulated:  # before the task: what another robot does is no task here, so asking for it cannot help
-        require_kitchen(
+        require_layout(
+            family_of(dataset.task),
             dataset,
-            "The simulator has only the kitchen. Choose a dataset of the kitchen, or try skills learned from this one on "
-            "a stand-in for its arm: docs/real_arms.md.",
+            f"There are simulators of: {', '.join(family_names())}. Choose a dataset of one, or try skills "
+            "learned from this one on a stand-in for its arm: docs/real_arms.md.",
         )
     if task is not None:
         require_task(path, dataset.task, task)
@@ -61,32 +60,33 @@ def read_source(
 def _read_of_any_arm(path: Path, layout: str, task: str | None, robot: RobotConfiguration | None) -> Dataset:
     if layout == ROBOMIMIC:
         return read_robomimic(path, task, robot)
-    from spirl_ros.demonstrations.lerobot_source import read_lerobot  # needs pyarrow, which others do not
+    from spirl_ros.demonstrations.formats.lerobot_source import read_lerobot  # needs pyarrow, which others do not
 
     return read_lerobot(path, task, robot)
 
 
-def _read_of_the_kitchen(path: Path, layout: str, task: str | None) -> Dataset:
+def _read_simulated(path: Path, layout: str, task: str | None) -> Dataset:
+    family, _ = split_task(task or DEFAULT_FAMILY)
     if layout == BAG:
-        from spirl_ros.demonstrations.bag_import import import_bags  # needs mcap, which others do not
+        from spirl_ros.demonstrations.formats.bag_import import import_bags  # needs mcap, which others do not
 
         return import_bags([path], task)
-    return read_d4rl(path, task) if layout == D4RL else read_minari(path, task or "kitchen")
+    return family.formats()[layout].read(path, task)
 
 
-def find_source(source: str, *, download: bool = False) -> tuple[Path, str]:
-    """Where demonstrations are, and in which format: BAG, D4RL, … Arguments as for `read_source`.
+def find_source(source: str, task: str | None = None, *, download: bool = False) -> tuple[Path, str]:
+    """Where demonstrations are, and in which format: BAG, … or one of the task's family. As for `read_source`.
 
     Raises:
-        DatasetError: there is nothing of that name.
+        DatasetError: there is nothing of that name, or nothing that can be read.
     """
     path = Path(source)
     if not path.exists() and is_minari_id(source):
         path = minari_folder(source, download=download)
     if find_bags(path):
         return path, BAG
-    if path.is_file():
-        return path, ROBOMIMIC if is_robomimic(path) else D4RL
+    if path.is_file() and is_robomimic(path):
+        return path, ROBOMIMIC
     if (path / "meta" / "info.json").is_file():
         return path, LEROBOT
     if not path.exists():
@@ -95,4 +95,12 @@ def find_source(source: str, *, download: bool = False) -> tuple[Path, str]:
         )
     if (path / "data" / METADATA_FILE).is_file():  # Minari's local storage has the files one folder further down
         path = path / "data"
-    return path, MINARI
+    if path.is_dir() and is_ours(path):
+        return path, MINARI
+    family = family_of(task or DEFAULT_FAMILY)
+    for name, one in family.formats().items():
+        if one.is_at(path):
+            return path, name
+    raise DatasetError(
+        f"{source} is nothing that can be read: no dataset of ours, LeRobot, robomimic, bag, or of {family.name}."
+    )

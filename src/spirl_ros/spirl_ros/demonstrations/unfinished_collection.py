@@ -7,11 +7,12 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from spirl_ros.demonstrations.collection import CollectionConfig, Outcome
-from spirl_ros.demonstrations.hdf5_source import open_hdf5
+from spirl_ros.demonstrations.collection import CollectionConfig, RecordedChain
+from spirl_ros.demonstrations.formats.hdf5_source import open_hdf5
 from spirl_ros.demonstrations.storage import read_episode, write_episode
-from spirl_ros.demonstrations.whole_files import hdf5_written, synchronise
 from spirl_ros.errors import DatasetError
+from spirl_ros.files.whole_files import hdf5_written, synchronise
+from spirl_ros.tasks.families import split_task
 
 _CONFIG_FILE = "collection.json"
 CHAINS_PER_FILE = 16
@@ -31,7 +32,8 @@ class UnfinishedCollection:
             DatasetError: another process has it, what is there was collected with other settings, or cannot be read.
         """
         self.folder = folder
-        self._waiting: list[Outcome] = []
+        self._more_fields = split_task(config.task)[0].robot.observation.more_fields
+        self._waiting: list[RecordedChain] = []
         self._lock: int | None = None
         path = folder / _CONFIG_FILE
         settings = json.loads(json.dumps(asdict(config)))
@@ -64,19 +66,33 @@ class UnfinishedCollection:
             os.close(self._lock)
             self._lock = None
 
-    def load(self) -> list[Outcome]:
-        """All chains stored so far, from index 0 on."""
-        loaded: list[Outcome] = []
+    def load(self) -> list[RecordedChain]:
+        """All chains stored so far, from index 0 on.
+
+        Raises:
+            DatasetError: one is missing or damaged, or other fields were observed then.
+        """
+        loaded: list[RecordedChain] = []
         for path in sorted(self.folder.glob("chains-*.hdf5")):
             with open_hdf5(path) as file:
                 for index, (steps, dropped_because) in json.loads(str(file.attributes()["chains"])).items():
                     episode = None if dropped_because else read_episode(file, index)
-                    loaded.append(Outcome(int(index), steps, episode, dropped_because))
+                    loaded.append(RecordedChain(int(index), steps, episode, dropped_because))
         if [outcome.index for outcome in loaded] != list(range(len(loaded))):
             raise DatasetError(f"{self.folder} lacks chains in between. Delete it to begin again.")
+        for outcome in loaded:
+            if outcome.episode is not None and outcome.episode.metadata.more_fields != self._more_fields:
+                then, now = (
+                    ", ".join(one.name for one in fields) or "nothing"
+                    for fields in (outcome.episode.metadata.more_fields, self._more_fields)
+                )
+                raise DatasetError(
+                    f"{self.folder} holds episodes with {then} observed beside the state, but now that is {now}. "
+                    "Delete it to begin again."
+                )
         return loaded
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: RecordedChain) -> None:
         """Take in the next chain; written with some others, or at `flush`."""
         self._waiting.append(outcome)
         if len(self._waiting) == CHAINS_PER_FILE:
@@ -107,7 +123,10 @@ class UnfinishedCollection:
             raise DatasetError(f"{path} cannot be written: {error}. Make room, then continue with --resume.") from error
 
     def delete(self) -> None:
-        """Remove the folder, once the dataset stands. Under its own name it is complete or gone, whenever this is stopped."""
+        """Remove the folder, once the dataset stands.
+
+        Under its own name it is complete or gone, whenever this is stopped.
+        """
         discarded = self.folder.with_name(f".{self.folder.name}.deleting")
         shutil.rmtree(discarded, ignore_errors=True)  # what a crash left
         self.folder.rename(discarded)
@@ -121,7 +140,7 @@ class UnfinishedCollection:
         different = [name for name in settings if found.get(name) != settings[name]]
         if different:
             raise DatasetError(
-                f"{self.folder} was begun with {', '.join(f'{name} {found.get(name)}' for name in different)}, not "
+                f"{self.folder} was started with {', '.join(f'{name} {found.get(name)}' for name in different)}, not "
                 f"{', '.join(f'{settings[name]}' for name in different)}. Use the same settings, or delete it."
             )
 

@@ -1,16 +1,17 @@
 """A bundle, ready to run: nothing of it is used before everything of it was verified."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from spirl_ros.control.observation_fields import STATE, VECTOR
 from spirl_ros.control.skill_executor import SkillExecutor
 from spirl_ros.deployment.bundle_description import DECODER_FILE, POLICY_FILE, PRIOR_FILE, BundleDescription
 from spirl_ros.deployment.bundle_file import BUNDLE_FILE, description_digest, read_description
 from spirl_ros.deployment.bundle_trial import try_first
-from spirl_ros.deployment.onnx_operators import check_operators
 from spirl_ros.deployment.onnx_policy import (
     LatentDistribution,
     OnnxLatentModel,
@@ -21,7 +22,7 @@ from spirl_ros.deployment.onnx_policy import (
     load_prior,
 )
 from spirl_ros.errors import BundleError, ConfigError
-from spirl_ros.plain_yaml import printable, read_regular_file, shortened
+from spirl_ros.files.plain_yaml import printable, read_regular_file, shortened
 
 LARGEST_DIFFERENCE = 1e-4
 """Between what the graphs gave at export and give on this machine; another processor rounds differently."""
@@ -52,7 +53,7 @@ class Bundle:
         """An idle executor of these skills with a decoder of its own, for another thread."""
         about = self.description
         return SkillExecutor(
-            self.decoder.copy(), about.skill_horizon, about.latent_size, about.observation_size, about.action_size
+            self.decoder.copy(), about.skill_horizon, about.latent_size, about.state.shape[0], about.action_size
         )
 
 
@@ -64,7 +65,8 @@ def load_bundle(folder: Path | str, provider: str = "auto", *, tries_first: bool
     Args:
         folder: the folder that holds bundle.yaml.
         provider: `auto`, `cpu` or `cuda`, see `open_session`.
-        tries_first: a bundle that this machine has not run before is run in a process with limits first.
+        tries_first: a bundle that this machine has not run before is examined and run in a process with limits first.
+            False in that process, and where the bundle was exported.
 
     Raises:
         BundleError: anything is not as it was exported; the message names the file and the next step.
@@ -75,10 +77,10 @@ def load_bundle(folder: Path | str, provider: str = "auto", *, tries_first: bool
     contents = {name: _read_verified(folder / name, expected) for name, expected in description.files.items()}
     digest = description_digest(description)
     try:
-        for name, content in contents.items():
-            _check_operators(name, content)
         if tries_first:
             try_first(folder, digest)
+        else:
+            _check_operators(contents, description.opset)
         bundle = Bundle(
             folder=folder,
             description=description,
@@ -103,28 +105,40 @@ def _read_verified(path: Path, expected: str) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise BundleError(
-            f"{printable(str(path))} has SHA-256 {found}, but {BUNDLE_FILE} says {shortened(expected)}: it was changed or damaged. "
-            "Copy the bundle again, or export it again."
+            f"{printable(str(path))} has SHA-256 {found}, but {BUNDLE_FILE} says {shortened(expected)}: it was "
+            "changed or damaged. Copy the bundle again, or export it again."
         )
     return content
 
 
-def _check_operators(file: str, content: bytes) -> None:
-    try:
-        check_operators(content)
-    except BundleError as error:
-        raise BundleError(f"{file}: {error}") from error
+def _check_operators(contents: Mapping[str, bytes], opset: int) -> None:
+    try:  # no program that runs a known bundle needs onnx
+        from spirl_ros.deployment.onnx_operators import check_operators
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"a bundle that is new here is read with the Python package onnx: {error}. `pip install onnx` brings it."
+        ) from error
+    for file, content in contents.items():
+        try:
+            check_operators(content, opset)
+        except BundleError as error:
+            raise BundleError(f"{file}: {error}") from error
 
 
 def _try_out(bundle: Bundle) -> None:
     """Run every graph on the probe and on zeros, alone and in a batch, and compare with what the export recorded."""
     description, probe = bundle.description, bundle.description.probe
-    real = np.array(probe.observation, np.float32)
-    observations = np.stack((real, np.zeros_like(real)))
+    real = {
+        field.name: np.array(probe.observation[field.name], np.float32)
+        if field.dtype == VECTOR
+        else np.zeros(field.shape, field.dtype)
+        for field in description.observation
+    }
+    both = {name: np.stack((values, np.zeros_like(values))) for name, values in real.items()}
     latents = np.array((probe.latent, np.zeros(description.latent_size)), np.float32)
-    action = bundle.decoder.decode(real, latents[0], 0)
+    action = bundle.decoder.decode(real[STATE], latents[0], 0)
     for step in (0, description.skill_horizon - 1):
-        actions = bundle.decoder.decode(observations, latents, step)
+        actions = bundle.decoder.decode(both[STATE], latents, step)
         _check_finite(DECODER_FILE, "an action", actions)
         if step == 0:
             _check_same(DECODER_FILE, "an action", action, actions[0])
@@ -135,7 +149,7 @@ def _try_out(bundle: Bundle) -> None:
     ):
         if model is None:
             continue
-        outputs = model.distribution(observations)
+        outputs = model.distribution(both)
         for name, values in zip(LatentDistribution._fields, outputs, strict=True):
             _check_finite(file, f"a {name}", values)
         _check_same(file, "a latent", model.distribution(real).latent, np.array(expected))

@@ -6,25 +6,38 @@ from typing import Any
 
 import numpy as np
 
+from spirl_ros.arms.robot_configuration import RATES, RobotConfiguration
 from spirl_ros.control.joint_limits import JointLimits
-from spirl_ros.control.velocity_action import MEASURED, REFERENCES, VelocityScale, format_scale, problem_of_scale
+from spirl_ros.control.observation_fields import STATE, VECTOR, Field, ObservationSpec
+from spirl_ros.control.velocity_action import (
+    COMMANDED,
+    MEASURED,
+    REFERENCES,
+    VelocityScale,
+    format_scale,
+    problem_of_scale,
+)
 from spirl_ros.errors import BundleError, ConfigError
-from spirl_ros.plain_yaml import shortened
+from spirl_ros.files.plain_yaml import shortened
 
 CLOSED_LOOP, OPEN_LOOP = "closed_loop", "open_loop"
 DECODER_FILE, PRIOR_FILE, POLICY_FILE = "skill_decoder.onnx", "skill_prior.onnx", "policy.onnx"
 
 DECODER_INPUTS = {
-    CLOSED_LOOP: (("observation", "latent"), ("observation", "latent", "phase")),
+    CLOSED_LOOP: ((STATE, "latent"), (STATE, "latent", "phase")),
     OPEN_LOOP: (("latent",),),
 }
 """Inputs that a decoder of each kind may have, in order. `phase` is (B, 1), t/H of the skill, in [0, 1)."""
 OPTIONAL_INPUTS = {"phase": -1.0}
 """Inputs that a caller may leave out, and the value in the graph that then stands for not known: whoever runs a decoder
-with observation and latent alone still gets the skill, only less exactly."""
-PRIOR_INPUTS = (("observation",),)
-POLICY_INPUTS = (("observation",), ("observation", "progress"))
-"""`progress` is (B, K+1), one-hot over how many of the K target subtasks are completed in order."""
+with state and latent alone still gets the skill, only less exactly."""
+PROGRESS = "progress"
+"""Input of a policy, after the fields that it sees: (B, K+1), one-hot over how many of the K target subtasks are
+completed in order."""
+
+OLD_FORMAT, FORMAT_VERSION = 1, 2
+"""Of bundle.yaml; it counts up when a reader of the old format would misunderstand a new file. In format 1 an
+observation is one vector, which its graphs call `observation`."""
 
 ACTION_MEANINGS = ("joint_velocity",)
 """`joint_velocity`: -1 to 1, times the scale; see control/velocity_action.py."""
@@ -32,23 +45,8 @@ ACTION_MEANINGS = ("joint_velocity",)
 LARGEST_COUNT = 10_000
 """Of control steps in a skill, and of values in a latent: buffers are made for as many."""
 FASTEST_HZ = 10_000.0
-
-
-@dataclass(frozen=True)
-class ObservationLayout:
-    """The flat observation (Do), value by value."""
-
-    names: tuple[str, ...]
-    """Name of each value, as joint states and scene states name it."""
-    units: tuple[str, ...]
-    """Unit of each value: `rad`, `m`, or `1` for a number without a unit."""
-
-    def __post_init__(self) -> None:
-        """Check the sizes."""
-        if not self.names or len(set(self.names)) != len(self.names):
-            raise BundleError(f"observation.names are {list(self.names)}, expected at least one, each once.")
-        if len(self.units) != len(self.names):
-            raise BundleError(f"observation has {len(self.names)} names but {len(self.units)} units.")
+_ROUNDING = 1e-9
+"""What two writings of one limit may differ by."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,8 @@ class ActionMeaning:
     scale: VelocityScale
     """Joint velocity of an action of 1 [rad/s, m/s]."""
     reference: str = MEASURED
-    """Which position it leads, one of REFERENCES in control/velocity_action.py. Bundles that do not say it are `measured`."""
+    """Which position it leads, one of REFERENCES in control/velocity_action.py. Bundles that do not say it are
+    `measured`."""
 
     def __post_init__(self) -> None:
         """Check meaning and range."""
@@ -125,8 +124,8 @@ class Origin:
 class Probe:
     """One real observation and what the graphs gave for it at export; loading compares with it on this machine."""
 
-    observation: tuple[float, ...]
-    """(Do,)."""
+    observation: Mapping[str, tuple[float, ...]]
+    """Values of each vector by field; a picture is black."""
     latent: tuple[float, ...]
     """(Dz,), the prior's for the observation."""
     action: tuple[float, ...]
@@ -152,7 +151,8 @@ class BundleDescription:
     """Actions per second."""
     opset: int
     """ONNX operator set of all graphs."""
-    observation: ObservationLayout
+    observation: tuple[Field, ...]
+    """What is observed, `state` first. The inputs of a graph say which of the fields it sees."""
     action: ActionMeaning
     joints: tuple[Joint, ...]
     """In the action's order (Da)."""
@@ -165,6 +165,8 @@ class BundleDescription:
     probe: Probe
     files: Mapping[str, str]
     """SHA-256 of every file of the bundle, by name."""
+    format_version: int = FORMAT_VERSION
+    """Of the bundle.yaml that says so."""
 
     def __post_init__(self) -> None:
         """Check what can be checked without the files."""
@@ -175,9 +177,15 @@ class BundleDescription:
             raise BundleError(
                 f"control_rate_hz is {self.control_rate_hz}, expected more than 0 and at most {FASTEST_HZ:g}."
             )
-        for text in (self.name, self.task, *self.target_subtasks, *self.joint_names, *self.observation.names):
+        if not self.observation:
+            raise BundleError("observation is empty, expected its fields, state first.")
+        for text in (self.name, self.task, *self.target_subtasks, *self.joint_names, *self.state.names):
             if not text.isprintable():
-                raise BundleError(f"a name is {shortened(text)}, expected letters that can be printed. Export again.")
+                raise BundleError(f"a name is {shortened(text)}, expected printable characters. Export again.")
+        try:
+            ObservationSpec(self.observation)
+        except ConfigError as error:
+            raise BundleError(f"observation: {error}") from error
         try:
             self.joint_limits()
         except ConfigError as error:
@@ -187,9 +195,9 @@ class BundleDescription:
         if self.decoder.kind not in DECODER_INPUTS:
             raise BundleError(f"decoder.kind is '{self.decoder.kind}', expected one of {', '.join(DECODER_INPUTS)}.")
         _check_inputs("decoder", self.decoder.inputs, DECODER_INPUTS[self.decoder.kind])
-        self._check_latent_model("prior", self.prior, PRIOR_INPUTS)
+        self._check_latent_model("prior", self.prior)
         if self.policy is not None:
-            self._check_latent_model("policy", self.policy, POLICY_INPUTS)
+            self._check_latent_model("policy", self.policy)
         self._check_probe()
         needed = {DECODER_FILE, PRIOR_FILE} | ({POLICY_FILE} if self.policy else set())
         if missing := sorted(needed - set(self.files)):
@@ -203,9 +211,9 @@ class BundleDescription:
             raise BundleError(f"files name {POLICY_FILE}, but policy is null. Export again.")
 
     @property
-    def observation_size(self) -> int:
-        """Do."""
-        return len(self.observation.names)
+    def state(self) -> Field:
+        """The field `state`, (Do,): the joints first."""
+        return self.observation[0]
 
     @property
     def action_size(self) -> int:
@@ -219,8 +227,7 @@ class BundleDescription:
 
     def joint_limits(self) -> JointLimits:
         """The joints' limits as the safety filter takes them."""
-        rates = ("position_lower", "position_upper", "velocity", "acceleration", "jerk")
-        columns = {rate: np.array([getattr(joint, rate) for joint in self.joints]) for rate in rates}
+        columns = {rate: np.array([getattr(joint, rate) for joint in self.joints]) for rate in RATES}
         return JointLimits(joint_names=self.joint_names, **columns)
 
     def check_fits(
@@ -254,7 +261,7 @@ class BundleDescription:
                 f"bundle '{self.name}' moves {', '.join(self.joint_names)} in this order, but commands here go to "
                 f"{', '.join(joint_names)}. Bring the configured joint_names into the bundle's order."
             )
-        if unseen := [name for name in self.observation.names if name not in set(observation_names)]:
+        if unseen := [name for name in self.state.names if name not in set(observation_names)]:
             raise BundleError(
                 f"{whose}: it observes {', '.join(unseen)}, which nothing here measures. "
                 "Load a bundle with observations of this robot, or start what publishes them."
@@ -266,8 +273,8 @@ class BundleDescription:
             )
         if self.action != action:
             raise BundleError(
-                f"an action of bundle '{self.name}' is {self.action}, but here {action}. Load another bundle, or export it "
-                "again with the robot that it runs on."
+                f"an action of bundle '{self.name}' is {self.action}, but here {action}. Load another bundle, or "
+                "export it again with the robot that it runs on."
             )
         if task is not None and task not in (self.task, ",".join(self.target_subtasks)):
             raise BundleError(
@@ -275,15 +282,55 @@ class BundleDescription:
                 "Load a bundle for it, or run its skill prior, which fits every task of this scene."
             )
 
-    def _check_latent_model(self, name: str, model: LatentModelDescription, known: tuple[tuple[str, ...], ...]) -> None:
-        _check_inputs(name, model.inputs, known)
+    def check_fits_robot(self, robot: RobotConfiguration, scene_names: tuple[str, ...] | None = ()) -> None:
+        """Refuse a bundle that must not move a real arm: as `check_fits`, and above all for its limits.
+
+        Args:
+            robot: the arm.
+            scene_names: what is measured beside the joints; None when that is not known before it arrives.
+
+        Raises:
+            BundleError: what differs, and what to do.
+        """
+        names = robot.limits.joint_names
+        self.check_fits(
+            joint_names=names,
+            observation_names=self.state.names if scene_names is None else (*names, *scene_names),
+            control_rate_hz=robot.control_rate_hz,
+            # Relative to the measured position an error of the sensor becomes motion, and how fast depends on the arm's
+            # lag.
+            action=ActionMeaning("joint_velocity", robot.velocity_scale, COMMANDED),
+        )
+        limits = self.joint_limits()
+        for rate in RATES:
+            mine, theirs = getattr(robot.limits, rate), getattr(limits, rate)
+            is_wider = theirs < mine - _ROUNDING if rate == "position_lower" else theirs > mine + _ROUNDING
+            if is_wider.any():
+                worst = int(np.argmax(is_wider))
+                raise BundleError(
+                    f"bundle '{self.name}' allows {names[worst]} a {rate} of {theirs[worst]:g}, but {robot.name} has "
+                    f"{mine[worst]:g}. Export it again with the limits of this arm."
+                )
+
+    def _check_latent_model(self, name: str, model: LatentModelDescription) -> None:
+        seen = model.inputs[:-1] if name == "policy" and model.inputs[-1:] == (PROGRESS,) else model.inputs
+        known = [part.name for part in self.observation]
+        if not seen or len(set(seen)) != len(seen) or not set(seen) <= set(known):
+            last = f", and {PROGRESS} last or not at all" if name == "policy" else ""
+            raise BundleError(
+                f"{name}.inputs are ({', '.join(model.inputs)}), expected some of {', '.join(known)}, each once{last}. "
+                "A newer program may have written it: update this one, or export again."
+            )
         if model.latent_limit is not None and not model.latent_limit > 0.0:
             raise BundleError(f"{name}.latent_limit is {model.latent_limit}, expected more than 0, or null for none.")
-        if "progress" in model.inputs and not self.target_subtasks:
+        if PROGRESS in model.inputs and not self.target_subtasks:
             raise BundleError(f"{name} needs progress, but target_subtasks is empty. Export again with the subtasks.")
 
     def _check_probe(self) -> None:
-        sizes = {"observation": self.observation_size, "latent": self.latent_size, "action": self.action_size}
+        for seen in self.observation:
+            if seen.dtype == VECTOR and len(self.probe.observation.get(seen.name, ())) != seen.shape[0]:
+                raise BundleError(f"probe.observation lacks the {seen.shape[0]} values of {seen.name}. Export again.")
+        sizes = {"latent": self.latent_size, "action": self.action_size}
         if (self.policy is None) != (self.probe.policy_latent is None):
             raise BundleError("probe.policy_latent must be there with a policy, and only then. Export again.")
         if self.policy is not None:
@@ -291,6 +338,11 @@ class BundleDescription:
         for name, size in sizes.items():
             if len(getattr(self.probe, name)) != size:
                 raise BundleError(f"probe.{name} has {len(getattr(self.probe, name))} values, expected {size}.")
+
+
+def graph_input(name: str, format_version: int) -> str:
+    """What a graph of a bundle of this format calls an input."""
+    return "observation" if name == STATE and format_version == OLD_FORMAT else name
 
 
 def _check_inputs(name: str, inputs: tuple[str, ...], known: tuple[tuple[str, ...], ...]) -> None:

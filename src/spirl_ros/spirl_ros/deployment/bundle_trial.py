@@ -1,7 +1,9 @@
-"""Runs a bundle that this machine has never run in a process with limits first, so that a bad one harms nobody.
+"""Tries a bundle that this machine has never run in a process with limits, so that a bad one harms nobody.
 
-What a graph costs cannot be told from its file, and ONNX Runtime may crash on one. A bundle that passed is remembered by its
-digest, which holds those of all its files, and so is what was exported here: starting again costs nothing.
+Reading its graphs can take all memory, what a graph costs cannot be told from its file, and ONNX Runtime may crash on
+one. A bundle
+that passed is remembered by its digest, which holds those of all its files, and so is what was exported here: starting
+again costs nothing.
 """
 
 import os
@@ -13,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from spirl_ros.errors import BundleError, SpirlError
-from spirl_ros.plain_yaml import printable
+from spirl_ros.files.plain_yaml import printable
 
 MOST_PROCESSOR_S = 3
 """Of one core. Ours take 0.4 s, nearly all of it for importing ONNX Runtime."""
@@ -50,7 +52,9 @@ def try_first(folder: Path, digest: str) -> None:
     if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         raise BundleError(f"its graphs need more than {MOST_PROCESSOR_S} s of processor time. Use another bundle.")
     if done.returncode < 0:
-        raise BundleError(f"ONNX Runtime dies of its graphs ({signal.Signals(-done.returncode).name}). Export again.")
+        raise BundleError(
+            f"ONNX Runtime crashes on its graphs ({signal.Signals(-done.returncode).name}). Export again."
+        )
     if done.returncode != 0:
         raise BundleError(printable(told.removeprefix("error: ").removeprefix(f"{folder.absolute()}: "), limit=400))
     if done.stdout.decode(errors="replace").strip() != digest:

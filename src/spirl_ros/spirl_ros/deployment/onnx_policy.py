@@ -1,20 +1,25 @@
 """Runs a bundle's graphs with numpy and ONNX Runtime alone: the skill decoders, the skill prior and the policy.
 
-Every method takes one observation (Do,) and gives one result, or a batch (B, Do) and gives a batch. Values are checked by
-the caller (SkillExecutor, ObservationAssembler), sizes here. Not thread-safe: take a `copy` for each thread.
+Every method takes one observation and gives one result, or a batch (B, ...) and gives a batch. Values are checked
+by the caller (SkillExecutor, SkillChooser), sizes here. Not thread-safe: take a `copy` for each thread.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from spirl_ros.control.observation_fields import STATE, Observation
 from spirl_ros.deployment.bundle_description import (
     CLOSED_LOOP,
     DECODER_FILE,
+    FORMAT_VERSION,
     POLICY_FILE,
     PRIOR_FILE,
+    PROGRESS,
     BundleDescription,
     LatentModelDescription,
+    graph_input,
 )
 from spirl_ros.deployment.onnx_graph import OnnxGraph, Shape
 from spirl_ros.errors import BundleError, SkillError
@@ -29,23 +34,23 @@ class OnnxClosedLoopDecoder:
         self.skill_horizon = description.skill_horizon
         self._has_phase = "phase" in description.decoder.inputs
         self._description = description
-        self._observation_shape, self._latent_shape = (description.observation_size,), (description.latent_size,)
+        self._state_shape, self._latent_shape = description.state.shape, (description.latent_size,)
 
-    def decode(self, observation: np.ndarray, latent: np.ndarray, step: int | np.ndarray) -> np.ndarray:
-        """Action (Da,) for an observation (Do,), a latent (Dz,) and the skill's control step, 0 to H-1.
+    def decode(self, state: np.ndarray, latent: np.ndarray, step: int | np.ndarray) -> np.ndarray:
+        """Action (Da,) for a state (Do,), a latent (Dz,) and the skill's control step, 0 to H-1.
 
         Or (B, Da) for (B, Do), (B, Dz), and one step for all or one for each (B,).
         """
-        if observation.shape == self._observation_shape and latent.shape == self._latent_shape:
+        if state.shape == self._state_shape and latent.shape == self._latent_shape:
             if self._has_phase:
-                return self.graph.run_single(observation, latent, step / self.skill_horizon)[0]  # type: ignore[arg-type]
-            return self.graph.run_single(observation, latent)[0]
-        batch = _batch_size("observation", observation, self._observation_shape)
+                return self.graph.run_single(state, latent, step / self.skill_horizon)[0]  # type: ignore[arg-type]
+            return self.graph.run_single(state, latent)[0]
+        batch = _batch_size(STATE, state, self._state_shape)
         _check_shape("latent", latent, (batch, *self._latent_shape))
         if self._has_phase:
             phase = np.broadcast_to(np.asarray(step) / self.skill_horizon, (batch,))[:, None]
-            return self.graph.run(observation, latent, phase)[0]
-        return self.graph.run(observation, latent)[0]
+            return self.graph.run(state, latent, phase)[0]
+        return self.graph.run(state, latent)[0]
 
     def copy(self) -> "OnnxClosedLoopDecoder":
         """The same decoder for another thread."""
@@ -71,8 +76,8 @@ class OnnxOpenLoopDecoder:
         _batch_size("latent", latent, self._latent_shape)
         return self.graph.run(latent)[0]
 
-    def decode(self, observation: np.ndarray, latent: np.ndarray, step: int | np.ndarray) -> np.ndarray:
-        """Action (Da,) or (B, Da), as a closed-loop decoder gives it; the observation plays no part.
+    def decode(self, state: np.ndarray, latent: np.ndarray, step: int | np.ndarray) -> np.ndarray:
+        """Action (Da,) or (B, Da), as a closed-loop decoder gives it; the state plays no part.
 
         The skill is decoded when the latent differs from the last call's.
         """
@@ -109,31 +114,44 @@ class OnnxLatentModel:
         """Run a graph that `load_prior` or `load_policy` has checked."""
         self.graph = graph
         self.latent_limit = model.latent_limit
-        self._has_progress = "progress" in model.inputs
+        self._has_progress = PROGRESS in model.inputs
+        self._seen = [field for field in description.observation if field.name in model.inputs]
+        self._seen.sort(key=lambda field: model.inputs.index(field.name))
         self._progress_values = len(description.target_subtasks) + 1
         self._description, self._model = description, model
-        self._observation_shape = (description.observation_size,)
 
-    def distribution(self, observation: np.ndarray, completed: int | np.ndarray = 0) -> LatentDistribution:
-        """The Gaussian at an observation (Do,) or (B, Do).
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The fields that it sees."""
+        return tuple(field.name for field in self._seen)
+
+    def distribution(self, observation: Observation, completed: int | np.ndarray = 0) -> LatentDistribution:
+        """The Gaussian at an observation, or at a batch of them.
 
         Args:
-            observation: raw, as measured.
+            observation: raw, as measured; fields that the model does not see may be there or not.
             completed: target subtasks completed in order, 0 to K, one for all or (B,); for models that need it.
 
         Raises:
-            SkillError: a wrong size, or `completed` is out of range.
+            SkillError: a field lacks, a wrong size, or `completed` is out of range.
         """
-        is_single = observation.shape == self._observation_shape
-        batch = 1 if is_single else _batch_size("observation", observation, self._observation_shape)
-        values = [observation.reshape(batch, -1)]
+        if lacking := [field.name for field in self._seen if field.name not in observation]:
+            raise SkillError(f"the model sees {', '.join(self.seen)}, but {lacking[0]} is not observed here.")
+        first = observation[self._seen[0].name]
+        is_single = first.shape == self._seen[0].shape
+        batch = 1 if is_single else _batch_size(self._seen[0].name, first, self._seen[0].shape)
+        values = []
+        for field in self._seen:
+            value = observation[field.name]
+            _check_shape(field.name, value, field.shape if is_single else (batch, *field.shape))
+            values.append(value[None] if is_single else value)
         if self._has_progress:
             values.append(self._one_hot(completed, batch))
         outputs = self.graph.run(*values)
         return LatentDistribution(*(output[0] if is_single else output for output in outputs))
 
     def sample(
-        self, observation: np.ndarray, generator: np.random.Generator, completed: int | np.ndarray = 0
+        self, observation: Observation, generator: np.random.Generator, completed: int | np.ndarray = 0
     ) -> np.ndarray:
         """A latent (Dz,) or (B, Dz) drawn at an observation, within the latent limit, ready to execute."""
         mean, log_std, _ = self.distribution(observation, completed)
@@ -169,10 +187,21 @@ def load_prior(model: bytes, description: BundleDescription, provider: str = "au
     return _load_latent_model(PRIOR_FILE, model, description, description.prior, provider)
 
 
-def load_policy(model: bytes, description: BundleDescription, provider: str = "auto") -> OnnxLatentModel:
-    """The high-level policy in the bytes of policy.onnx; errors as for `load_decoder`."""
-    assert description.policy is not None
-    return _load_latent_model(POLICY_FILE, model, description, description.policy, provider)
+def load_policy(
+    model: bytes,
+    description: BundleDescription,
+    provider: str = "auto",
+    policy: LatentModelDescription | None = None,
+) -> OnnxLatentModel:
+    """The high-level policy in the bytes of policy.onnx; errors as for `load_decoder`.
+
+    `policy` describes one that is still learning; otherwise the bundle does.
+    """
+    if policy is not None:
+        description = replace(description, format_version=FORMAT_VERSION)
+    policy = description.policy if policy is None else policy
+    assert policy is not None
+    return _load_latent_model(POLICY_FILE, model, description, policy, provider)
 
 
 def _load_latent_model(
@@ -190,24 +219,32 @@ def _load(
     outputs: dict[str, Shape],
     provider: str,
 ) -> OnnxGraph:
-    sizes = {
-        "observation": description.observation_size,
-        "latent": description.latent_size,
-        "phase": 1,
-        "progress": len(description.target_subtasks) + 1,
+    shapes: dict[str, Shape] = {
+        **{field.name: field.shape for field in description.observation},
+        "latent": (description.latent_size,),
+        "phase": (1,),
+        PROGRESS: (len(description.target_subtasks) + 1,),
     }
+    dtypes = {field.name: field.dtype for field in description.observation}
     try:
-        return OnnxGraph(model, {name: (sizes[name],) for name in inputs}, outputs, description.opset, provider)
+        names = [graph_input(name, description.format_version) for name in inputs]
+        return OnnxGraph(
+            model,
+            {inner: shapes[name] for inner, name in zip(names, inputs, strict=True)},
+            outputs,
+            provider,
+            {inner: dtypes[name] for inner, name in zip(names, inputs, strict=True) if name in dtypes},
+        )
     except BundleError as error:
         raise BundleError(f"{file}: {error}") from error
 
 
 def _batch_size(name: str, values: np.ndarray, shape: Shape) -> int:
-    batch = len(values) if values.ndim else 0
-    _check_shape(name, values, (max(batch, 1), *shape))
-    return batch
+    if values.shape[1:] != shape or not len(values):
+        raise SkillError(f"{name} has shape {values.shape}, expected {shape} or {('B', *shape)}.")
+    return len(values)
 
 
 def _check_shape(name: str, values: np.ndarray, shape: Shape) -> None:
     if values.shape != shape:
-        raise SkillError(f"{name} has shape {values.shape}, expected {shape[1:]} or {('B', *shape[1:])}.")
+        raise SkillError(f"{name} has shape {values.shape}, expected {shape}.")

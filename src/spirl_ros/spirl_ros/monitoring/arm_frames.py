@@ -6,36 +6,36 @@ import xml.etree.ElementTree as ElementTree
 import mujoco
 import numpy as np
 
-from spirl_ros.demonstrations.kitchen_kinematics import ToolSite
 from spirl_ros.monitoring.scene_shapes import BOX, CYLINDER, MESH, SceneShapes, Shape
-from spirl_ros.tasks.kitchen.joint_limits import kitchen_joint_limits
-from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, KitchenScene
+from spirl_ros.tasks.scene_view import SceneView
 
 WORLD_FRAME, TOOL_FRAME = "world", "tool"
-_JOINT_PREFIX = "robot:"
 _HINGE = int(mujoco.mjtJoint.mjJNT_HINGE)
 
 
 class ArmFrames:
     """Where the arm's links and its tool point are, each relative to its parent. Not thread-safe."""
 
-    def __init__(self, scene: KitchenScene) -> None:
+    def __init__(self, view: SceneView) -> None:
         """Find the links: every body that carries a joint of the arm, and the one that the first of them hangs on."""
+        scene = view.load_scene()
         self._model, self._data = scene.model, mujoco.MjData(scene.model)
         moving = [int(body) for body in scene.model.jnt_bodyid[: scene.joint_count]]
         self.bodies = (int(scene.model.body_parentid[moving[0]]), *moving)
         """Bodies of the model, parents first."""
         self.names = (*(scene.model.body(body).name for body in self.bodies), TOOL_FRAME)
         """Frames: the bodies, then the tool point."""
-        self._tool = ToolSite(scene.model, self._data)
-        self._tool_body = moving[6]
+        self._tool = view.tool_point(self._data)
         names = dict(zip(self.bodies, self.names, strict=False))
         parents = (names.get(int(scene.model.body_parentid[body]), WORLD_FRAME) for body in self.bodies)
-        self.parents = (*parents, names[self._tool_body])
+        tool_body = self._tool.body_id
+        while tool_body and tool_body not in names:
+            tool_body = int(scene.model.body_parentid[tool_body])
+        self.parents = (*parents, names.get(tool_body, WORLD_FRAME))
         """Of each frame."""
 
     def transforms(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Poses of the frames in their parents' frames, for measured positions (30,).
+        """Poses of the frames in their parents' frames, for measured positions (Da+Ds,).
 
         Returns:
             Positions (N, 3) [m] and unit quaternions (N, 4), w first, in the order of `names`.
@@ -56,19 +56,17 @@ class ArmFrames:
         return offsets, quaternions
 
 
-def arm_urdf(scene: KitchenScene, name: str = "franka_kitchen") -> str:
-    """The arm as URDF, with joints named as in its joint states. Mesh files are named by their place on this disk.
-
-    Args:
-        scene: compiled with visuals.
-        name: of the robot.
-    """
-    frames, model = ArmFrames(scene), scene.model
+def arm_urdf(view: SceneView) -> str:
+    """The arm as URDF, with joints named as in its joint states. Mesh files are named by their place on this disk."""
+    scene = view.load_scene()
+    frames, model = ArmFrames(view), scene.model
     # A joint's own position is zero in these transforms: what is left is where its frame hangs on the parent.
-    offsets, quaternions = frames.transforms(np.concatenate([np.zeros(scene.joint_count), INITIAL_POSITIONS[9:]]))
-    limits = kitchen_joint_limits(scene)
-    shapes = SceneShapes(scene)
-    robot = ElementTree.Element("robot", name=name)
+    offsets, quaternions = frames.transforms(
+        np.concatenate([np.zeros(scene.joint_count), scene.initial_positions[scene.joint_count :]])
+    )
+    limits = scene.limits
+    shapes = SceneShapes(view)
+    robot = ElementTree.Element("robot", name=view.robot_name)
     ElementTree.SubElement(robot, "link", name=WORLD_FRAME)
     for index, (frame, parent) in enumerate(zip(frames.names, frames.parents, strict=True)):
         link = ElementTree.SubElement(robot, "link", name=frame)

@@ -25,7 +25,8 @@ class ComingSkill:
             heard_s: when it was heard [s].
             skill: what the executor says; None where there is no executor any more.
             now_s: now, on the clock of `heard_s` [s].
-            is_new_episode: has an episode begun since the look before. What was chosen before it is not executed any more.
+            is_new_episode: has an episode begun since the look before. What was chosen before it is not executed any
+                more.
         """
         if is_new_episode:
             self._choice = None
@@ -42,5 +43,5 @@ class ComingSkill:
 
 
 def is_of(skill: SkillView, choice: ChoiceView) -> bool:
-    """Is this the skill of a choice: by its number, or by its latent where it was asked for by the action, without one."""
+    """Whether this is the skill of a choice: by its number or, where the action sent none, by its latent."""
     return skill.skill_id == choice.skill_id if skill.skill_id else skill.latent == choice.latent != ()

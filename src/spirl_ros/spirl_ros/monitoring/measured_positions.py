@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, KitchenScene
+from spirl_ros.tasks.mujoco_scene import MujocoScene
 
 
 class MeasuredPositions:
@@ -13,13 +13,13 @@ class MeasuredPositions:
     For looking only: unlike an observation it may be incomplete, so that a real arm without a scene state is shown too.
     """
 
-    def __init__(self, scene: KitchenScene | None) -> None:
-        """Begin with the initial positions; without a scene they stay."""
+    def __init__(self, scene: MujocoScene | None) -> None:
+        """Begin with the initial positions; without a scene there are none."""
         names = () if scene is None else (*scene.joint_names, *scene.scene_names)
         self._index = {name: index for index, name in enumerate(names)}
         self._layouts: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}
-        self.values = INITIAL_POSITIONS.copy()
-        """(30,) [rad, m, 1]."""
+        self.values = np.empty(0) if scene is None else scene.initial_positions.copy()
+        """(Da+Ds,) [rad, m, 1]."""
 
     def update(self, names: Sequence[str], positions: Sequence[float]) -> None:
         """Take in named positions; unknown names and values that are not finite are left out."""

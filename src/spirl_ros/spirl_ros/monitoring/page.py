@@ -1,27 +1,26 @@
 """The monitor's page: the scene, what is known of the graph, and buttons. Built on viser, in its threads and ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import viser
 
+from spirl_ros.control.observation_fields import Field
 from spirl_ros.monitoring import page_html
 from spirl_ros.monitoring.chart_html import charts_html
 from spirl_ros.monitoring.gauges import gauges
-from spirl_ros.monitoring.kitchen_meshes import KitchenMeshes
 from spirl_ros.monitoring.orders import PAUSE, RELEASE, RESET, RESUME, SOURCE, START, STOP, TASK, Order
 from spirl_ros.monitoring.page_additions import STAYS_IN_VIEW
 from spirl_ros.monitoring.page_server import PageServer
 from spirl_ros.monitoring.page_silence import executor_silent_s
+from spirl_ros.monitoring.scene_meshes import SceneMeshes
 from spirl_ros.monitoring.training_history import CHARTS, TrainingHistory
 from spirl_ros.monitoring.views import GraphView
-from spirl_ros.tasks.kitchen.scene import KitchenScene
-from spirl_ros.tasks.kitchen.subtasks import SUBTASKS, TASKS
+from spirl_ros.tasks.scene_view import SceneView
 
-CAMERA_M, LOOK_AT_M = (0.2, -0.8, 3.4), (-0.3, 0.5, 1.85)
-"""Above the arm's column, which hides the stove from everywhere in front of it."""
 _TRAIL_THICKNESS_M = 0.008
 _TRAINING_WIDTH_PX = 320
+_CAMERA_WIDTH_PX = 192
 
 # Keys that viser does not move the camera with: W, A, S, D, Q and E are taken.
 _STOP_KEY, _PAUSE_KEY, _START_KEY, _RESET_KEY = "X", "P", "G", "R"
@@ -40,20 +39,22 @@ class MonitorPage:
         self,
         host: str,
         port: int,
-        scene: KitchenScene | None,
+        scene: SceneView | None,
         on_order: Callable[[Order], None],
         on_viewers: Callable[[], None],
         executor: str = "skill_executor",
+        pictures: Sequence[Field] = (),
     ) -> None:
         """Open the page.
 
         Args:
             host: address to listen on.
             port: where; the next free one if it is taken.
-            scene: compiled with visuals; None draws nothing.
+            scene: what is drawn, and which tasks there are; None for nothing.
             on_order: called from threads of the server when a button is pressed.
             on_viewers: called from threads of the server when a viewer comes or goes.
             executor: full name of the node whose diagnostics the gauges show, without the first slash.
+            pictures: what cameras take, by field.
 
         Raises:
             ConfigError: there is no such address on this machine.
@@ -61,16 +62,20 @@ class MonitorPage:
         self._server = server = PageServer(host, port)
         self._on_order, self._executor = on_order, executor
         self._html: dict[str, viser.GuiHtmlHandle] = {}
+        self._images: dict[str, viser.GuiImageHandle] = {}
         self._trail: viser.LineSegmentsHandle | None = None
         server.gui.configure_theme(dark_mode=False, show_logo=False, show_share_button=False, control_width="large")
         server.gui.set_panel_label("spirl_ros")
         server.gui.main_panel.dock_right()
-        server.initial_camera.position, server.initial_camera.look_at = CAMERA_M, LOOK_AT_M
-        self.meshes = None if scene is None else KitchenMeshes(server, scene)
-        self._lay_out()
+        self.meshes: SceneMeshes | None = None
+        if scene is not None:
+            server.initial_camera.position, server.initial_camera.look_at = scene.look()
+            self.meshes = SceneMeshes(server, scene)
+        self._lay_out(() if scene is None else scene.tasks, pictures)
         self._is_open = True
 
-        # A coroutine runs in the server's own thread; viser's thread pool is gone already when the last viewers are cut off.
+        # A coroutine runs in the server's own thread; viser's thread pool is gone already when the last viewers are cut
+        # off.
         async def report(_: viser.ClientHandle) -> None:
             if self._is_open:
                 on_viewers()
@@ -143,6 +148,12 @@ class MonitorPage:
             elif not np.array_equal(points.astype(np.float32), self._trail.points):
                 self._trail.points, self._trail.colors = points.astype(np.float32), ends
 
+    def show_picture(self, name: str, picture: np.ndarray) -> None:
+        """Show the newest picture (H, W, C) of a field, its pixels as squares."""
+        times = max(1, _CAMERA_WIDTH_PX // picture.shape[1])
+        large = picture.repeat(times, axis=0).repeat(times, axis=1)
+        self._images[name].image = np.broadcast_to(large, (*large.shape[:2], 3))
+
     def close(self) -> None:
         """Close the page."""
         self._is_open = False
@@ -153,7 +164,7 @@ class MonitorPage:
         if handle.content != text:
             handle.content = text
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, tasks: tuple[str, ...], pictures: Sequence[Field]) -> None:
         """What matters at a glance comes first and fits a laptop's screen of 1366 x 768 without scrolling."""
         gui = self._server.gui
         # On top, where nothing that appears above it can push it away from under the pointer, and always in view.
@@ -184,10 +195,16 @@ class MonitorPage:
         with gui.add_folder("Safety and timing"):
             self._html["safety"] = gui.add_html("")
             self._html["gauges"] = gui.add_html("")
-        with gui.add_folder("Next task"):
-            hint = "begins with a reset of the scene; a policy does the task alone that it was trained for"
-            tasks = gui.add_button_group("Reset to", (*TASKS, *SUBTASKS), hint=hint)
-            self._on_press(tasks.on_click, lambda label: Order(TASK, label))
+        if tasks:
+            with gui.add_folder("Next task"):
+                hint = "begins with a reset of the scene; a policy does the task alone that it was trained for"
+                choice = gui.add_button_group("Reset to", tasks, hint=hint)
+                self._on_press(choice.on_click, lambda label: Order(TASK, label))
+        if pictures:
+            with gui.add_folder("Cameras"):
+                for field in pictures:
+                    nothing = np.zeros((field.shape[0], field.shape[1], 3), np.uint8)
+                    self._images[field.name] = gui.add_image(nothing, label=field.source)
         with gui.add_folder("Nodes"):
             self._html["health"] = gui.add_html("")
         self._add_key("Emergency stop", _STOP_KEY, lambda: Order(STOP))

@@ -1,4 +1,4 @@
-"""What the page has beside viser's client: it says that the connection is lost, and the emergency stop stays in view."""
+"""What the page has beside viser's client: it says when the connection is lost, and keeps the stop in view."""
 
 STAYS_IN_VIEW = '<span class="spirl-stays"></span>'
 """HTML in front of the button that stays in view, however far the panel is scrolled."""
@@ -30,8 +30,8 @@ _SCRIPT = """
   const show = (isLost) => {
     if (isLost && !banner.classList.contains("shown")) {
       banner.textContent = `Connection lost at ${new Date().toLocaleTimeString()}: what is shown is from then, and no `
-        + "button works, the emergency stop neither. The terminal of the graph says whether it has ended; the page comes "
-        + "back by itself when it runs again.";
+        + "button works, the emergency stop neither. The terminal of the graph says whether it has ended; the page "
+        + "comes back by itself when it runs again.";
       document.hasFocus = () => true;  // the client tries again in a window that has the focus only
       window.dispatchEvent(new Event("focus"));
     }

@@ -30,7 +30,7 @@ class PageChoice(Generic[Value]):
         self._ordered = None
 
     def awaits_answer(self, now_s: float) -> bool:
-        """Is an order under way."""
+        """Whether an order is under way."""
         return self._ordered is not None and not self._is_answered and now_s <= self._until_s
 
     def shown(self, told: Value, now_s: float) -> Value:

@@ -82,7 +82,7 @@ Answer = Callable[[ServerConnection, Request], Response | None]
 
 @contextmanager
 def _answered_first(answer: Answer) -> Iterator[None]:
-    """Have a server that viser starts meanwhile ask us about each request, web sockets' included, before it does anything.
+    """Have a server that viser starts meanwhile ask us about each request, web sockets' too, before it acts.
 
     viser has no place for that: the function is put around the one that it gives to the library of web sockets.
     """
@@ -120,7 +120,7 @@ def check_address(host: str) -> None:
 
 
 def is_own_page(origin: str | None, host: str, address: str) -> bool:
-    """Does a request come from the page that this server serves, or from a program that is no browser.
+    """Whether a request comes from the page that this server serves, or from a program that is no browser.
 
     Args:
         origin: the request's header, which browsers set and pages cannot change.

@@ -37,7 +37,10 @@ _AXIS_NAMES = {"updates": "gradient step", "step": "gradient step"}
 
 
 def draw_run(runs: Sequence[RunMetrics]) -> Figure:
-    """What a training has come to: a line per seed. A task's first panel counts completed subtasks over control steps."""
+    """What a training has come to: a line per seed.
+
+    A task's first panel counts completed subtasks over control steps.
+    """
     is_task = runs[0].is_of_a_task
     panels = _TASK_PANELS if is_task else _SKILL_PANELS
     rows = 2 if is_task else 1

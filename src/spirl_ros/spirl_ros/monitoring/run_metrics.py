@@ -22,20 +22,20 @@ class RunMetrics:
 
     @property
     def is_of_a_task(self) -> bool:
-        """Was it `spirl rl train` that wrote them, and not `spirl skills train`."""
+        """Whether `spirl rl train` wrote them, and not `spirl skills train`."""
         return any(line["part"] in ("update", "episode", "evaluation") for line in self.lines)
 
     def curve(self, part: str, x: str, y: str) -> np.ndarray:
         """Points (N, 2) of a part's value over another, in the order they were written; what is not finite is left out.
 
         Raises:
-            ConfigError: some are no numbers.
+            ConfigError: some are not numbers.
         """
         pairs = [(line[x], line[y]) for line in self.lines if line["part"] == part and x in line and y in line]
         try:
             points = np.array(pairs, dtype=float).reshape(-1, 2)
         except (TypeError, ValueError, OverflowError) as error:
-            raise ConfigError(f"metrics of {self.name}: {x} and {y} of {part} are no numbers ({error}).") from error
+            raise ConfigError(f"metrics of {self.name}: {x} and {y} of {part} are not numbers ({error}).") from error
         return points[np.isfinite(points).all(axis=1)]
 
 
@@ -65,7 +65,7 @@ def _read_lines(file: Path) -> tuple[dict[str, Any], ...]:
             line = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ConfigError(
-                f"{file} has a line that is no JSON: {text[:60]!r}. Is it a training's metrics?"
+                f"{file} has a line that is not JSON: {text[:60]!r}. Is it a training's metrics?"
             ) from error
         if not isinstance(line, dict) or "part" not in line:
             raise ConfigError(f"{file} has a line without a part: {text[:60]!r}. Is it a training's metrics?")

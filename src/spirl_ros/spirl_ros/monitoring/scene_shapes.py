@@ -1,4 +1,4 @@
-"""The kitchen as shapes and mesh files, for viewers that have no MuJoCo: what RViz draws."""
+"""A scene as shapes and mesh files, for viewers that have no MuJoCo: what RViz draws."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,13 +7,14 @@ import mujoco
 import numpy as np
 from mujoco import mjtGeom
 
-from spirl_ros.demonstrations.kitchen_kinematics import ToolSite
-from spirl_ros.tasks.kitchen.scene import INITIAL_POSITIONS, KitchenScene, kitchen_folder
+from spirl_ros.tasks.scene_view import SceneView
 
 BOX, CYLINDER, ELLIPSOID, MESH = "box", "cylinder", "ellipsoid", "mesh"
 
 _LOOKED_AT_GROUPS = (0, 1, 2)
 """Geometry groups that MuJoCo's viewers show; the others are for contacts."""
+_NOT_DRAWN = (int(mjtGeom.mjGEOM_PLANE), int(mjtGeom.mjGEOM_HFIELD))
+"""The endless floor would hide the scene from below; for a height field RViz has no marker."""
 
 
 @dataclass(frozen=True)
@@ -27,37 +28,37 @@ class Shape:
     colour: tuple[float, float, float, float]
     """Red, green, blue and opacity, 0 to 1."""
     is_moving: bool
-    """May its pose ever change."""
+    """Whether its pose may ever change."""
     file: Path | None = None
     """Of a mesh."""
 
 
 class SceneShapes:
-    """Every shape of the kitchen that is looked at, and where measured positions put it. Not thread-safe."""
+    """Every shape of a scene that is looked at, and where measured positions put it. Not thread-safe."""
 
-    def __init__(self, scene: KitchenScene, with_meshes: bool = True) -> None:
-        """Read the shapes from a scene compiled with visuals; without meshes there are boxes around them."""
+    def __init__(self, view: SceneView, with_meshes: bool = True) -> None:
+        """Read the shapes; without meshes, or where their files are not known, there are boxes around them."""
+        scene = view.load_scene()
         self._model, self._data = scene.model, mujoco.MjData(scene.model)
-        is_floor = self._model.geom_type == int(mjtGeom.mjGEOM_PLANE)
-        self._geoms = np.flatnonzero(np.isin(self._model.geom_group, _LOOKED_AT_GROUPS) & ~is_floor)
-        shapes = tuple(_shape(self._model, int(geom)) for geom in self._geoms)
-        is_mesh = np.array([shape.kind == MESH for shape in shapes])
+        self._initial_positions = scene.initial_positions
+        is_drawn = np.isin(self._model.geom_group, _LOOKED_AT_GROUPS) & ~np.isin(self._model.geom_type, _NOT_DRAWN)
+        self._geoms = np.flatnonzero(is_drawn)
+        shapes = tuple(_shape(self._model, int(geom), view.mesh_folder) for geom in self._geoms)
+        is_mesh = np.array([shape.kind == MESH for shape in shapes], dtype=bool)
+        is_boxed = is_mesh & np.array([not with_meshes or shape.file is None for shape in shapes], dtype=bool)
         around = self._model.geom_aabb[self._geoms]  # middle and half the size, along the geometry's axes
         self._centres = np.zeros((len(shapes), 3))
-        if not with_meshes:
-            shapes = tuple(
-                _box_around(shape, 2.0 * size) if shape.kind == MESH else shape
-                for shape, size in zip(shapes, around[:, 3:], strict=True)
-            )
-            self._centres[is_mesh] = around[is_mesh, :3]
-            is_mesh[:] = False
-        self.shapes = shapes
-        self._meshes = is_mesh
-        self._tool = ToolSite(self._model, self._data)
-        self.poses(INITIAL_POSITIONS)
+        self._centres[is_boxed] = around[is_boxed, :3]
+        self.shapes = tuple(
+            _box_around(shape, 2.0 * size) if boxed else shape
+            for shape, boxed, size in zip(shapes, is_boxed, around[:, 3:], strict=True)
+        )
+        self._meshes = is_mesh & ~is_boxed
+        self._tool = view.tool_point(self._data)
+        self.poses(scene.initial_positions)
 
     def poses(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where measured positions (30,) put the shapes.
+        """Where measured positions (Da+Ds,) put the shapes.
 
         Returns:
             Positions (N, 3) [m] and unit quaternions (N, 4), w first, in the world frame.
@@ -82,7 +83,7 @@ class SceneShapes:
 
     def of_body(self, body: int) -> list[tuple[Shape, np.ndarray, np.ndarray]]:
         """The shapes that a body of the model carries, with positions (3,) [m] and quaternions (4,) in its frame."""
-        places, quaternions = self.poses(INITIAL_POSITIONS)
+        places, quaternions = self.poses(self._initial_positions)
         origin, axes = self._data.xpos[body], self._data.xmat[body].reshape(3, 3)
         found = []
         for index in np.flatnonzero(self._model.geom_bodyid[self._geoms] == body):
@@ -102,7 +103,7 @@ def _box_around(shape: Shape, extent: np.ndarray) -> Shape:
     return replace(shape, kind=BOX, extent=(x, y, z), file=None)
 
 
-def _shape(model: mujoco.MjModel, geom: int) -> Shape:
+def _shape(model: mujoco.MjModel, geom: int, mesh_folder: Path | None) -> Shape:
     kind, size = int(model.geom_type[geom]), model.geom_size[geom]
     material = int(model.geom_matid[geom])
     colour = model.mat_rgba[material] if material >= 0 else model.geom_rgba[geom]
@@ -120,14 +121,16 @@ def _shape(model: mujoco.MjModel, geom: int) -> Shape:
         name, extent = ELLIPSOID, 2.0 * (size[[0, 0, 0]] if is_sphere else size)
     else:
         mesh = int(model.geom_dataid[geom])
-        name, extent, file = MESH, model.mesh_scale[mesh], _mesh_file(model, mesh)
+        name, extent, file = MESH, model.mesh_scale[mesh], _mesh_file(model, mesh, mesh_folder)
     x, y, z = (float(value) for value in extent)
     red, green, blue, opacity = (float(value) for value in colour)
     return Shape(name, (x, y, z), (red, green, blue, opacity), is_moving, file)
 
 
-def _mesh_file(model: mujoco.MjModel, mesh: int) -> Path:
-    """The file of a mesh; the model names it relative to the folder of the arm's meshes."""
+def _mesh_file(model: mujoco.MjModel, mesh: int, folder: Path | None) -> Path | None:
+    """The file of a mesh; the model names it relative to the folder."""
+    if folder is None:
+        return None
     begin = int(model.mesh_pathadr[mesh])
     name = bytes(model.paths[begin : model.paths.index(0, begin)]).decode()
-    return (kitchen_folder() / "franka_assets" / "meshes" / name).resolve()
+    return (folder / name).resolve()

@@ -17,7 +17,7 @@ class Chart:
     title: str
     fields: tuple[str, ...]
     is_logarithmic: bool = False
-    """Drawn by its order of magnitude, as long as all values are above 0."""
+    """Whether it is drawn on a logarithmic scale, as long as all values are above 0."""
 
 
 CHARTS = (

@@ -9,9 +9,9 @@ from std_msgs.msg import Float64MultiArray
 
 from spirl_msgs.msg import SceneState, TaskStatus
 from spirl_ros.control.periodic_thread import PeriodicThread
-from spirl_ros.nodes.managed_node import ManagedNode, run
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS
-from spirl_ros.nodes.parameters import parameter, read_parameters
+from spirl_ros.nodes.graph.managed_node import ManagedNode, run
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS
+from spirl_ros.nodes.graph.parameters import parameter, read_parameters
 
 JOINTS, SCENE_COORDINATES = 9, 21
 _SETTLE_TICKS = 100

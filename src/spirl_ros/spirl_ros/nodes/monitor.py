@@ -12,13 +12,15 @@ from spirl_ros.monitoring.page import MonitorPage
 from spirl_ros.monitoring.page_html import training_html
 from spirl_ros.monitoring.tool_paths import ToolPaths
 from spirl_ros.monitoring.training_history import TrainingHistory
-from spirl_ros.nodes.graph_listener import GraphListener, full_name
-from spirl_ros.nodes.graph_orders import FAILURE, OWN_RUN, RUNS_BEGUN, SOURCE_PARAMETER, GraphOrders
-from spirl_ros.nodes.managed_node import OK, WARN, ManagedNode, run
-from spirl_ros.nodes.monitor_views import to_training_view
-from spirl_ros.nodes.parameters import parameter, read_parameters
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.nodes.graph.graph_listener import GraphListener, full_name
+from spirl_ros.nodes.graph.graph_orders import FAILURE, OWN_RUN, RUNS_BEGUN, SOURCE_PARAMETER, GraphOrders
+from spirl_ros.nodes.graph.managed_node import OK, WARN, ManagedNode, run
+from spirl_ros.nodes.graph.parameters import names_in, parameter, read_parameters
+from spirl_ros.nodes.viewers.monitor_views import to_training_view
+from spirl_ros.tasks.families import DEFAULT_FAMILY, find_family
+from spirl_ros.tasks.scene_view import find_view
 
+NO_SCENE = "none"
 IDLE_PERIOD_S = 0.5
 """How often the node looks while nobody looks at it [s]."""
 TEXT_PERIOD_S = 0.2
@@ -34,9 +36,7 @@ class MonitorConfig:
     )
     port: int = parameter(8080, "port of the page; the next free one if it is taken", minimum=0, maximum=65535)
     rate_hz: float = parameter(33.0, "how often the scene is drawn [Hz]", minimum=1.0, maximum=100.0)
-    scene: str = parameter(
-        "kitchen", "what is drawn: the kitchen, or nothing beside other arms", choices=("kitchen", "none")
-    )
+    scene: str = parameter(DEFAULT_FAMILY, "task family whose scene is drawn; none draws nothing, beside real arms")
     joint_state_topic: str = parameter("joint_states", "measured joint states")
     executor: str = parameter("skill_executor", "node that executes skills; the emergency stop is a service of it")
     policy: str = parameter("skill_policy", "node that chooses skills")
@@ -49,7 +49,8 @@ class MonitorConfig:
 class Monitor(ManagedNode):
     """Shows what a GraphListener heard on a MonitorPage, and hands what its buttons ask for to GraphOrders.
 
-    While somebody looks, a thread of its own draws: rclpy's executor costs more per turn than a picture does. The node's
+    While somebody looks, a thread of its own draws: rclpy's executor costs more per turn than a picture does. The
+    node's
     thread does the rest, and a lock keeps the two apart. The web server's threads only leave orders in a queue and wake
     the node. Without a viewer the node listens to almost nothing.
     """
@@ -64,14 +65,16 @@ class Monitor(ManagedNode):
     def configure(self) -> None:
         """Open the page."""
         self._config = config = read_parameters(self, MonitorConfig)
-        scene = load_kitchen_scene(with_visuals=True) if config.scene == "kitchen" else None
+        view = None if config.scene == NO_SCENE else find_view(config.scene)
+        pictures = () if view is None else find_family(config.scene).robot.observation.pictures
         self._orders = OrderQueue()
         self._wake = self.create_guard_condition(self._on_wake)
         executor = full_name(self.get_namespace(), config.executor)
-        self._page = MonitorPage(config.host, config.port, scene, self._on_order, self._wake.trigger, executor)
+        self._page = MonitorPage(config.host, config.port, view, self._on_order, self._wake.trigger, executor, pictures)
         self._open_page = self._page
-        self._listener = GraphListener(self, scene, config.joint_state_topic)
-        self._deciders = tuple(name.strip() for name in config.deciders.split(",") if name.strip())
+        scene = None if view is None else view.load_scene()
+        self._listener = GraphListener(self, scene, config.joint_state_topic, pictures)
+        self._deciders = names_in(config.deciders)
         self._graph = GraphOrders(
             self, config.executor, config.policy, self._deciders, self._page.show_answer, self._has_own_run
         )
@@ -184,6 +187,8 @@ class Monitor(ManagedNode):
                 self._frames, self._counted_since_s = 0, now_s
             if listener.look_at_statuses(now_s):
                 self._paths.clear()
+            for name, picture in listener.look_at_pictures().items():
+                page.show_picture(name, picture)
             page.show_trail(*self._paths.segments())
             page.show(listener.view(now_s, self._frame_rate_hz, page.viewers), listener.safety_silent_s(now_s))
 
@@ -211,6 +216,8 @@ class Monitor(ManagedNode):
 
     def _show_failure(self) -> None:
         """Say once why the policy gave its episodes up: what was ordered before may have been answered with success."""
+        if self._graph.are_under_way:  # the answer would take the place of the reason
+            return
         policy = self._config.policy
         run, reason = (self._listener.diagnostic(policy, key) for key in (RUNS_BEGUN, FAILURE))
         if reason and (run, reason) != self._told_failure:

@@ -1,4 +1,4 @@
-"""The simulated arm and kitchen behind the topics that a ros2_control arm offers."""
+"""A simulated arm and its scene behind the topics that a ros2_control arm offers."""
 
 import math
 import sys
@@ -14,14 +14,15 @@ from trajectory_msgs.msg import JointTrajectory
 
 from spirl_msgs.msg import SceneState, TaskStatus
 from spirl_msgs.srv import ResetScene, SetTask
-from spirl_ros.arms.mujoco_arm import MujocoArm, Tick
+from spirl_ros.arms.mujoco_arm import MujocoArm, SimulatedStep
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.periodic_thread import PeriodicThread
 from spirl_ros.demonstrations.self_descriptions import SIMULATOR_DESCRIPTION, describe_simulator
-from spirl_ros.errors import CommandError, SpirlError
-from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
-from spirl_ros.nodes.message_thread import MessageThread, Topic
-from spirl_ros.nodes.messages import (
+from spirl_ros.errors import CommandError, ConfigError, SpirlError
+from spirl_ros.nodes.graph.camera_topics import CameraTopics
+from spirl_ros.nodes.graph.managed_node import ERROR, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.graph.message_thread import MessageThread, Topic
+from spirl_ros.nodes.graph.messages import (
     COMMAND_QOS,
     LATCHED_QOS,
     from_joint_trajectory,
@@ -31,11 +32,12 @@ from spirl_ros.nodes.messages import (
     to_stamp,
     to_task_status,
 )
-from spirl_ros.nodes.parameters import parameter, read_parameters
-from spirl_ros.nodes.single_instance import GraphLock, refuse_second_clock
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
-from spirl_ros.tasks.kitchen.simulation import NO_NOISE, MeasurementNoise
+from spirl_ros.nodes.graph.parameters import parameter, read_parameters
+from spirl_ros.nodes.graph.single_instance import GraphLock, refuse_second_clock
+from spirl_ros.tasks.families import DEFAULT_FAMILY, split_task
+from spirl_ros.tasks.mujoco_environment import MujocoEnvironment
 from spirl_ros.tasks.progress import COUNTS
+from spirl_ros.tasks.task import NO_NOISE, EpisodeConfig
 
 LOCKSTEP_REPEAT_S = 0.5
 """In lockstep, how often the last state is repeated while no command comes [s], for those who joined late."""
@@ -45,19 +47,24 @@ LOCKSTEP_REPEAT_S = 0.5
 class MujocoSimConfig:
     """Parameters of the simulator."""
 
-    task: str = parameter("kitchen", "task by name, or target subtasks in order, separated by commas")
+    task: str = parameter(
+        DEFAULT_FAMILY, "[FAMILY:]TASK: task by name, or target subtasks in order, separated by commas"
+    )
     count: str = parameter("ordered", "which completed subtasks are rewarded", choices=COUNTS)
-    max_steps: int = parameter(280, "control steps until an episode is truncated", minimum=1)
+    max_steps: int = parameter(0, "control steps until an episode is truncated; 0 for the family's own", minimum=0)
     rate: str = parameter(
         "realtime",
         "realtime: simulated time keeps up with the steady clock. lockstep: one control step per command",
         choices=("realtime", "lockstep"),
     )
     state_rate_hz: float = parameter(
-        100.0, "how often the state is published in realtime [Hz]; must divide 500", minimum=12.5, maximum=500.0
+        100.0,
+        "how often the state is published in realtime [Hz]; must divide the rate of physics",
+        minimum=1.0,
+        maximum=500.0,
     )
     seed: int = parameter(0, "seed of the first episode's noise; resets without a seed count up from it", minimum=0)
-    observation_noise: bool = parameter(True, "measurements have the noise of FrankaKitchen-v1")
+    observation_noise: bool = parameter(True, "measurements have the noise of the family's sensors")
     discovery_s: float = parameter(
         1.0, "how long to look for another machine's simulator before starting [s]", minimum=0.0, maximum=60.0
     )
@@ -102,8 +109,14 @@ class MujocoSim(ManagedNode):
 
     def _load(self) -> None:
         self._config = config = read_parameters(self, MujocoSimConfig)
-        noise = MeasurementNoise() if config.observation_noise else NO_NOISE
-        environment = KitchenEnvironment(KitchenConfig(config.task, config.count, config.max_steps, noise=noise))
+        family, task = split_task(config.task)
+        noise = None if config.observation_noise else NO_NOISE
+        environment = family.environment(EpisodeConfig(task.text, config.count, config.max_steps or None, noise=noise))
+        if not isinstance(environment, MujocoEnvironment):
+            raise ConfigError(
+                f"task family {family.name} has no simulator in MuJoCo, so nothing can be simulated here. Start the "
+                "driver of its arm instead, or make the family a MujocoFamily: docs/new_task.md."
+            )
         self._next_seed = config.seed
         environment.reset(config.seed)
         self._arm = MujocoArm(environment)
@@ -111,6 +124,7 @@ class MujocoSim(ManagedNode):
         self._clock_publisher = self.create_publisher(Clock, "clock", 1)
         self._joint_state_publisher = self.create_publisher(JointState, "joint_states", 10)
         self._scene_state_publisher = self.create_publisher(SceneState, "scene_state", 10)
+        self._cameras = CameraTopics(self, family.robot.observation.pictures)
         self._task_status_publisher = self.create_publisher(TaskStatus, "task_status", LATCHED_QOS)
         self._description_publisher = self.create_publisher(String, SIMULATOR_DESCRIPTION, LATCHED_QOS)
         self._commands = MessageThread(
@@ -138,9 +152,9 @@ class MujocoSim(ManagedNode):
             # From the first state on, every command counts.
             self._takes_commands = True
             self._commands.start()
-            noise = asdict(self._arm.environment.config.noise)
+            noise = asdict(self._arm.environment.noise)
             self._description_publisher.publish(String(data=describe_simulator(noise)))
-            self._publish(Tick(self._arm.environment.measurement, None), is_reset=True)
+            self._publish(SimulatedStep(self._arm.environment.measurement, None), is_reset=True)
             if self._config.rate == "lockstep":
                 self._repeat_timer = self.create_timer(LOCKSTEP_REPEAT_S, self._repeat, clock=self.steady_clock)
         if self._config.rate == "realtime":
@@ -172,6 +186,7 @@ class MujocoSim(ManagedNode):
             self._description_publisher,
         ):
             self.destroy_publisher(publisher)
+        self._cameras.close()
         self._commands.close()
         for service in self._services_of_arm:
             self.destroy_service(service)
@@ -266,14 +281,16 @@ class MujocoSim(ManagedNode):
         response.message = f"The next episode's task is {request.task}."
         return response
 
-    def _publish(self, tick: Tick, is_reset: bool = False) -> None:
+    def _publish(self, tick: SimulatedStep, is_reset: bool = False) -> None:
         """Publish the state; call with the lock held."""
         scene, stamp = self._arm.environment.scene, to_stamp(self._arm.time_ns)
         self._joint_state = to_joint_state(
             tick.measurement.joint_positions, tick.measurement.joint_velocities, scene.joint_names, stamp
         )
-        self._scene_state = to_scene_state(tick.measurement, scene.scene_names, stamp, self._config.frame_id)
+        self._scene_state = to_scene_state(tick.measurement, scene.observed_scene_names, stamp, self._config.frame_id)
         self._clock_publisher.publish(Clock(clock=stamp))
+        if is_reset or tick.step is not None:  # A picture is there before the state of its moment.
+            self._cameras.publish(self._arm.environment.observe, stamp)
         self._joint_state_publisher.publish(self._joint_state)
         self._state_rate.mark(self.now_s())
         self._scene_state_publisher.publish(self._scene_state)
@@ -283,6 +300,7 @@ class MujocoSim(ManagedNode):
     def _repeat(self) -> None:
         with self._lock:
             self._clock_publisher.publish(Clock(clock=self._joint_state.header.stamp))
+            self._cameras.repeat(self._arm.environment.observe, self._joint_state.header.stamp)
             self._joint_state_publisher.publish(self._joint_state)
             self._scene_state_publisher.publish(self._scene_state)
 

@@ -1,7 +1,7 @@
 """Records episodes of any arm as rosbag2 bags, one per episode, and loses nothing."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -15,10 +15,11 @@ from std_srvs.srv import Trigger
 from spirl_msgs.msg import RecordingStatus, TaskStatus
 from spirl_msgs.srv import StartRecording, StopRecording
 from spirl_ros.errors import ConfigError, RecordingError
-from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
-from spirl_ros.nodes.messages import LATCHED_QOS, to_recording_status
-from spirl_ros.nodes.parameters import parameter, read_parameters
-from spirl_ros.nodes.raw_subscriptions import RawSubscriptions, TopicRequest
+from spirl_ros.nodes.graph.camera_topics import image_topic
+from spirl_ros.nodes.graph.managed_node import ERROR, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.graph.messages import LATCHED_QOS, to_recording_status
+from spirl_ros.nodes.graph.parameters import names_in, parameter, read_parameters
+from spirl_ros.nodes.graph.raw_subscriptions import RawSubscriptions, TopicRequest
 from spirl_ros.recording.bag_metadata import BagTopic, qos_profile
 from spirl_ros.recording.bag_recovery import recover
 from spirl_ros.recording.bag_writer import RawMessage
@@ -67,8 +68,11 @@ class RecorderConfig:
             "simulator_description std_msgs/msg/String latched optional",
             "operator_style std_msgs/msg/String latched optional",
         ),
-        "what is recorded, each as 'NAME TYPE' and behind it any of: latched; action, where a message says that somebody "
-        "acts; optional, where an episode may be without it",
+        "what is recorded, each as 'NAME TYPE' and behind it any of: latched; action, where a message says that "
+        "somebody acts; optional, where an episode may be without it",
+    )
+    cameras: str = parameter(
+        "", "cameras whose pictures are recorded too, from camera/NAME/image_raw, separated by commas"
     )
     start: str = parameter(
         MANUAL,
@@ -95,31 +99,34 @@ class _Late(NamedTuple):
 class Recorder(ManagedNode):
     """Carries serialised messages from subscriptions to an EpisodeRecorder, which has a thread of its own.
 
-    One callback group: fetching and services take turns, so that an episode has what was sent before its stop. Nothing here
-    waits for the disk for longer than ANSWER_S: what takes longer is told when it is done, by status and log.
+    One callback group: fetching and services take turns, so that an episode has what was sent before its stop. Nothing
+    here waits for the disk for longer than ANSWER_S: what takes longer is told when it is done, by status and log.
     """
 
-    def __init__(self) -> None:
-        """Declare the parameters."""
+    def __init__(self, make_recorder: Callable[..., EpisodeRecorder] = EpisodeRecorder) -> None:
+        """Declare the parameters; `make_recorder` makes what writes episodes, arguments are EpisodeRecorder's."""
         super().__init__("recorder", RecorderConfig)
+        self._make_recorder = make_recorder
 
     def configure(self) -> None:
         """Repair what a crash left, and open topics and services."""
         self._config = config = read_parameters(self, RecorderConfig)
-        requests = [TopicRequest.parse(text) for text in config.topics]
+        pictures = [f"{image_topic(name)} sensor_msgs/msg/Image optional" for name in names_in(config.cameras)]
+        requests = [TopicRequest.parse(text) for text in (*config.topics, *pictures)]
         names = [request.name for request in requests]
         if config.start == EACH_EPISODE and config.task_status_topic not in names:
             raise ConfigError(
                 f"start is {EACH_EPISODE}, but task_status_topic '{config.task_status_topic}' is not among the topics "
                 f"{', '.join(names)}."
             )
+        self._topic_count = len(requests)
         self._folder = RecordingFolder(Path(config.folder))
         try:
             self._recover()
         except Exception:
             self._folder.release()
             raise
-        self._recorder = EpisodeRecorder(
+        self._recorder = self._make_recorder(
             self._folder,
             EpisodeRecorderConfig(min_free_bytes=int(config.min_free_mb * 1e6)),
             on_change=self._note_change,
@@ -127,7 +134,8 @@ class Recorder(ManagedNode):
         )
         self._has_changed = True
         self._told_reason = ""
-        # Status that is published says that episodes will be recorded: not before the task is heard, if that starts them.
+        # Status that is published says that episodes will be recorded: not before the task is heard, if that starts
+        # them.
         self._is_ready = config.start == MANUAL
         self._trigger = EpisodeTrigger()
         self._end_countdown = 0
@@ -159,7 +167,7 @@ class Recorder(ManagedNode):
             self.create_timer(0.5, self._publish_status, clock=self.steady_clock),
             self.create_timer(1.0, self._subscriptions_of_recorder.look_for_publishers, clock=self.steady_clock),
         ]
-        self.get_logger().info(f"ready to record {len(self._config.topics)} topics to {self._folder.path}")
+        self.get_logger().info(f"ready to record {self._topic_count} topics to {self._folder.path}")
 
     def deactivate(self) -> None:
         """Complete the episode under way."""
@@ -327,8 +335,8 @@ class Recorder(ManagedNode):
     def _abort(self, note: str) -> None:
         """Keep an episode that nobody ended; one that began by itself and in which nobody acted is nothing to keep.
 
-        Nor is one that a reset ends within a few control steps: an executor that takes over the arm tells it to stay where it
-        is, and a policy then asks for the reset that its first episode begins with.
+        Nor is one that a reset ends within a few control steps: an executor that takes over the arm tells it to stay
+        where it is, and a policy then asks for the reset that its first episode begins with.
         """
         if not self._is_recording:
             return
@@ -382,7 +390,7 @@ class Recorder(ManagedNode):
         return future
 
     def _before(self, moment_ns: int) -> list[RawMessage]:
-        """What an episode starts from that begins at a moment: what is latched, recorded then, and what was sent just before."""
+        """What an episode starts from: what is latched at its beginning, and what was sent just before."""
         just_before = self._look_back.before(moment_ns)
         begin_ns = just_before[0].log_time_ns if just_before else moment_ns
         recent = {(one.topic, one.publish_time_ns, one.sequence, one.data) for one in just_before}

@@ -19,9 +19,12 @@ from spirl_ros.monitoring.scene_shapes import SceneShapes
 from spirl_ros.monitoring.skill_preview import SkillPreview
 from spirl_ros.monitoring.tool_paths import ToolPaths
 from spirl_ros.monitoring.views import EXECUTING, ChoiceView, SafetyView, SkillView
-from spirl_ros.nodes.graph_listener import GraphListener
-from spirl_ros.nodes.managed_node import OK, WARN, ManagedNode, run
-from spirl_ros.nodes.marker_messages import (
+from spirl_ros.nodes.graph.graph_listener import GraphListener
+from spirl_ros.nodes.graph.managed_node import OK, WARN, ManagedNode, run
+from spirl_ros.nodes.graph.messages import LATCHED_QOS
+from spirl_ros.nodes.graph.parameters import parameter, read_parameters
+from spirl_ros.nodes.graph.transform_topic import TransformTopic, to_transforms
+from spirl_ros.nodes.viewers.marker_messages import (
     to_path_markers,
     to_pose,
     to_preview_markers,
@@ -30,19 +33,17 @@ from spirl_ros.nodes.marker_messages import (
     to_silence_marker,
     to_subtask_marker,
 )
-from spirl_ros.nodes.messages import LATCHED_QOS
-from spirl_ros.nodes.parameters import parameter, read_parameters
-from spirl_ros.nodes.rviz_window import RvizWindow
-from spirl_ros.nodes.transform_topic import TransformTopic, to_transforms
-from spirl_ros.shipped import shipped
-from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
+from spirl_ros.nodes.viewers.rviz_window import RvizWindow
+from spirl_ros.tasks.families import DEFAULT_FAMILY, find_family
+from spirl_ros.tasks.scene_view import find_view
 
 IDLE_PERIOD_S = 0.5
 """How often the node looks whether anybody listens [s]."""
 STILL_PERIOD_S = 1.0
 """How often that is repeated which never moves [s]."""
 ENDED_AFTER_S = 3.0
-"""Without a joint state for so long [s] there is no arm any more; a simulator that waits repeats its own twice a second."""
+"""Without a joint state for so long [s] there is no arm any more; a simulator that waits repeats its own twice a
+second."""
 RVIZ_LOOK_S = 2.0
 """How long after its start RViz is looked after [s]: without a display it ends at once."""
 LIFETIME_PERIODS = 4.0
@@ -53,16 +54,17 @@ LIFETIME_PERIODS = 4.0
 class SceneMarkersConfig:
     """Parameters of the markers."""
 
+    scene: str = parameter(DEFAULT_FAMILY, "task family whose scene is drawn")
     rate_hz: float = parameter(10.0, "how often what moves is published [Hz]", minimum=1.0, maximum=50.0)
     bundle: str = parameter(
         "",
-        "folder of the bundle that acts, for the ways its skills would take; empty for none. It may come later: it is read "
-        "when the executor has it",
+        "folder of the bundle that acts, for the ways its skills would take; empty for none. It may come later: it "
+        "is read when the executor has it",
     )
     prior_samples: int = parameter(8, "ways of skills drawn from the prior", minimum=0, maximum=100)
     frame_id: str = parameter("world", "frame of the scene's positions")
     mesh_files: bool = parameter(
-        True, "draw meshes from the files of gymnasium-robotics; false: boxes, for an RViz that does not have them"
+        True, "draw meshes from their files on this machine; false: boxes, for an RViz that does not have them"
     )
     publish_robot: bool = parameter(
         True, "publish robot_description and tf of the simulated arm; false where a driver publishes its own"
@@ -82,31 +84,32 @@ class SceneMarkers(ManagedNode):
     def configure(self) -> None:
         """Read scene and bundle."""
         self._config = config = read_parameters(self, SceneMarkersConfig)
-        scene = load_kitchen_scene(with_visuals=True)
-        self._shapes = SceneShapes(scene, config.mesh_files)
+        self._view = view = find_view(config.scene)
+        self._shapes = SceneShapes(view, config.mesh_files)
+        self._text_place_m = view.text_place()
         self._bundle: Bundle | None = None
         self._preview: SkillPreview | None = None
         self._looked_for_digest = ""
         if config.bundle and (Path(config.bundle) / BUNDLE_FILE).is_file():
             self._read_bundle()
         elif config.bundle:
-            self.get_logger().info(f"{config.bundle} holds no bundle yet; the ways of skills appear when it does")
+            self.get_logger().info(f"{config.bundle} holds no bundle yet; the paths of skills appear when it does")
         period_s = 1.0 / config.rate_hz
         self._moving_s, self._still_s = LIFETIME_PERIODS * period_s, LIFETIME_PERIODS * STILL_PERIOD_S
         self._shape_markers = [
-            to_shape_markers([shape], self._moving_s if shape.is_moving else self._still_s)[0]
+            to_shape_markers(view.name, [shape], self._moving_s if shape.is_moving else self._still_s)[0]
             for shape in self._shapes.shapes
         ]
         for number, message in enumerate(self._shape_markers):
             message.id = number
-        self._listener = GraphListener(self, load_kitchen_scene())
+        self._listener = GraphListener(self, view.load_scene())
         self._publisher = self.create_publisher(MarkerArray, "scene_markers", 1)
         self._frames: ArmFrames | None = None
         if config.publish_robot:
-            self._frames = ArmFrames(scene)
+            self._frames = ArmFrames(view)
             self._transform_topic = TransformTopic(self)
             self._description_publisher = self.create_publisher(String, "robot_description", LATCHED_QOS)
-            self._description_publisher.publish(String(data=arm_urdf(scene)))
+            self._description_publisher.publish(String(data=arm_urdf(view)))
 
     def activate(self) -> None:
         """Begin to publish, and open RViz if asked to."""
@@ -120,7 +123,8 @@ class SceneMarkers(ManagedNode):
         self._still_due_s = self.now_s()
         self._timer = self.create_timer(IDLE_PERIOD_S, self._publish, clock=self.steady_clock)
         if self._config.rviz:
-            self._window = RvizWindow(shipped("rviz/kitchen.rviz"), self.get_namespace())
+            pictures = find_family(self._config.scene).robot.observation.pictures
+            self._window = RvizWindow(self._view, self.get_namespace(), pictures)
             self.get_logger().info(self._window.open())
             self._window_timer = self.create_timer(RVIZ_LOOK_S, self._look_after_window, clock=self.steady_clock)
 
@@ -189,7 +193,7 @@ class SceneMarkers(ManagedNode):
             self._transform_topic.publish(to_transforms(frames.names, frames.parents, *transforms, stamp))
         view = listener.view(now_s, self._config.rate_hz, self._publisher.get_subscription_count())
         positions, quaternions = self._shapes.poses(listener.positions.values)
-        markers = self._kitchen(positions, quaternions, now_s)
+        markers = self._scene(positions, quaternions, now_s)
         tool = self._shapes.tool_position()
         self._paths.add(listener.skill_id, tool)
         markers += to_path_markers(self._paths.paths(), self._moving_s)
@@ -197,7 +201,7 @@ class SceneMarkers(ManagedNode):
         coming = self._coming.look(listener.newest_choice, listener.choice_s, skill, now_s, is_new_episode)
         markers += self._previews(coming, skill)
         if view.task is not None:
-            markers.append(to_subtask_marker(view.task, skill, self._moving_s))
+            markers.append(to_subtask_marker(view.task, skill, self._text_place_m, self._moving_s))
         safety = self._safety(now_s)
         if safety is not None:
             markers += to_safety_markers(safety, tool, self._moving_s)
@@ -211,7 +215,7 @@ class SceneMarkers(ManagedNode):
         followers = 0 if self._frames is None else self._transform_topic.listeners
         return self._publisher.get_subscription_count() + followers
 
-    def _kitchen(self, positions: np.ndarray, quaternions: np.ndarray, now_s: float) -> list[Marker]:
+    def _scene(self, positions: np.ndarray, quaternions: np.ndarray, now_s: float) -> list[Marker]:
         """What moves every time, and what does not now and then."""
         is_due = now_s >= self._still_due_s
         if is_due:
@@ -253,18 +257,18 @@ class SceneMarkers(ManagedNode):
                 try:
                     self._read_bundle()
                 except SpirlError as error:
-                    self.get_logger().warning(f"the ways of skills are not shown: {error}")
+                    self.get_logger().warning(f"the paths of skills are not shown: {error}")
             is_other = self._bundle is None or self._bundle.digest != digest
             if is_other:
                 self.get_logger().info(
-                    f"{self._config.bundle} is not what the executor has; no ways of skills are shown"
+                    f"{self._config.bundle} is not what the executor has; no paths of skills are shown"
                 )
         return None if is_other else self._preview
 
     def _read_bundle(self) -> None:
         """Raises SpirlError."""
         bundle = load_bundle(self._config.bundle, "cpu")
-        self._preview = SkillPreview(bundle, load_kitchen_scene())
+        self._preview = SkillPreview(bundle, self._view)
         self._bundle = bundle
 
     def _safety(self, now_s: float) -> SafetyView | None:
@@ -278,7 +282,7 @@ class SceneMarkers(ManagedNode):
 
     def _tell_end(self, silent_s: float) -> None:
         """Take everything off the screen once, and say why there is nothing."""
-        markers = [to_silence_marker(silent_s, self._moving_s)]
+        markers = [to_silence_marker(silent_s, self._text_place_m, self._moving_s)]
         markers[0].header.frame_id = self._config.frame_id
         if not self._has_ended:
             markers.insert(0, Marker(action=Marker.DELETEALL))
@@ -293,8 +297,8 @@ class SceneMarkers(ManagedNode):
         exit_code = None if self._window is None else self._window.ended_with()
         if exit_code is not None:
             self.get_logger().warning(
-                f"RViz has ended with exit code {exit_code}; only the markers are published. Its messages above say why: "
-                "without a screen, look with viewer:=web."
+                f"RViz has ended with exit code {exit_code}; only the markers are published. Its messages above "
+                "say why: without a screen, look with viewer:=web."
             )
 
 

@@ -10,21 +10,19 @@ from std_msgs.msg import Float64MultiArray, String
 
 from spirl_msgs.msg import RecordingStatus, SceneState, TaskStatus
 from spirl_msgs.srv import ResetScene
+from spirl_ros.bringup.restarts import EXIT_FAULT
+from spirl_ros.control.control_beat import ControlBeat
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.observation import ObservationAssembler
-from spirl_ros.control.velocity_action import VelocityAction
-from spirl_ros.demonstrations.kitchen_operator import KitchenOperator
+from spirl_ros.control.safety_filter import SafetyState
 from spirl_ros.demonstrations.operator_style import DEFAULT_STYLE
 from spirl_ros.demonstrations.self_descriptions import OPERATOR_STYLE, describe_style
-from spirl_ros.errors import ObservationError
-from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_action, to_position_command
-from spirl_ros.nodes.parameters import parameter, read_parameters
-from spirl_ros.restarts import EXIT_FAULT
+from spirl_ros.errors import CommandError, ConfigError, ObservationError
+from spirl_ros.nodes.graph.managed_node import ERROR, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_action, to_position_command
+from spirl_ros.nodes.graph.parameters import parameter, read_parameters
 from spirl_ros.tasks.episode_lines import EpisodeLines
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
-
-CONTROL_PERIOD_NS = round(CONTROL_PERIOD_S * 1e9)
+from spirl_ros.tasks.families import DEFAULT_FAMILY, split_task
 
 EPISODE_LOST_S = 2.0
 """A reset without an answer, or an episode without a status, for this long [s] is given up and begun again."""
@@ -34,11 +32,15 @@ EPISODE_LOST_S = 2.0
 class ScriptedOperatorConfig:
     """Parameters of the scripted operator."""
 
-    episodes: int = parameter(0, "end after this many episodes; 0 goes on for ever", minimum=0)
+    task: str = parameter(
+        DEFAULT_FAMILY, "[FAMILY:]TASK, of which the family counts: what is to be done is what the simulator says"
+    )
+    episodes: int = parameter(0, "end after this many episodes; 0 never ends", minimum=0)
     seed: int = parameter(0, "seed of the first episode, of scene and operator; the next ones count up", minimum=0)
     patience_s: float = parameter(
         20.0,
-        "neither the simulator's state nor its answer comes for this long [s]: say so, and give up where episodes are counted",
+        "neither the simulator's state nor its answer comes for this long [s]: say so, and give up where episodes "
+        "are counted",
         minimum=1.0,
     )
     position_controller: str = parameter(
@@ -48,7 +50,7 @@ class ScriptedOperatorConfig:
 
 
 class ScriptedOperator(ManagedNode):
-    """Resets the scene, lets a KitchenOperator do the task's subtasks, reports, and begins again."""
+    """Resets the scene, lets the family's operator do the task's subtasks, reports, and begins again."""
 
     def __init__(self) -> None:
         """Declare the parameters."""
@@ -57,10 +59,18 @@ class ScriptedOperator(ManagedNode):
     def configure(self) -> None:
         """Load the scene's kinematics and open topics."""
         self._config = config = read_parameters(self, ScriptedOperatorConfig)
-        scene = load_kitchen_scene()
-        self._operator = KitchenOperator(scene, DEFAULT_STYLE)
-        self._assembler = ObservationAssembler(scene.joint_names, scene.scene_names)
-        self._action_meaning = VelocityAction(scene.position_lower, scene.position_upper, CONTROL_PERIOD_S)
+        family, _ = split_task(config.task)
+        operator = family.operator(DEFAULT_STYLE)
+        if operator is None:
+            raise ConfigError(
+                f"task family {family.name} has no scripted operator. Let a bundle act (policy:=learned or prior) or a "
+                "person (spirl up teleop), or write the family's method `operator`: docs/new_task.md."
+            )
+        self._operator, robot = operator, family.robot
+        joint_names = robot.limits.joint_names
+        self._assembler = ObservationAssembler(joint_names, robot.observation_names[len(joint_names) :])
+        self._period_ns = round(robot.control_period_s * 1e9)
+        self._arm = robot.safe_arm()
         self._lines = EpisodeLines()
         self._has_recorder_status = False
         self._command_publisher = self.create_publisher(
@@ -79,7 +89,7 @@ class ScriptedOperator(ManagedNode):
     def activate(self) -> None:
         """Begin with the first episode as soon as the simulator answers."""
         self._episode: int | None = None
-        self._next_action_ns: int | None = None
+        self._beat = ControlBeat(self._period_ns)
         self._status: TaskStatus | None = None
         self._asked_s = -math.inf
         self._heard_s = self._followed_s = self.now_s()
@@ -89,7 +99,7 @@ class ScriptedOperator(ManagedNode):
 
     def deactivate(self) -> None:
         """Act no more; the arm's controller holds the last position."""
-        self._next_action_ns = None
+        self._beat.begin(None)
         self._episode = None
         self.destroy_timer(self._watch_timer)
 
@@ -141,7 +151,7 @@ class ScriptedOperator(ManagedNode):
             self._reset()
 
     def _is_recorder_ready(self) -> bool:
-        """Is a recorder there, if it is to be waited for, that hears both the simulator and this node."""
+        """Whether a recorder, if one is to be waited for, hears both the simulator and this node."""
         if not self._config.wait_for_recorder:
             return True
         return self._has_recorder_status and self._action_publisher.get_subscription_count() > 0
@@ -151,7 +161,8 @@ class ScriptedOperator(ManagedNode):
 
     def _reset(self) -> None:
         self._asked_s = self.now_s()
-        self._episode = self._next_action_ns = self._status = None
+        self._episode = self._status = None
+        self._beat.begin(None)
         seed = self._config.seed + self._lines.finished
         self._reset_client.call_async(ResetScene.Request(use_seed=True, seed=seed)).add_done_callback(self._on_reset)
 
@@ -176,10 +187,11 @@ class ScriptedOperator(ManagedNode):
         if status is None or status.episode != self._episode:
             return
         self._followed_s = self.now_s()
-        if self._next_action_ns is None:
+        if not self._beat.has_begun:
             self._operator.start(list(status.subtasks), seed=status.seed)
+            self._arm.forget()
             self._style_publisher.publish(String(data=describe_style(DEFAULT_STYLE)))
-            self._next_action_ns = stamp_ns(status.header.stamp)
+            self._beat.begin(stamp_ns(status.header.stamp))
         for line in self._lines.completed(list(zip(status.completed, status.completed_at_step, strict=True))):
             self.get_logger().info(line)
         if status.terminated or status.truncated:
@@ -216,20 +228,29 @@ class ScriptedOperator(ManagedNode):
 
     def _act_when_due(self) -> None:
         """Send one command per control period, as soon as observation and task status of that moment are there."""
-        due_ns, status = self._next_action_ns, self._status
-        if due_ns is None or status is None or not self._assembler.is_complete:
+        status, measured_ns = self._status, self._assembler.stamp_ns
+        if status is None or not self._assembler.is_complete:
             return
-        if self._assembler.stamp_ns < due_ns or stamp_ns(status.header.stamp) < due_ns:
+        if not self._beat.is_due(measured_ns, stamp_ns(status.header.stamp)):
             return
-        missed_periods = (self._assembler.stamp_ns - due_ns) // CONTROL_PERIOD_NS
-        self._next_action_ns = due_ns + (1 + missed_periods) * CONTROL_PERIOD_NS
-        self._missed_steps += missed_periods
-        action = self._operator.act(self._assembler.observation())
         joint_positions = self._assembler.joint_positions()
-        command = joint_positions if action is None else self._action_meaning.joint_command(action, joint_positions)
+        if self._arm.last is None:
+            try:
+                self._arm.begin(joint_positions)
+            except CommandError as error:
+                self.get_logger().error(str(error), throttle_duration_sec=1.0)
+                return
+        self._missed_steps += self._beat.make_step(measured_ns)
+        action = self._operator.act(self._assembler.observation())
+        if action is None:
+            command = self._arm.aim(joint_positions, age_s=0.0)
+        else:
+            command = self._arm.act(action, joint_positions, age_s=0.0)
+        if command.state >= SafetyState.HOLDING:
+            self.get_logger().error(f"{command.state.name}: {command.reason}", throttle_duration_sec=1.0)
         intended = np.zeros_like(joint_positions) if action is None else self._operator.intended_action
         self._action_publisher.publish(to_action(intended))
-        self._command_publisher.publish(to_position_command(command))
+        self._command_publisher.publish(to_position_command(command.joint_positions))
         self._command_rate.mark(self.now_s())
 
 

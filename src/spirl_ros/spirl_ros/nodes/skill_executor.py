@@ -4,6 +4,7 @@ import gc
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +19,15 @@ from spirl_ros.arms.robot_configuration import CONTROLLER_UPDATE_PERIOD_S, read_
 from spirl_ros.control.control_loop import STOPPED_BY_PERSON, ControlLoop, LoopState
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_sequence import Outcome, SkillRequest
+from spirl_ros.deployment.bundle import Bundle
 from spirl_ros.errors import CommandError, ObservationError, SkillError, SpirlError
-from spirl_ros.nodes.arm_command_topic import ArmCommandTopic
-from spirl_ros.nodes.arm_readiness import ArmReadiness
-from spirl_ros.nodes.bundle_loading import LoadingBeside, load_first, to_skill_model
-from spirl_ros.nodes.control_steps import ControlSteps
-from spirl_ros.nodes.execute_skill_action import ExecuteSkillAction
-from spirl_ros.nodes.executor_status import ExecutorStatus
-from spirl_ros.nodes.lockstep_pace import LockstepPace
-from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
-from spirl_ros.nodes.message_thread import MessageThread, Topic
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
-from spirl_ros.nodes.parameters import read_parameters
-from spirl_ros.nodes.realtime_pace import RealtimePace
-from spirl_ros.nodes.single_instance import GraphLock, refuse_second_publisher
-from spirl_ros.nodes.skill_executor_parameters import (
+from spirl_ros.nodes.executor.arm_command_topic import ArmCommandTopic
+from spirl_ros.nodes.executor.arm_readiness import ArmReadiness
+from spirl_ros.nodes.executor.bundle_loading import LoadingBeside, load_first, to_skill_model
+from spirl_ros.nodes.executor.control_steps import LockstepSteps, RealtimeSteps
+from spirl_ros.nodes.executor.execute_skill_action import ExecuteSkillAction
+from spirl_ros.nodes.executor.executor_status import ExecutorStatus
+from spirl_ros.nodes.executor.skill_executor_parameters import (
     FORWARD_POSITION,
     JOINT_TRAJECTORY,
     LOCKSTEP,
@@ -40,7 +35,12 @@ from spirl_ros.nodes.skill_executor_parameters import (
     REPLACE,
     SkillExecutorConfig,
 )
-from spirl_ros.nodes.state_publishers import StatePublishers
+from spirl_ros.nodes.graph.managed_node import ERROR, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.graph.message_thread import MessageThread, Topic
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
+from spirl_ros.nodes.graph.parameters import read_parameters
+from spirl_ros.nodes.graph.single_instance import GraphLock, refuse_second_publisher
+from spirl_ros.nodes.graph.state_publishers import StatePublishers
 
 GIL_SWITCH_S = 0.0005
 """How long one thread of the node may keep another from running [s]; Python's default is 5 ms."""
@@ -53,16 +53,29 @@ WATCH_PERIOD_S = 0.1
 class SkillExecutorNode(ManagedNode):
     """Carries measurements and skills to a ControlLoop, and what it says to the arm and to whoever asked.
 
-    One thread takes in measurements and skills. In realtime another one steps the loop and sends the command; in lockstep
+    One thread takes in measurements and skills. In realtime another one steps the loop and sends the command; in
+    lockstep
     a new state steps it. The node's thread does all the rest. A lock keeps them apart; nothing is done under it that
     waits.
     """
 
     last_turns = 10
 
-    def __init__(self) -> None:
-        """Declare the parameters."""
+    def __init__(
+        self,
+        load: Callable[[SkillExecutorConfig], Bundle] = load_first,
+        make_loop: Callable[..., ControlLoop] = ControlLoop,
+        make_command_topic: Callable[..., ArmCommandTopic] = ArmCommandTopic,
+    ) -> None:
+        """Declare the parameters.
+
+        Args:
+            load: gives the bundle that the parameters name; raises SpirlError.
+            make_loop: the loop that decides on the commands; arguments are ControlLoop's.
+            make_command_topic: the arm that takes them; arguments are ArmCommandTopic's.
+        """
         super().__init__("skill_executor", SkillExecutorConfig)
+        self._load, self._make_loop, self._make_command_topic = load, make_loop, make_command_topic
         self._lock = threading.RLock()
         self._is_running = False
         """Active, and the loop is there."""
@@ -71,7 +84,7 @@ class SkillExecutorNode(ManagedNode):
     def configure(self) -> None:
         """Load the bundle and open topics, action and services."""
         self._config = config = read_parameters(self, SkillExecutorConfig)
-        self._bundle = bundle = load_first(config)
+        self._bundle = bundle = self._load(config)
         self._model = model = to_skill_model(bundle, config.speed)
         self._arm_joints = frozenset(model.limits.joint_names)
         self._has_bundle = True
@@ -94,7 +107,7 @@ class SkillExecutorNode(ManagedNode):
             activity_topic=config.activity_topic,
             speed_scaling_topic=config.speed_scaling_topic,
         )
-        self._command_topic = ArmCommandTopic(
+        self._command_topic = self._make_command_topic(
             self,
             model.limits,
             period_s,
@@ -102,7 +115,8 @@ class SkillExecutorNode(ManagedNode):
             takes_positions=config.command_interface == FORWARD_POSITION,
             has_own_time=config.rate == LOCKSTEP,
             update_period_s=update_period_s or CONTROLLER_UPDATE_PERIOD_S,
-            # A simulated arm, which no file describes, begins no trajectory too early, and its time may not go on steadily.
+            # A simulated arm, which no file describes, begins no trajectory too early, and its time may not go on
+            # steadily.
             stamps_within_s=config.max_age_s if self._may_stamp(config) else 0.0,
             is_slowed=lambda: self._readiness.is_slowed,
         )
@@ -153,7 +167,7 @@ class SkillExecutorNode(ManagedNode):
             self._arm_lock.release()
             raise
         with self._lock:
-            self._loop = ControlLoop(
+            self._loop = self._make_loop(
                 self._model,
                 config.max_age_s,
                 np.random.default_rng(config.seed),
@@ -165,12 +179,12 @@ class SkillExecutorNode(ManagedNode):
                 continuous=self._continuous,
             )
             self._command_topic.forget()
-            self._steps = ControlSteps(self._loop, self._command_topic, self._lock, self.now_s, self._not_ready)
             period_s = self._model.control_period_s
-            self._pace = (
-                RealtimePace(self, self._steps, config, period_s, self._step_guard.trigger, self.fail)
+            stepped = self._loop, self._command_topic, self._lock, self._not_ready
+            self._steps = (
+                RealtimeSteps(*stepped, self, config, period_s, self._step_guard.trigger, self.fail)
                 if config.rate == REALTIME
-                else LockstepPace(self._steps, config, period_s, self._tell_steps)
+                else LockstepSteps(*stepped, config, period_s, self._tell_steps)
             )
             self._episode: int | None = None
             self._task_step: tuple[int, int] | None = None
@@ -182,7 +196,7 @@ class SkillExecutorNode(ManagedNode):
         sys.setswitchinterval(GIL_SWITCH_S)
         self._watch_timer = self.create_timer(WATCH_PERIOD_S, self._watch, clock=self.steady_clock)
         self._messages.start()
-        self._pace.start()
+        self._steps.start()
         self.get_logger().info(
             f"bundle {self._model.name} on {self._bundle.provider}, {config.rate}; commands go to "
             f"{self._command_topic.name}"
@@ -192,14 +206,14 @@ class SkillExecutorNode(ManagedNode):
         """Bring the arm to rest and end what is under way."""
         self.destroy_timer(self._watch_timer)
         self._messages.stop()
-        self._pace.stop()
+        self._steps.stop()
         with self._lock:
-            if self._loop.is_moving or self._loop.state is LoopState.EXECUTING:
+            if self._loop.arm.is_moving or self._loop.state is LoopState.EXECUTING:
                 self._loop.stop("the skill executor was deactivated")
-                self._steps.brake_to_rest(self._pace.time_s, wait=lambda: time.sleep(self._model.control_period_s))
+                self._steps.brake_to_rest(wait=lambda: time.sleep(self._model.control_period_s))
             else:
                 self._loop.cancel("the skill executor was deactivated")
-                self._steps.step(self._pace.time_s())
+                self._steps.step()
             self._is_running = False
         self._tell_steps()
         self._arm_lock.release()
@@ -228,15 +242,14 @@ class SkillExecutorNode(ManagedNode):
                 **self._loaded(),
                 "state": loop.state.name,
                 "skills waiting": int(loop.skills.waiting is not None),
-                "interventions": loop.interventions,
-                "observation age [s]": loop.age_s(self._pace.time_s()),
+                "interventions": loop.arm.interventions,
+                "observation age [s]": loop.observation.age_s(self._steps.time_s()),
                 **self._state_rate.diagnose(self.now_s()),
             }
             state, reason = loop.state, self._steps.reason
-            new_interventions = loop.interventions - self._told_interventions
-            self._told_interventions = loop.interventions
-        pace = self._pace.diagnose()
-        values |= self._steps.diagnose() | pace
+            new_interventions = loop.arm.interventions - self._told_interventions
+            self._told_interventions = loop.arm.interventions
+        values |= self._steps.diagnose()
         others = self._command_topic.other_publishers()
         if others:
             values["other publishers of commands"] = ", ".join(others)
@@ -249,8 +262,8 @@ class SkillExecutorNode(ManagedNode):
             reason = f"{', '.join(others)} can command the same arm"
         if new_interventions and not reason:
             reason = f"commands that the safety filter changed in the last second: {new_interventions}"
-        if pace.get("missed ticks") and not reason:
-            reason = f"missed ticks in the last second: {pace['missed ticks']}"
+        if values.get("missed ticks") and not reason:
+            reason = f"missed ticks in the last second: {values['missed ticks']}"
         return (WARN, reason, values) if reason else (OK, state.name.lower(), values)
 
     def _loaded(self) -> dict[str, object]:
@@ -261,7 +274,7 @@ class SkillExecutorNode(ManagedNode):
         return {"bundle": model.name, "bundle digest": model.digest[:12], "provider": self._bundle.provider}
 
     def _may_stamp(self, config: SkillExecutorConfig) -> bool:
-        """Does a trajectory bear the arm's time. A simulator's comes in steps that are too coarse for that."""
+        """Whether a trajectory bears the arm's time. A simulator's time comes in steps that are too coarse for that."""
         is_simulated = bool(self.get_parameter("use_sim_time").value)
         return config.stamp_commands == "auto" and bool(config.robot) and not is_simulated
 
@@ -289,7 +302,7 @@ class SkillExecutorNode(ManagedNode):
 
     def _update(self, message: JointState | SceneState, is_scene: bool) -> None:
         measured_ns = stamp_ns(message.header.stamp)
-        received_s = self._pace.received_s(measured_ns)
+        received_s = self._steps.received_s(measured_ns)
         with self._lock:
             update = self._loop.update_scene_state if is_scene else self._loop.update_joint_state
             try:
@@ -299,18 +312,18 @@ class SkillExecutorNode(ManagedNode):
                 return
             if not is_scene:
                 self._state_rate.mark(self.now_s())
-            self._pace.advance()
+            self._steps.advance()
 
     def _on_task_status(self, status: TaskStatus) -> None:
         with self._lock:
             if self._episode is not None and status.episode != self._episode:
                 self._loop.begin_episode("the scene was reset", stamp_ns(status.header.stamp))
-                self._pace.begin_episode()
+                self._steps.begin_episode()
             elif self._task_step is not None and (status.episode, status.step) != self._task_step:
-                self._loop.add_step_result(status.reward, status.terminated, status.truncated)
+                self._loop.skills.add_step_result(status.reward, status.terminated, status.truncated)
             self._episode, self._task_step = status.episode, (status.episode, status.step)
-            self._pace.task_told(stamp_ns(status.header.stamp))
-            self._pace.advance()
+            self._steps.task_told(stamp_ns(status.header.stamp))
+            self._steps.advance()
 
     def _on_skill(self, message: Skill) -> None:
         with self._lock:
@@ -329,12 +342,12 @@ class SkillExecutorNode(ManagedNode):
             raise SkillError("the skill executor is not active. Activate it: ros2 lifecycle set <node> activate.")
         if reason := self._not_ready():
             raise SkillError(reason)
-        self._loop.execute(request, self._pace.time_s(), replace=replace)
-        self._pace.skill_begins()
+        self._loop.execute(request, self._steps.time_s(), replace=replace)
+        self._steps.skill_begins()
 
     def _cancel_skill(self, reason: str) -> None:
         self._loop.cancel(reason)
-        self._pace.advance()
+        self._steps.advance()
 
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         return self._answer(response, self._stop, "The arm brakes and stays at rest until reset.")
@@ -375,12 +388,12 @@ class SkillExecutorNode(ManagedNode):
 
     def _stop(self) -> None:
         self._loop.stop(STOPPED_BY_PERSON)
-        self._pace.advance()
+        self._steps.advance()
 
     def _reset(self) -> None:
         if self._readiness.fault:
             raise CommandError(f"the latch stays: {self._readiness.fault}. Bring the arm back first.")
-        self._loop.reset(self._pace.time_s())
+        self._loop.reset(self._steps.time_s())
         self._steps.reason = ""
 
     async def _on_load_bundle(self, request: LoadBundle.Request, response: LoadBundle.Response) -> LoadBundle.Response:
@@ -406,7 +419,7 @@ class SkillExecutorNode(ManagedNode):
         with self._lock:
             if self._is_running:
                 self._loop.stop(reason)
-                self._pace.advance()
+                self._steps.advance()
 
     def _not_ready(self) -> str:
         """Why there is no arm to move, or nothing."""
@@ -435,7 +448,7 @@ class SkillExecutorNode(ManagedNode):
         if self._config.rate == REALTIME:
             return
         with self._lock:
-            self._pace.watch()
+            self._steps.watch()
             if self.now_s() > self._told_s + WATCH_PERIOD_S:
                 self._command_topic.show_life()
                 self._status.show_life()

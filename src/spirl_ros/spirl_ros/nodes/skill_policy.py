@@ -3,6 +3,7 @@
 import gc
 import math
 import sys
+from collections.abc import Callable
 
 import numpy as np
 from rcl_interfaces.msg import SetParametersResult
@@ -11,21 +12,22 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import RecordingStatus, Skill, SkillStatus, TaskStatus
 from spirl_msgs.srv import ResetScene, SetTask
+from spirl_ros.bringup.restarts import EXIT_FAULT
 from spirl_ros.control.episode_moments import ExecutorMoment
-from spirl_ros.control.episode_run import EpisodeRun, EpisodeRunConfig, Wish
+from spirl_ros.control.episode_run import EpisodeRun, EpisodeRunConfig, NextStep
 from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.skill_choice import NO_POLICY, POLICY, SkillChoiceConfig, SkillChooser
-from spirl_ros.deployment.bundle import load_bundle
+from spirl_ros.control.skill_handover import SkillHandover
+from spirl_ros.deployment.bundle import Bundle, load_bundle
 from spirl_ros.errors import BundleError, ConfigError, SpirlError
-from spirl_ros.nodes.bundle_loading import BundleLoading
-from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, from_skill_status, from_task_status, to_skill
-from spirl_ros.nodes.observed_states import ObservedStates
-from spirl_ros.nodes.parameters import read_parameters
-from spirl_ros.nodes.run_episode_action import EpisodeRequest, RunEpisodeAction
-from spirl_ros.nodes.service_calls import ServiceCalls
-from spirl_ros.nodes.skill_policy_parameters import AT_ONCE, LOCKSTEP, SAMPLE, SkillPolicyConfig
-from spirl_ros.restarts import EXIT_FAULT
+from spirl_ros.nodes.executor.bundle_loading import BundleLoading
+from spirl_ros.nodes.executor.observed_states import ObservedStates
+from spirl_ros.nodes.graph.managed_node import ERROR, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS, from_skill_status, from_task_status, to_skill
+from spirl_ros.nodes.graph.parameters import read_parameters
+from spirl_ros.nodes.graph.service_calls import ServiceCalls
+from spirl_ros.nodes.policy.run_episode_action import EpisodeRequest, RunEpisodeAction
+from spirl_ros.nodes.policy.skill_policy_parameters import AT_ONCE, LOCKSTEP, SAMPLE, SkillPolicyConfig
 from spirl_ros.tasks.episode_lines import EpisodeLines
 
 WATCH_PERIOD_S = 0.1
@@ -40,9 +42,19 @@ class SkillPolicyNode(ManagedNode):
     Everything runs in the node's one thread: a choice takes a fraction of a millisecond.
     """
 
-    def __init__(self) -> None:
-        """Declare the parameters."""
+    def __init__(
+        self,
+        load: Callable[[str, str], Bundle] = load_bundle,
+        make_chooser: Callable[..., SkillChooser] = SkillChooser,
+    ) -> None:
+        """Declare the parameters.
+
+        Args:
+            load: gives the bundle of a folder, on a provider; raises SpirlError.
+            make_chooser: what chooses skills; arguments are SkillChooser's.
+        """
         super().__init__("skill_policy", SkillPolicyConfig)
+        self._load, self._make_chooser = load, make_chooser
         self._run: EpisodeRun | None = None
         self._runs_begun = 0
         self._sent_before: tuple[int, ...] = ()
@@ -57,13 +69,13 @@ class SkillPolicyNode(ManagedNode):
         if not config.bundle:
             raise ConfigError("bundle is empty, expected the folder of a bundle: -p bundle:=<folder>.")
         self._bundle = bundle = BundleLoading(
-            config.bundle, lambda: load_bundle(config.bundle, config.provider), config.load_patience_s
+            config.bundle, lambda: self._load(config.bundle, config.provider), config.load_patience_s
         ).wait()
         about = bundle.description
-        joints, names = about.joint_names, about.observation.names
+        joints, names = about.joint_names, about.state.names
         if names[: len(joints)] != joints:
             raise BundleError(f"bundle '{about.name}' observes {', '.join(names)}, expected its joints first.")
-        self._chooser = SkillChooser(
+        self._chooser = self._make_chooser(
             bundle.policy,
             bundle.prior,
             SkillChoiceConfig(config.source, config.latent == SAMPLE, config.fallback, config.max_divergence),
@@ -72,9 +84,10 @@ class SkillPolicyNode(ManagedNode):
             self,
             config.joint_state_topic,
             config.scene_state_topic,
-            names,
+            about.observation,
             len(joints),
             is_every_state_needed=config.rate == LOCKSTEP,
+            max_picture_age_s=config.max_picture_age_s,
         )
         self._skill_publisher = self.create_publisher(Skill, "skill", COMMAND_QOS)
         self._subscriptions_of_policy = [
@@ -142,7 +155,7 @@ class SkillPolicyNode(ManagedNode):
         if not self.is_active:
             return OK, "not active", {"run of ~/start": "cut off"} if self._is_own_run_cut_off else {}
         run, config = self._run, self._config
-        late = self._late_skills + (0 if run is None else run.handover.late_skills)
+        late = self._late_skills + (0 if run is None else self._handover.late_skills)
         new_late, self._told_late = late - self._told_late, late
         values: dict[str, object] = {
             "bundle": self._bundle.description.name,
@@ -204,23 +217,28 @@ class SkillPolicyNode(ManagedNode):
         self._states.forget()
         self._lines, self._told_interruption = EpisodeLines(), ""
         self._due_s: float | None = None
+        self._handover = handover = SkillHandover(
+            about.skill_horizon,
+            1.0 / (about.control_rate_hz * config.speed),
+            config.lead_s,
+            config.rate == LOCKSTEP,
+            self._sent_before,
+        )
         self._run = EpisodeRun(
             EpisodeRunConfig(
                 episodes=request.episodes,
                 skill_horizon=about.skill_horizon,
-                control_period_s=1.0 / (about.control_rate_hz * config.speed),
                 bundle=about.name,
                 bundle_digest=self._bundle.digest,
                 subtasks=about.target_subtasks if config.source == POLICY else None,
-                time_waits=config.rate == LOCKSTEP,
-                lead_s=config.lead_s,
                 patience_s=config.patience_s,
                 start_s=config.start_s,
                 max_steps=config.max_steps,
+                resets=not config.max_steps,
                 goes_on=goes_on,
             ),
             self.now_s(),
-            self._sent_before,
+            handover,
         )
         return ""
 
@@ -232,7 +250,7 @@ class SkillPolicyNode(ManagedNode):
         return "" if goes_on and not executor.is_stopped_by_person else executor.latch
 
     def _cancel(self, reason: str) -> bool:
-        """End the run under way with the next turn, as somebody wished; returns whether there is one."""
+        """End the run under way with the next turn, as somebody asked; returns whether there is one."""
         if self._run is not None:
             self._run.fail(reason)
             self._end_asked_for = reason
@@ -246,21 +264,21 @@ class SkillPolicyNode(ManagedNode):
         self._advance(look=True)
 
     def _advance(self, *, look: bool = False) -> None:
-        """Do what the run wishes; after everything that was heard, when a skill is due, and a few times a second."""
+        """Do what the run asks for; after everything that was heard, when a skill is due, and a few times a second."""
         run, now_s = self._run, self.now_s()
         self._calls.poll(now_s)
         if run is None:
             return
-        if (look or run.handover.wants_observation) and self._states.look():
+        if (look or self._handover.wants_observation) and self._states.look():
             run.observed(self._states.newest.measured_ns, now_s)
-        wish = run.next(now_s, self._lacking() if run.is_waiting else "")
+        next_step = run.next(now_s, self._lacking() if run.is_waiting else self._states.lacking())
         self._tell(run)
-        if wish is Wish.RESET:
+        if next_step is NextStep.RESET:
             self._lines.begin()
             self._reset(run)
-        elif wish is Wish.CHOOSE:
+        elif next_step is NextStep.CHOOSE:
             self._choose(run)
-        elif wish is Wish.RELEASE:
+        elif next_step is NextStep.RELEASE:
             self._calls.call(self._release_client, Trigger.Request(), lambda _: None, now_s)
         self._tell_interruption(run)
         if run.is_over:
@@ -280,7 +298,9 @@ class SkillPolicyNode(ManagedNode):
             if not client.service_is_ready():
                 return f"the service {client.srv_name}"
         is_recorded = self._has_recorder_status and self._skill_publisher.get_subscription_count() > 1
-        return "a recorder of skills" if config.wait_for_recorder and not is_recorded else ""
+        if config.wait_for_recorder and not is_recorded:
+            return "a recorder of skills"
+        return self._states.lacking()
 
     def _reset(self, run: EpisodeRun) -> None:
         """Set the task, if one is asked for, then reset the scene."""
@@ -318,7 +338,7 @@ class SkillPolicyNode(ManagedNode):
             self._generator = np.random.default_rng(self._seed if task is None else task.seed)
         try:
             completed = 0 if task is None else task.completed_in_order
-            choice = self._chooser.choose(self._states.newest.values, completed, self._generator)
+            choice = self._chooser.choose(self._states.newest.observation, completed, self._generator)
         except SpirlError as error:
             run.give_up(str(error), self.now_s())
             return
@@ -355,19 +375,19 @@ class SkillPolicyNode(ManagedNode):
             return
         if run.interruption:
             self.get_logger().warning(
-                f"interrupted after {run.finished} episodes: {run.interruption} This is a simulation, which goes on by "
-                "itself as soon as it can."
+                f"interrupted after {run.finished} episodes: {run.interruption} This is a simulation, which resumes "
+                "automatically as soon as it can."
             )
             if self._cancel_client.service_is_ready():
                 self._calls.call(self._cancel_client, Trigger.Request(), lambda _: None, self.now_s())
         else:
-            self.get_logger().info("goes on by itself, with a new episode")
+            self.get_logger().info("resumes automatically with a new episode")
 
     def _end_run(self, run: EpisodeRun) -> None:
         """Answer whoever asked; after a failure the arm is brought to rest."""
         self._run = None
-        self._late_skills += run.handover.late_skills
-        self._sent_before = run.handover.own_ids
+        self._late_skills += self._handover.late_skills
+        self._sent_before = self._handover.own_ids
         self._due_timer.cancel()
         self._calls.clear()
         is_endless = run.config.episodes == 0
@@ -383,8 +403,10 @@ class SkillPolicyNode(ManagedNode):
                 self.get_logger().info(f"Start on the web page, or the service {service}, begins again")
             if self._cancel_client.service_is_ready():
                 self._calls.call(self._cancel_client, Trigger.Request(), lambda _: None, self.now_s())
-        if run.handover.late_skills:
-            self.get_logger().warning(f"{run.handover.late_skills} skills came late: the arm came to rest before them")
+        if self._handover.late_skills:
+            self.get_logger().warning(
+                f"{self._handover.late_skills} skills came late: the arm came to rest before them"
+            )
         if run.results:
             self.get_logger().info(self._lines.summary())
         self._action.ended(run)

@@ -19,8 +19,8 @@ from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.periodic_thread import PeriodicThread
 from spirl_ros.control.realtime_priority import ask_for_process
 from spirl_ros.errors import CommandError
-from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
-from spirl_ros.nodes.messages import (
+from spirl_ros.nodes.graph.managed_node import ERROR, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.graph.messages import (
     COMMAND_QOS,
     LATCHED_QOS,
     from_joint_trajectory,
@@ -28,7 +28,7 @@ from spirl_ros.nodes.messages import (
     to_joint_state,
     to_stamp,
 )
-from spirl_ros.nodes.parameters import parameter, read_parameters
+from spirl_ros.nodes.graph.parameters import parameter, read_parameters
 from spirl_ros.shipped import shipped
 
 _CLOCK_TOLERANCE_NS = 1_000_000
@@ -76,9 +76,10 @@ class StandInArmNode(ManagedNode):
     arrives, and not with the next state.
     """
 
-    def __init__(self) -> None:
-        """Declare the parameters."""
+    def __init__(self, make_arm: Callable[..., StandInArm] = StandInArm) -> None:
+        """Declare the parameters; `make_arm` makes what moves, arguments are StandInArm's."""
         super().__init__("stand_in_arm", StandInArmConfig)
+        self._make_arm = make_arm
         self._lock = threading.RLock()
         self._thread: PeriodicThread | None = None
         self._refused_commands = 0
@@ -105,7 +106,7 @@ class StandInArmNode(ManagedNode):
             servo_delay_s=config.servo_delay_s,
             acceleration_tolerance=config.acceleration_tolerance,
         )
-        self._arm = StandInArm(robot.limits, robot.home, settings, self.now_s())
+        self._arm = self._make_arm(robot.limits, robot.home, settings, self.now_s())
         self._joint_state_publisher = self.create_publisher(JointState, robot.joint_state_topic, 10)
         self._ready_publisher = self.create_publisher(Bool, robot.ready_topic or "~/ready", LATCHED_QOS)
         self._speed_scaling_publisher = self.create_publisher(
@@ -203,7 +204,7 @@ class StandInArmNode(ManagedNode):
         return OK, "following", values
 
     def _urdf(self) -> str:
-        """The arm's kinematics, as the vendor's driver publishes them; nothing of an arm that only its file is known of."""
+        """The arm's kinematics, as the vendor's driver publishes them; empty for an arm known by its file alone."""
         config = self._config
         if config.urdf_file:
             return read_urdf(Path(config.urdf_file))

@@ -17,23 +17,24 @@ from std_srvs.srv import SetBool, Trigger
 from spirl_msgs.msg import RecordingStatus, SafetyStatus, TaskStatus
 from spirl_msgs.srv import ResetScene, StartRecording, StopRecording
 from spirl_ros.arms.robot_configuration import CONTROLLER_UPDATE_PERIOD_S, RobotConfiguration, read_robot, read_urdf
+from spirl_ros.bringup.restarts import EXIT_BAD_INPUT
 from spirl_ros.control.joint_limits import JointLimits
 from spirl_ros.control.safety_filter import SafetyState
 from spirl_ros.errors import CommandError, ConfigError, SpirlError
-from spirl_ros.nodes.arm_command_topic import ArmCommandTopic
-from spirl_ros.nodes.arm_pace import ArmPace
-from spirl_ros.nodes.arm_readiness import ArmReadiness
-from spirl_ros.nodes.kitchen_pace import KitchenPace
-from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, to_tool_velocity
-from spirl_ros.nodes.parameters import read_parameters
-from spirl_ros.nodes.service_calls import ServiceCalls
-from spirl_ros.nodes.single_instance import GraphLock, refuse_second_publisher
-from spirl_ros.nodes.skill_executor_parameters import FORWARD_POSITION, JOINT_TRAJECTORY
-from spirl_ros.nodes.stop_service import StopService
-from spirl_ros.nodes.teleop_parameters import KITCHEN, TeleopConfig
-from spirl_ros.nodes.teleop_steps import TeleopSteps
-from spirl_ros.restarts import EXIT_BAD_INPUT
+from spirl_ros.nodes.executor.arm_command_topic import ArmCommandTopic
+from spirl_ros.nodes.executor.arm_pace import ArmPace
+from spirl_ros.nodes.executor.arm_readiness import ArmReadiness
+from spirl_ros.nodes.executor.skill_executor_parameters import FORWARD_POSITION, JOINT_TRAJECTORY
+from spirl_ros.nodes.graph.managed_node import ERROR, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS, to_tool_velocity
+from spirl_ros.nodes.graph.parameters import read_parameters
+from spirl_ros.nodes.graph.service_calls import ServiceCalls
+from spirl_ros.nodes.graph.single_instance import GraphLock, refuse_second_publisher
+from spirl_ros.nodes.graph.stop_service import StopService
+from spirl_ros.nodes.teleoperation.simulation_pace import SimulationPace
+from spirl_ros.nodes.teleoperation.teleop_parameters import TeleopConfig
+from spirl_ros.nodes.teleoperation.teleop_steps import TeleopSteps
+from spirl_ros.tasks.families import DEFAULT_FAMILY, family_names, family_of, find_family
 from spirl_ros.teleoperation.arm_teleoperation import ArmTeleoperation, TeleoperatedArm, TeleoperationConfig
 from spirl_ros.teleoperation.gamepad import Gamepad
 from spirl_ros.teleoperation.gamepad_layout import LAYOUTS, read_layout
@@ -53,8 +54,8 @@ GAMEPAD_SILENT_S = 1.0
 """A gamepad that was not heard for so long may have been unplugged: its dead-man has to be pressed anew [s]."""
 NEWEST_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """A twist that a broken link held up is not sent again when the link is mended: nobody means it any more."""
-KITCHEN_AGE_S = 0.25
-"""How old the kitchen's joint states may be where no parameter says it [s]."""
+SIMULATED_AGE_S = 0.25
+"""How old a simulated arm's joint states may be where no parameter says it [s]."""
 
 DONE = {
     Request.RELEASE_LATCH: "The latch is released; the arm can be moved.",
@@ -65,14 +66,24 @@ DONE = {
 
 
 class Teleop(ManagedNode):
-    """Carries what devices ask for to the steps of an ArmTeleoperation; a pace of the kitchen's or of an arm's makes them.
+    """Carries what devices ask for to the steps of an ArmTeleoperation, which a simulation's or an arm's pace makes.
 
     Everything runs in the executor's one thread: what it does takes a fraction of a millisecond.
     """
 
-    def __init__(self) -> None:
-        """Declare the parameters."""
+    def __init__(
+        self,
+        make_teleoperation: Callable[..., ArmTeleoperation] = ArmTeleoperation,
+        make_command_topic: Callable[..., ArmCommandTopic] = ArmCommandTopic,
+    ) -> None:
+        """Declare the parameters.
+
+        Args:
+            make_teleoperation: what decides on the commands; arguments are ArmTeleoperation's.
+            make_command_topic: the arm that takes them; arguments are ArmCommandTopic's.
+        """
         super().__init__("teleop", TeleopConfig)
+        self._make_teleoperation, self._make_command_topic = make_teleoperation, make_command_topic
         self._terminal: Terminal | None = None
         self._stop_service: StopService | None = None
 
@@ -86,10 +97,10 @@ class Teleop(ManagedNode):
         self._gamepad_s: float | None = None
         self._calls = ServiceCalls(self.get_logger().warning, ANSWER_S)
         self._robot: RobotConfiguration | None = None
-        if config.robot == KITCHEN:
-            kitchen = _kitchen_arm()
-            self._open_command_topic(kitchen.limits, kitchen.control_period_s)
-            self._take_arm(kitchen)
+        if config.robot in family_names():
+            arm = _simulated_arm(config)
+            self._open_command_topic(arm.limits, arm.control_period_s)
+            self._take_arm(arm)
         else:
             file = Path(config.robot_file) if config.robot_file else None
             self._robot = robot = read_robot(config.robot, file)
@@ -143,7 +154,7 @@ class Teleop(ManagedNode):
         trajectory_controller = "joint_trajectory_controller" if robot is None else robot.trajectory_controller
         controller = config.position_controller if interface == FORWARD_POSITION else trajectory_controller
         controller_update_period_s = CONTROLLER_UPDATE_PERIOD_S if robot is None else robot.controller_update_period_s
-        self._command_topic = ArmCommandTopic(
+        self._command_topic = self._make_command_topic(
             self,
             limits,
             period_s,
@@ -159,8 +170,8 @@ class Teleop(ManagedNode):
     def _take_arm(self, arm: TeleoperatedArm) -> None:
         """Everything is known about the arm: make what moves it."""
         config, robot = self._config, self._robot
-        max_age_s = config.max_age_s or (KITCHEN_AGE_S if robot is None else robot.max_age_s)
-        self._teleoperation = teleoperation = ArmTeleoperation(
+        max_age_s = config.max_age_s or (SIMULATED_AGE_S if robot is None else robot.max_age_s)
+        self._teleoperation = teleoperation = self._make_teleoperation(
             arm,
             TeleoperationConfig(
                 config.linear_speed_m_s,
@@ -176,7 +187,7 @@ class Teleop(ManagedNode):
         if self._is_stopped_before:
             self._stop()
         if robot is None:
-            self._pace = KitchenPace(
+            self._pace = SimulationPace(
                 self, self._steps, arm.limits.joint_names, arm.control_period_s, max_age_s, POLL_PERIOD_S
             )
         else:
@@ -228,8 +239,8 @@ class Teleop(ManagedNode):
         )
         if self._robot is not None:
             self.get_logger().info(
-                f"moves {self._robot.description} by commands on {self._command_topic.name}; there is no gripper to move and "
-                "no scene to reset"
+                f"moves {self._robot.description} by commands on {self._command_topic.name}; there is no gripper "
+                "to move and no scene to reset"
             )
         self._poll_timer = self.create_timer(POLL_PERIOD_S, self._poll, clock=self.steady_clock)
         if self._teleoperation is not None:
@@ -416,13 +427,16 @@ class Teleop(ManagedNode):
             )
 
     def _ask(self, velocity: ToolVelocity, timeout_s: float) -> None:
-        """Have the tool move for so long, unless it was asked for while this process was held up: nobody means it any more."""
+        """Have the tool move for so long, unless that was asked for while this process was held up."""
         now_s = self.now_s()
         if self._teleoperation is not None and self._deaf_until_s <= now_s <= self._polled_s + HELD_UP_S:
             self._teleoperation.dead_man.ask(velocity, now_s, timeout_s)
 
     def _stop(self) -> str:
-        """Brake and latch; from the thread of the service. An arm that is not known yet is held when it is taken over."""
+        """Brake and latch; from the thread of the service.
+
+        An arm that is not known yet is held when it is taken over.
+        """
         self._is_stopped_before = True
         if self._teleoperation is not None:
             self._teleoperation.dead_man.release()
@@ -495,7 +509,7 @@ class Teleop(ManagedNode):
             self._release_latch()
 
     def _has_gripper(self) -> bool:
-        """Can a gripper be moved; tells the person where not."""
+        """Whether a gripper can be moved; tells the person where not."""
         if self._robot is None:
             return True
         self.get_logger().warning(
@@ -508,7 +522,8 @@ class Teleop(ManagedNode):
         if self._has_episode_ended:
             # The task counts no control steps any more, so there would be nothing to import.
             raise CommandError(
-                f"not recorded: the episode is over ({self._task_note}). Press b, or call ~/reset_scene, to begin another."
+                f"not recorded: the episode is over ({self._task_note}). Press b, or call ~/reset_scene, to begin "
+                "another."
             )
         request = StartRecording.Request(task=self._task, operator_name=self._config.operator_name)
         self._call(self._start_client, request)
@@ -591,15 +606,15 @@ class Teleop(ManagedNode):
         return f"not recording, {status.episodes} kept"
 
 
-def _kitchen_arm() -> TeleoperatedArm:
-    try:
-        from spirl_ros.tasks.kitchen.scene import load_kitchen_scene
-        from spirl_ros.teleoperation.kitchen_arm import KitchenArm
-    except ModuleNotFoundError as error:
+def _simulated_arm(config: TeleopConfig) -> TeleoperatedArm:
+    family = family_of(config.task) if config.robot == DEFAULT_FAMILY else find_family(config.robot)
+    arm = family.teleoperated_arm()
+    if arm is None:
         raise ConfigError(
-            f"the kitchen cannot be simulated: {error}. Install it: pip install 'spirl_ros[sim]'."
-        ) from error
-    return KitchenArm(load_kitchen_scene())
+            f"task family {family.name} does not say how a person moves its arm. Write its method `teleoperated_arm`: "
+            "docs/new_task.md; or let its scripted operator or a bundle act."
+        )
+    return arm
 
 
 def _configured_arm(robot: RobotConfiguration, urdf: str) -> TeleoperatedArm:
@@ -607,8 +622,8 @@ def _configured_arm(robot: RobotConfiguration, urdf: str) -> TeleoperatedArm:
         from spirl_ros.teleoperation.configured_arm import ConfiguredArm
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"teleop reads the arm's kinematics with mujoco: {error}. Install it on the computer that teleop runs on: pip "
-            "install mujoco."
+            f"teleop reads the arm's kinematics with mujoco: {error}. Install it on the computer that teleop runs "
+            "on: pip install mujoco."
         ) from error
     return ConfiguredArm(robot, urdf)
 

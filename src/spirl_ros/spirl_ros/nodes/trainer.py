@@ -1,10 +1,11 @@
-"""Learns a task on the arm that the graph has: chooses skills, collects what came of them, and has a process learn from it."""
+"""Learns a task on the graph's arm: chooses skills, collects what came of them, and has a process learn."""
 
 import math
 import shutil
 import sys
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
@@ -16,23 +17,32 @@ from std_srvs.srv import Trigger
 from spirl_msgs.action import ExecuteSkill
 from spirl_msgs.msg import Skill, SkillStatus, TaskStatus, TrainingStatus
 from spirl_msgs.srv import LoadBundle, ResetScene
+from spirl_ros.bringup.restarts import EXIT_CRASH, EXIT_FAULT
 from spirl_ros.control.control_loop import STOPPED_BY_PERSON
-from spirl_ros.control.episode_moments import ExecutorMoment
+from spirl_ros.control.episode_moments import ExecutorMoment, TaskMoment
+from spirl_ros.control.episode_run import EpisodeRun, EpisodeRunConfig, NextStep
 from spirl_ros.control.event_rate import EventRate
-from spirl_ros.control.skill_choice import POLICY, SkillChoice, prior_divergence
-from spirl_ros.deployment.bundle import load_bundle
-from spirl_ros.deployment.onnx_policy import LatentDistribution, OnnxLatentModel
+from spirl_ros.control.skill_choice import STOP, SkillChoiceConfig, SkillChooser
+from spirl_ros.control.skill_handover import GoalHandover
+from spirl_ros.deployment.bundle import Bundle, load_bundle
+from spirl_ros.deployment.onnx_policy import load_policy
 from spirl_ros.errors import ConfigError, SpirlError
-from spirl_ros.nodes.bundle_loading import BundleLoading
-from spirl_ros.nodes.managed_node import ERROR, OK, WARN, ManagedNode, run
-from spirl_ros.nodes.messages import COMMAND_QOS, LATCHED_QOS, from_skill_status, stamp_ns, to_skill, to_stamp
-from spirl_ros.nodes.observed_states import ObservedStates
-from spirl_ros.nodes.parameters import parameter, read_parameters
-from spirl_ros.nodes.polled_topic import PolledTopic
-from spirl_ros.nodes.service_calls import ServiceCalls
-from spirl_ros.restarts import EXIT_CRASH, EXIT_FAULT
-from spirl_ros.rl.learner_link import LearnerLink, learner_arguments
-from spirl_ros.rl.skill_collection import SkillCollection, TaskWord
+from spirl_ros.nodes.executor.bundle_loading import BundleLoading
+from spirl_ros.nodes.executor.observed_states import ObservedStates
+from spirl_ros.nodes.graph.managed_node import ERROR, OK, WARN, ManagedNode, run
+from spirl_ros.nodes.graph.messages import (
+    COMMAND_QOS,
+    LATCHED_QOS,
+    from_skill_status,
+    from_task_status,
+    to_skill,
+    to_stamp,
+)
+from spirl_ros.nodes.graph.parameters import parameter, read_parameters
+from spirl_ros.nodes.graph.polled_topic import PolledTopic
+from spirl_ros.nodes.graph.service_calls import ServiceCalls
+from spirl_ros.rl.learner_link import LearnerLink, PolicyFile, learner_arguments
+from spirl_ros.rl.skill_collection import SkillCollection
 
 SERVICE, OPERATOR = "service", "operator"
 CLOSE_S = 2.0
@@ -42,11 +52,13 @@ STATUS_PERIOD_S = 1.0
 RATE_WINDOW_S = 10.0
 """Rates are counted over this time [s]."""
 RETRY_S = 1.0
-"""How long a pause is before training goes on by itself [s]."""
+"""How long a pause lasts before training resumes automatically [s]."""
 LEAST_FREE_BYTES = 1_000_000_000
 """Less free space than this on the run's disk is warned of [byte]: checkpoints are written to a new file first."""
 _TICK_S, _HURRY_S = 0.02, 0.002
 """How often to look what can be done [s]: usually, and when what is waited for is on its way."""
+_FRESH_S = 0.5
+"""What was heard so long ago [s] tells nothing of now: arm and executor speak more often."""
 _SEEDS_PER_RUN = 100_000
 
 
@@ -54,7 +66,7 @@ _SEEDS_PER_RUN = 100_000
 class TrainerConfig:
     """Parameters of the trainer."""
 
-    out: str = parameter("", "folder of the run; where it holds one already, that goes on")
+    out: str = parameter("", "folder of the run; a run that is there already resumes")
     skills: str = parameter("", "folder of spirl skills train, for a new run")
     data: str = parameter("", "where the dataset of the skills is now, when it was moved")
     preset: str = parameter("best", "settings of the learner to begin with, see spirl rl train")
@@ -74,8 +86,8 @@ class TrainerConfig:
     )
     retries: int = parameter(
         0,
-        "so often in a row training goes on by itself after a pause, and releases the executor's latch for it unless a "
-        "person stopped the arm; for simulators, where nobody is hurt",
+        "for simulation only: how often in a row training resumes automatically after a pause, and releases the "
+        "executor's latch for it unless a person stopped the arm",
         minimum=0,
     )
     joint_state_topic: str = parameter("joint_states", "measured joint states")
@@ -91,30 +103,33 @@ class _Phase(Enum):
     LEARNING = auto()
     """Between two episodes, until the learner has caught up and gives its policy."""
     AWAITING_OPERATOR = auto()
-    RESETTING = auto()
-    CHOOSING = auto()
-    """As soon as task and observation tell of the same moment."""
-    EXECUTING = auto()
-    SETTLING = auto()
-    """The skill was executed; what came of it is still on its way."""
+    ACTING = auto()
+    """In an episode."""
     PAUSED = auto()
     OVER = auto()
 
 
-_HURRIED = (_Phase.RESETTING, _Phase.CHOOSING, _Phase.SETTLING)
-
-
 class TrainerNode(ManagedNode):
-    """Carries observations, task status and results to a SkillCollection, and its transitions to the learner's process.
+    """Carries what arm, task and executor say to an EpisodeRun, and what came of each skill to the learner's process.
 
-    Everything here runs in the node's one thread and takes well below a millisecond; learning is another process. The arm
-    stands still between two episodes until the learner has done the updates that are due, and acts with one policy
+    Everything here runs in the node's one thread and takes well below a millisecond; learning is another process. The
+    arm stands still between two episodes until the learner has done the updates that are due, and acts with one policy
     through an episode.
     """
 
-    def __init__(self) -> None:
-        """Declare the parameters."""
+    def __init__(
+        self,
+        make_learner: Callable[[list[str]], LearnerLink] = LearnerLink,
+        load: Callable[[str, str], Bundle] = load_bundle,
+    ) -> None:
+        """Declare the parameters.
+
+        Args:
+            make_learner: starts the learner; its argument is the command line of learner_process.
+            load: gives the bundle of a folder, on a provider; raises SpirlError.
+        """
         super().__init__("trainer", TrainerConfig)
+        self._make_learner, self._load = make_learner, load
         self._link: LearnerLink | None = None
         self._ending: LearnerLink | None = None
         """The learner that was asked to save and to end."""
@@ -125,7 +140,7 @@ class TrainerNode(ManagedNode):
         if not config.out:
             raise ConfigError("out is empty, expected the folder of the run: -p out:=<folder>.")
         out = Path(config.out).expanduser().absolute()
-        self._link = LearnerLink(
+        self._link = self._make_learner(
             learner_arguments(
                 out, config.skills, config.data, config.preset, config.settings.split(), config.checkpoint_every_s
             )
@@ -134,11 +149,15 @@ class TrainerNode(ManagedNode):
         self._since_s = self.now_s()
         self._states: ObservedStates | None = None
         self._loading: BundleLoading | None = None
-        self._prior: OnnxLatentModel | None = None
-        self._task: TaskWord | None = None
-        self._subtasks: tuple[str, ...] = ()
+        self._skills: Bundle | None = None
+        self._policy: PolicyFile | None = None
+        self._chooser: SkillChooser | None = None
+        self._task: TaskMoment | None = None
+        self._run: EpisodeRun | None = None
         self._collection: SkillCollection | None = None
         self._goal: Any = None
+        self._is_executing = False
+        """Whether a goal was sent whose result has not come."""
         self._episode_reward = float("nan")
         self._is_success_marked = False
         self._pauses = 0
@@ -153,10 +172,13 @@ class TrainerNode(ManagedNode):
         self._choice_publisher = self.create_publisher(Skill, "chosen_skill", COMMAND_QOS)
         self._task_topic = PolledTopic(self, TaskStatus, "task_status", LATCHED_QOS)
         self._action = ActionClient(self, ExecuteSkill, "execute_skill")
+        self._is_open = True
+        """Whether answers of the action may still be answered to."""
         self._load_client = self.create_client(LoadBundle, "load_bundle")
         self._reset_client = self.create_client(ResetScene, "reset_scene")
         self._executor_topic = PolledTopic(self, SkillStatus, "skill_status", LATCHED_QOS)
         self._executor: ExecutorMoment | None = None
+        self._executor_s = -math.inf
         self._release_client = self.create_client(Trigger, f"{config.executor}/reset")
         self._services_of_trainer = [
             self.create_service(Trigger, "~/confirm_reset", self._on_confirm_reset),
@@ -175,12 +197,14 @@ class TrainerNode(ManagedNode):
         """Stop acting; the arm comes to rest. The learner saves what it has."""
         self.destroy_timer(self._timer)
         self._cancel_goal()
+        self._run = self._collection = None
         if self._link is not None:
             self._link.end()
         self._link, self._ending = None, self._link
 
     def cleanup(self) -> None:
         """Close topics, services and the action's client."""
+        self._is_open = False
         self._action.destroy()
         self.destroy_publisher(self._status_publisher)
         self.destroy_publisher(self._choice_publisher)
@@ -234,7 +258,7 @@ class TrainerNode(ManagedNode):
         return OK, self._phase.name.lower(), values
 
     def _advance(self) -> None:
-        """Do what can be done now; fifty times a second, more often when states are waited for, and after each skill."""
+        """Do what can be done now; fifty times a second, more often when waiting for states, and after each skill."""
         link, now_s = self._link, self.now_s()
         held_up_s, self._advanced_s = now_s - self._advanced_s, now_s
         if link is None or self._phase is _Phase.OVER:
@@ -243,7 +267,7 @@ class TrainerNode(ManagedNode):
             self._pause(f"the trainer itself was held up for {held_up_s:.0f} s. Call ~/resume to begin an episode.")
         link.poll()
         self._calls.poll(now_s)
-        self._look()
+        self._look(now_s)
         if link.status.failure:
             exit_code = EXIT_CRASH if link.status.has_crashed else EXIT_FAULT
             self._end(f"training ends: {link.status.failure}", exit_code)
@@ -251,27 +275,47 @@ class TrainerNode(ManagedNode):
             self._start(link)
         elif self._phase is _Phase.LEARNING:
             self._begin_episode(link)
-        elif self._phase is _Phase.CHOOSING:
-            self._choose(link)
-        elif self._phase is _Phase.SETTLING:
-            self._settle(link)
+        elif self._phase is _Phase.LOADING and self._are_loaded:
+            self._await_executor(now_s)
+        elif self._phase is _Phase.ACTING:
+            self._act(link)
         elif self._phase is _Phase.PAUSED and self._pauses <= self._config.retries and now_s > self._since_s + RETRY_S:
             self._go_on(link)
-        self._check_patience(now_s)
         if now_s > self._told_s + STATUS_PERIOD_S:
             self._tell()
-        period_ns = round((_HURRY_S if self._phase in _HURRIED else _TICK_S) * 1e9)
+        is_hurried = self._phase is _Phase.ACTING and not self._is_executing
+        period_ns = round((_HURRY_S if is_hurried else _TICK_S) * 1e9)
         if self._timer.timer_period_ns != period_ns:
             self._timer.timer_period_ns = period_ns
             self._timer.reset()
 
-    def _look(self) -> None:
-        """Take in what arm and task have said. They are asked, because to be woken by each state costs a core's quarter."""
-        if self._states is not None:
-            self._states.look()
+    def _look(self, now_s: float) -> None:
+        """Take in what arm, task and executor have said.
+
+        They are asked: to be woken by each state costs a core's quarter.
+        """
+        run, is_new = self._run, self._states is not None and self._states.look()
+        if run is not None and is_new:
+            run.observed(self._measured_ns, now_s)
+        executor = self._executor_topic.take()
+        if executor is not None:
+            self._executor, self._executor_s = from_skill_status(executor), now_s
+            if run is not None:
+                run.executor_told(self._executor, now_s)
         status = self._task_topic.take()
-        if status is not None and not self._config.max_steps:
-            self._take_task_status(status)
+        if not self._config.max_steps:
+            if status is not None:
+                self._task_told(from_task_status(status), now_s)
+        elif is_new and self._task is not None and self._measured_ns > self._task.stamp_ns:
+            # Nothing but time passes between two skills of a task that is counted.
+            self._task_told(self._task._replace(stamp_ns=self._measured_ns), now_s)
+
+    def _task_told(self, task: TaskMoment, now_s: float) -> None:
+        self._task, collection = task, self._collection
+        if collection is not None and task.episode > collection.episode:
+            self._pause("somebody else reset the scene. Call ~/resume to begin an episode.")
+        elif self._run is not None:
+            self._run.task_told(task, now_s)
 
     def _start(self, link: LearnerLink) -> None:
         if not link.status.is_ready or link.policy is None or not self._load_client.service_is_ready():
@@ -279,7 +323,7 @@ class TrainerNode(ManagedNode):
         folder = link.status.bundle
         if self._loading is None:
             patience_s = self._config.patience_s
-            self._loading = BundleLoading(folder, lambda: load_bundle(folder, "cpu"), patience_s, "patience_s")
+            self._loading = BundleLoading(folder, lambda: self._load(folder, "cpu"), patience_s, "patience_s")
         try:
             bundle = self._loading.take()
         except SpirlError as error:
@@ -288,18 +332,32 @@ class TrainerNode(ManagedNode):
         if bundle is None:
             return
         self._loading = None
-        about, self._prior = bundle.description, bundle.prior
-        names, joints = about.observation.names, len(about.joints)
+        self._skills, about = bundle, bundle.description
+        joints = len(about.joints)
         if self._states is not None:
             self._states.close()
         config = self._config
         self._states = ObservedStates(
-            self, config.joint_state_topic, config.scene_state_topic, names, joints, is_every_state_needed=True
+            self,
+            config.joint_state_topic,
+            config.scene_state_topic,
+            about.observation,
+            joints,
+            is_every_state_needed=True,
+            max_picture_age_s=0.0,
         )
-        self._control_period_ns = round(1e9 / about.control_rate_hz)
         self._enter(_Phase.LOADING)
+        self._are_loaded = False
         request = LoadBundle.Request(path=link.status.bundle)
         self._calls.call(self._load_client, request, self._on_loaded, self.now_s(), may_repeat=True)
+
+    def _await_executor(self, now_s: float) -> None:
+        """Wait until it not only answers, but says with what it acts."""
+        assert self._skills is not None
+        if self._executor is not None and self._executor.bundle_digest == self._skills.digest:
+            self._enter(_Phase.LEARNING)
+        elif now_s > self._since_s + self._config.patience_s:
+            self._pause("the skill executor has loaded the skills of this run, but does not say so. Call ~/resume.")
 
     def _on_loaded(self, response: LoadBundle.Response) -> None:
         assert self._link is not None
@@ -308,9 +366,10 @@ class TrainerNode(ManagedNode):
             return
         status = self._link.status
         self.get_logger().info(
-            f"task {status.task}; {status.decisions} skills and {status.updates} updates so far, {status.step} control steps"
+            f"task {status.task}; {status.decisions} skills and {status.updates} updates so far, {status.step} "
+            "control steps"
         )
-        self._enter(_Phase.LEARNING)
+        self._are_loaded, self._since_s = True, self.now_s()
 
     def _begin_episode(self, link: LearnerLink) -> None:
         """When the learner has caught up: the same experience gives the same policy, however fast it learns."""
@@ -318,74 +377,134 @@ class TrainerNode(ManagedNode):
         if status.finished and link.policy is not None:
             self._end(f"finished: {status.finished}", 0)
         elif link.policy is not None:
+            self._use(link.policy, status.subtasks)
             if self._config.reset == OPERATOR:
                 self._enter(_Phase.AWAITING_OPERATOR)
                 self._reason = "put the scene back, then call ~/confirm_reset"
                 self._tell()
             else:
-                self._reset(link)
+                self._enter_episode()
+
+    def _use(self, policy: PolicyFile, subtasks: tuple[str, ...]) -> None:
+        """Choose with a policy that the learner gave, as the skill policy does with a bundle's; some milliseconds."""
+        if policy is self._policy:
+            return
+        assert self._skills is not None
+        about = replace(self._skills.description, target_subtasks=subtasks)
+        config = SkillChoiceConfig(is_sampled=True, fallback=STOP)
+        model = load_policy(policy.model, about, "cpu", policy.description)
+        self._chooser = SkillChooser(model, self._skills.prior, config)
+        self._policy = policy
+
+    def _enter_episode(self, episode: int | None = None) -> None:
+        """Begin an episode, with this number where the scene is as it has to be; otherwise it is reset."""
+        assert self._skills is not None
+        about, config, now_s = self._skills.description, self._config, self.now_s()
+        self._run = EpisodeRun(
+            EpisodeRunConfig(
+                episodes=1,
+                skill_horizon=about.skill_horizon,
+                bundle=about.name,
+                bundle_digest=self._skills.digest,
+                patience_s=config.patience_s,
+                start_s=config.patience_s,
+                resets=episode is None,
+            ),
+            now_s,
+            GoalHandover(),
+        )
+        self._is_success_marked = self._is_executing = False
+        self._enter(_Phase.ACTING)
+        if self._states is not None and self._states.newest.age_s(now_s) < _FRESH_S:
+            self._run.observed(self._measured_ns, now_s)
+        if self._executor is not None and now_s < self._executor_s + _FRESH_S:
+            self._run.executor_told(self._executor, now_s)
+        if episode is not None:
+            self._collect(episode)
+
+    def _collect(self, episode: int) -> None:
+        """What comes from now on is of this episode."""
+        self._collection = SkillCollection(episode)
+        assert self._run is not None
+        if self._config.max_steps:
+            self._task = TaskMoment(self._measured_ns, episode, 0, (), 0, 0, (), 0)
+        if self._task is not None and self._task.episode == episode:
+            self._run.task_told(self._task, self.now_s())
 
     def _reset(self, link: LearnerLink) -> None:
-        self._enter(_Phase.RESETTING)
         seed = link.status.seed * _SEEDS_PER_RUN + link.status.episodes
         self._calls.call(
             self._reset_client, ResetScene.Request(use_seed=True, seed=seed), self._on_scene_reset, self.now_s()
         )
 
     def _on_scene_reset(self, response: ResetScene.Response) -> None:
-        if response.success:
-            self._enter_episode(response.episode)
-        else:
+        if not response.success:
             self._pause(f"the scene was not reset: {response.message}")
+        elif self._run is not None:
+            self._collect(response.episode)
+            self._run.reset_answered(response.episode, self.now_s())
 
-    def _enter_episode(self, episode: int) -> None:
-        self._collection = SkillCollection(episode)
-        self._is_success_marked = False
-        if self._config.max_steps:
-            self._task = TaskWord(self._measured_ns, episode, 0, 0.0, 0, False, False)
-        self._enter(_Phase.CHOOSING)
+    def _act(self, link: LearnerLink) -> None:
+        """Do what the run of this episode asks for."""
+        run, now_s = self._run, self.now_s()
+        assert run is not None
+        has_settled = self._settle(link)
+        is_alone = run.is_waiting and not self._action.server_is_ready()
+        waits_for_picture = "" if self._states is None else self._states.lacking()
+        next_step = run.next(now_s, "the action execute_skill" if is_alone else waits_for_picture)
+        if next_step is NextStep.RESET:
+            self._reset(link)
+        elif next_step is NextStep.CHOOSE:
+            self._choose(link)
+        if run.failure:
+            self._pause(f"{run.failure.rstrip('.')}. Mend that, then call ~/resume.")
+        elif run.is_over:
+            self._end_episode(link)
+        if has_settled:
+            self._tell()  # The next skill first.
 
     def _choose(self, link: LearnerLink) -> None:
-        states, task, collection = self._states, self._task, self._collection
-        assert states is not None and collection is not None and link.policy is not None
-        observation = states.newest
-        if task is None or not collection.is_ready(task, observation.measured_ns) or not self._action.server_is_ready():
+        """Choose a skill on the newest observation and have it executed."""
+        states, task, collection, run = self._states, self._task, self._collection, self._run
+        assert states is not None and task is not None and collection is not None and run is not None
+        if not self._action.server_is_ready():
             return
         if other := self._other_task(link):
             self._pause(other)
             return
+        assert self._chooser is not None
+        observation, observed_ns = states.newest.observation, max(0, states.newest.measured_ns)
         # Of the run's seed and of the decision's number alone: a run that goes on does not repeat itself.
         generator = np.random.default_rng((link.status.seed, link.decisions))
-        latent = link.policy.draw(observation.values, task.completed_in_order, generator)
-        collection.chosen(observation.values, task, latent)
-        self._enter(_Phase.EXECUTING)
+        try:
+            choice = self._chooser.choose(observation, task.completed_in_order, generator)
+        except SpirlError as error:
+            run.fail(str(error))
+            return
+        number = link.decisions + 1
+        collection.chosen(observation, task, choice.latent)
+        run.skill_sent(number)
+        self._is_executing = True
         self._skill_rate.mark(self.now_s())
-        asked = ExecuteSkill.Goal(
-            latent=[float(value) for value in latent], observed=to_stamp(max(0, observation.measured_ns))
-        )
-        goal = self._action.send_goal_async(asked, lambda _: self._touch())
+        asked = ExecuteSkill.Goal(latent=[float(value) for value in choice.latent], observed=to_stamp(observed_ns))
+        goal = self._action.send_goal_async(asked)
         goal.add_done_callback(lambda future: self._on_goal_answer(collection, future.result()))
-        self._tell_choice(link, observation.values, task.completed_in_order, latent, observation.measured_ns)
+        self._choice_publisher.publish(to_skill(choice, number, observed_ns))  # for those who look on
 
     def _other_task(self, link: LearnerLink) -> str:
         """Why the task here is none to learn in this run, or nothing."""
-        here, learned = self._subtasks, link.status.subtasks
+        here, learned = () if self._task is None else self._task.subtasks, link.status.subtasks
         if not learned or self._config.max_steps or here == learned:
             return ""
-        return f"the task here is {','.join(here)}, but this run learns {','.join(learned)}. Choose that one, then call ~/resume."
-
-    def _tell_choice(
-        self, link: LearnerLink, observation: np.ndarray, completed: int, latent: np.ndarray, measured_ns: int
-    ) -> None:
-        """For those who look on: what was chosen, and how far the policy is from the prior there."""
-        assert link.policy is not None and self._prior is not None
-        policy = LatentDistribution(*link.policy.gaussian(observation, completed), latent)
-        divergence = prior_divergence(policy, self._prior.distribution(np.asarray(observation, np.float32)))
-        choice = SkillChoice(latent, POLICY, divergence)
-        self._choice_publisher.publish(to_skill(choice, link.decisions + 1, max(0, measured_ns)))
+        return (
+            f"the task here is {','.join(here)}, but this run learns {','.join(learned)}. "
+            "Choose that one, then call ~/resume."
+        )
 
     def _on_goal_answer(self, collection: SkillCollection, handle: Any) -> None:
-        if collection is not self._collection or self._phase is not _Phase.EXECUTING:
+        if collection is not self._collection:
+            if handle is not None and handle.accepted and self._is_open:
+                handle.cancel_goal_async()  # of an episode that was given up before the answer came
             return
         if handle is None or not handle.accepted:
             self._pause("the skill executor is not active. Activate it, then call ~/resume.")
@@ -395,18 +514,17 @@ class TrainerNode(ManagedNode):
         result.add_done_callback(lambda future: self._on_result(collection, future.result()))
 
     def _on_result(self, collection: SkillCollection, answer: Any) -> None:
-        if collection is not self._collection or self._phase is not _Phase.EXECUTING or answer is None:
+        if collection is not self._collection or answer is None:
             return
-        self._goal = None
+        self._goal, self._is_executing = None, False
         result = answer.result
         if result.outcome != ExecuteSkill.Result.COMPLETED:
             self._pause(f"the skill was stopped: {result.message}. Bring the arm back, then call ~/resume.")
             return
         collection.executed(result.steps, np.asarray(result.latent, np.float32))
-        self._look()
         if self._config.max_steps:
+            self._look(self.now_s())
             self._count_steps(result.steps)
-        self._enter(_Phase.SETTLING)
         self._advance()
 
     def _count_steps(self, steps: int) -> None:
@@ -423,47 +541,36 @@ class TrainerNode(ManagedNode):
             truncated=not success and task.step + steps >= self._config.max_steps,
         )
 
-    def _settle(self, link: LearnerLink) -> None:
-        states, task, collection = self._states, self._task, self._collection
-        assert states is not None and collection is not None
-        observation = states.newest
-        if task is None:
-            return
-        found = collection.take(observation.values, observation.measured_ns, task)
-        if found is None:
-            return
-        transition, steps = found
-        link.add(transition, steps)
-        self._enter(_Phase.CHOOSING)
-        if transition.terminated or transition.truncated:
-            self._episode_reward, self._pauses = collection.reward, 0
-            link.end_episode(task.completed_in_order, collection.reward)
-            self.get_logger().info(
-                f"episode {link.status.episodes + 1}: {task.completed_in_order} of {max(1, len(link.status.subtasks))} in "
-                f"order, reward {collection.reward:g}, {task.step} steps"
-            )
-            self._collection = None
-            self._enter(_Phase.LEARNING)
-        self._advance()  # The next skill first.
-        self._tell()
+    def _settle(self, link: LearnerLink) -> bool:
+        """Hand over what came of a skill; returns whether it is known now."""
+        states, task, collection, run = self._states, self._task, self._collection, self._run
+        if states is None or task is None or collection is None or run is None or self._measured_ns < 0:
+            return False
+        transition = collection.take(states.newest.observation, self._measured_ns, task)
+        if transition is None:
+            return False
+        link.add(transition)
+        run.outcome_told(transition.steps, task.has_ended, self.now_s())
+        return True
 
-    def _check_patience(self, now_s: float) -> None:
-        waited_s = now_s - self._since_s
-        waits_for = {
-            _Phase.RESETTING: "an answer to the reset of the scene",
-            _Phase.CHOOSING: "an observation and a word of the task of the same moment, and a skill executor",
-            _Phase.EXECUTING: "the skill executor",
-            _Phase.SETTLING: "what came of the skill",
-        }.get(self._phase)
-        if waits_for is not None and waited_s > self._config.patience_s:
-            self._pause(f"waited {waited_s:.0f} s for {waits_for}. Bring it back, then call ~/resume.")
+    def _end_episode(self, link: LearnerLink) -> None:
+        task, collection = self._task, self._collection
+        assert task is not None and collection is not None
+        self._episode_reward, self._pauses = collection.reward, 0
+        link.end_episode(task.completed_in_order, collection.reward)
+        self.get_logger().info(
+            f"episode {link.status.episodes + 1}: {task.completed_in_order} of {max(1, len(link.status.subtasks))} in "
+            f"order, reward {collection.reward:g}, {task.step} steps"
+        )
+        self._run = self._collection = None
+        self._enter(_Phase.LEARNING)
 
     def _pause(self, reason: str) -> None:
         """The episode is lost, its whole transitions are kept. Nothing goes on without ~/resume."""
         if self._phase in (_Phase.OVER, _Phase.PAUSED):
             return
         self._cancel_goal()
-        self._collection = None
+        self._run = self._collection = None
         self._calls.clear()
         self._enter(_Phase.PAUSED)
         self._reason = reason
@@ -486,43 +593,30 @@ class TrainerNode(ManagedNode):
 
     def _enter(self, phase: _Phase) -> None:
         self._phase, self._reason = phase, ""
-        self._touch()
-
-    def _touch(self) -> None:
         self._since_s = self.now_s()
 
     @property
     def _measured_ns(self) -> int:
         return -1 if self._states is None else self._states.newest.measured_ns
 
-    def _take_task_status(self, status: TaskStatus) -> None:
-        self._subtasks = tuple(status.subtasks)
-        self._task = TaskWord(
-            stamp_ns=stamp_ns(status.header.stamp),
-            episode=status.episode,
-            step=status.step,
-            total_reward=status.total_reward,
-            completed_in_order=status.completed_in_order,
-            terminated=status.terminated,
-            truncated=status.truncated,
-        )
-        collection = self._collection
-        if collection is not None and status.episode > collection.episode:
-            self._pause("somebody else reset the scene. Call ~/resume to begin an episode.")
-
     def _on_confirm_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._phase is not _Phase.AWAITING_OPERATOR:
             response.message = f"nothing waits for a reset: training is {self._phase.name.lower()}."
             return response
-        # With a task status the episode is the one that it speaks of; without one the trainer numbers them itself.
         assert self._link is not None
-        counted = self._config.max_steps > 0
-        self._enter_episode(self._link.status.episodes + 1 if counted or self._task is None else self._task.episode)
+        # With a task status the episode is the one that it speaks of; without one the trainer numbers them itself.
+        if self._config.max_steps:
+            self._enter_episode(self._link.status.episodes + 1)
+        elif self._task is not None:
+            self._enter_episode(self._task.episode)
+        else:
+            response.message = "no task status was heard. Start what judges the task, or set max_steps above 0."
+            return response
         response.success, response.message = True, "The episode begins."
         return response
 
     def _on_mark_success(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if not self._config.max_steps or self._collection is None:
+        if not self._config.max_steps or self._run is None:
             response.message = "no episode is under way that a person judges: that needs max_steps above 0."
             return response
         self._is_success_marked = True
@@ -546,8 +640,7 @@ class TrainerNode(ManagedNode):
         return response
 
     def _go_on(self, link: LearnerLink) -> None:
-        """By itself, once the task is the run's again; the latch of a fault is released first, that of a person stays."""
-        self._executor = self._newest_executor()
+        """By itself, once the task is the run's again; a fault's latch is released first, a person's stays."""
         if self._executor is not None and self._executor.is_stopped_by_person:
             return
         if other := self._other_task(link):
@@ -556,14 +649,12 @@ class TrainerNode(ManagedNode):
                 self.get_logger().error(f"training stays paused: {other}")
                 self._tell()
             return
-        if self._executor is not None and self._executor.latch and self._release_client.service_is_ready():
-            self._calls.call(self._release_client, Trigger.Request(), lambda _: None, self.now_s())
+        if self._executor is not None and self._executor.latch:
+            self._since_s = self.now_s()
+            if self._release_client.service_is_ready():
+                self._calls.call(self._release_client, Trigger.Request(), lambda _: None, self._since_s)
+            return
         self._resume()
-
-    def _newest_executor(self) -> ExecutorMoment | None:
-        """What the skill executor said last."""
-        status = self._executor_topic.take()
-        return self._executor if status is None else from_skill_status(status)
 
     def _resume(self) -> None:
         """From the beginning: the executor may be another one now, without the skills of this run."""

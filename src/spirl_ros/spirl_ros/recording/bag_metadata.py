@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from spirl_ros.errors import ConfigError
-from spirl_ros.plain_yaml import DEEPEST, parse_yaml, printable, read_regular_file, shortened
+from spirl_ros.files.plain_yaml import DEEPEST, parse_yaml, printable, read_regular_file, shortened
 
 METADATA_FILE = "metadata.yaml"
 VERSION = 9
@@ -83,7 +83,7 @@ class BagContent:
 
 
 def find_bags(path: Path) -> list[Path]:
-    """The bags that a path stands for: itself, an .mcap file, or all in a folder and those below; none in anything else.
+    """The bags that a path stands for: itself, an .mcap file, or all in a folder and below; else none.
 
     Loose .mcap files are a bag each. What a recorder has not completed or could not repair is not among them.
     """

@@ -30,11 +30,12 @@ _LARGEST_DESCRIPTION_BYTES = 16 * 2**20
 """All schemas, channels and metadata. Those of a robot with 1,000 topics have less than half of it."""
 
 _BYTES, _BYTES_PER_BYTE = 256 * 2**20, 400
-"""A file may become so many bytes, and so many more for each of its own. 40 joints at rest are 170 times as large as what
-zstd makes of them, applied to chunks and then to the whole file."""
+"""A file may become so many bytes, and so many more for each of its own. 40 joints at rest are 170 times as large as
+what zstd makes of them, applied to chunks and then to the whole file."""
 
 _RECORDS, _BYTES_PER_RECORD = 40_000, 8
-"""It may have so many records, and one more for so many of its bytes: those joint states, compressed twice, take 12 each."""
+"""It may have so many records, and one more for so many of its bytes: those joint states, compressed twice, take 12
+each."""
 
 _READ = frozenset(
     (Opcode.HEADER, Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.METADATA, Opcode.DATA_END, Opcode.FOOTER)
@@ -70,7 +71,7 @@ class BagFile:
 
     @property
     def is_bag(self) -> bool:
-        """Does the file begin as a bag's MCAP file does."""
+        """Whether the file begins as a bag's MCAP file does."""
         return self.profile in _PROFILES
 
     @property
@@ -128,7 +129,7 @@ class BagFile:
             elif opcode in _DESCRIPTIONS:
                 self._describe(opcode, content)
             elif opcode == Opcode.DATA_END and _parsed(DataEnd, content).data_section_crc not in (0, checksum):
-                raise ValueError("the checksum of its data section is another one")
+                raise ValueError("the checksum of its data section does not match")
         read_magic(stream)
 
     def _chunk(self, stream: ReadDataStream, length: int) -> Iterator[Message]:
@@ -150,7 +151,7 @@ class BagFile:
         self._count_bytes(size)
         records = decompress_chunk(chunk.data, chunk.compression, size)
         if chunk.uncompressed_crc not in (0, zlib.crc32(records)):
-            raise ValueError("the checksum of a chunk is another one")
+            raise ValueError("the checksum of a chunk does not match")
         return records
 
     def _read(self, stream: ReadDataStream, length: int) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spirl_ros.errors import RecordingError
-from spirl_ros.plain_yaml import shortened
+from spirl_ros.files.plain_yaml import shortened
 from spirl_ros.recording.bag_metadata import DAMAGED, BagTopic, qos_from_text
 from spirl_ros.recording.bag_reader import BagFile
 from spirl_ros.recording.bag_writer import EPISODE_METADATA, BagWriter, RawMessage, file_name

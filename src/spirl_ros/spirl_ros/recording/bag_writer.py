@@ -8,6 +8,7 @@ from mcap.well_known import MessageEncoding, SchemaEncoding
 from mcap.writer import CompressionType, Writer
 
 from spirl_ros.errors import RecordingError
+from spirl_ros.files.durable_file import DurableFile, synchronise_folder
 from spirl_ros.recording.bag_metadata import (
     BagContent,
     BagTopic,
@@ -18,7 +19,6 @@ from spirl_ros.recording.bag_metadata import (
 )
 from spirl_ros.recording.bag_reader import BagFile
 from spirl_ros.recording.disk_guard import Reserve
-from spirl_ros.recording.durable_file import DurableFile, synchronise_folder
 
 EPISODE_METADATA = "spirl_episode"
 """Name of our metadata records in the file: what is known at the start, and what at the end."""
@@ -55,7 +55,8 @@ def file_name(folder: Path) -> str:
 class BagWriter:
     """Writes messages below a temporary name; `finish` verifies, completes and renames.
 
-    Not thread-safe. After an OSError of `flush` or `finish` it can be tried again, or the folder can be left to recovery.
+    Not thread-safe. After an OSError of `flush` or `finish` it can be tried again, or the folder can be left to
+    recovery.
     """
 
     def __init__(

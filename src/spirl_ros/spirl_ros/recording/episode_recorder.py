@@ -197,7 +197,7 @@ class EpisodeRecorder:
         if path.exists() or unfinished_folder(path).exists():
             with self._lock:
                 self._number = max(self._number, self._folder.next_number() - 1)
-            raise RecordingError(f"{path} is there already: another program put it there. Start again.")
+            raise RecordingError(f"{path} exists already: another program put it there. Start again.")
         try:
             return BagWriter(path, topics, details)
         except OSError as error:

@@ -9,7 +9,7 @@ class EpisodeMoment(NamedTuple):
     episode: int
     step: int
     has_ended: bool
-    """The task was completed or time ran out."""
+    """Whether the task was completed or time ran out."""
 
 
 START, END, ABORT = "start", "end", "abort"

@@ -2,10 +2,12 @@
 
 
 class ReceiveClock:
-    """Puts what the middleware stamped by the computer's clock on the steady one. Times are in [ns], since 1970 where not steady.
+    """Puts what the middleware stamped by the computer's clock on the steady one.
 
-    Messages that are fetched came after the fetch before: so a clock that is set between two fetches cannot put one further off
-    than that.
+    Times are in [ns], since 1970 where not steady.
+
+    Messages that are fetched came after the fetch before: so a clock that is set between two fetches cannot put one
+    further off than that.
     """
 
     def __init__(self, wall_ns: int, steady_ns: int) -> None:
@@ -29,7 +31,7 @@ class ReceiveClock:
         self._before_ns, self._now_ns = self._now_ns, steady_ns
 
     def time_ns(self, received_ns: int, steady_ns: int) -> int:
-        """When a message was received that is taken at `steady_ns`, and of which the computer's clock says `received_ns`.
+        """When a message was received that is taken at `steady_ns`, where the computer's clock says `received_ns`.
 
         It may have come after the fetch began.
         """

@@ -15,7 +15,7 @@ _FEWEST = 5
 
 
 def has_stamp(definition: str) -> bool:
-    """Does a message begin with a header."""
+    """Whether a message begins with a header."""
     return _HEADER_FIRST.match(definition) is not None
 
 

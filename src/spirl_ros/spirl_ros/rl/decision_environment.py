@@ -1,42 +1,79 @@
 """The environments that the high-level policy decides in: skills, or single actions as skills of one control step."""
 
-from typing import Protocol
-
 import numpy as np
 
+from spirl_ros.control.observation_fields import Observation, part_of_state
 from spirl_ros.control.skill_executor import SkillExecutor
-from spirl_ros.deployment.bundle import Bundle
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment
-from spirl_ros.tasks.skill_environment import SkillEnvironment, SkillResult
+from spirl_ros.errors import ConfigError
+from spirl_ros.tasks.disturbance import NO_DISTURBANCE, Disturbance, DisturbedEpisodes
+from spirl_ros.tasks.skill_environment import SkillEnvironment
+from spirl_ros.tasks.task import Environment, EpisodeConfig, StepResult, TaskFamily
 
 
-class DecisionEnvironment(Protocol):
-    """What the training loop needs. The same seed and the same latents give the same episode to the last bit."""
+class TaskDecisions(SkillEnvironment[Environment]):
+    """A family's simulated robot, which tells how far its task has come.
 
-    observation: np.ndarray
-    """(Do,), the present one."""
+    A disturbance is in what policy and decoder see and in when their actions take effect. The arm itself knows where it
+    is: an encoder that errs errs for its servo too.
+    """
 
-    @property
-    def completed_in_order(self) -> int:
-        """Target subtasks completed in order in this episode, 0 to K."""
-        ...
+    def __init__(
+        self,
+        family: TaskFamily,
+        config: EpisodeConfig,
+        executor: SkillExecutor,
+        disturbance: Disturbance = NO_DISTURBANCE,
+    ) -> None:
+        """Make one.
 
-    @property
-    def completed(self) -> tuple[str, ...]:
-        """Target subtasks completed in this episode, in any order."""
-        ...
+        Raises:
+            ConfigError: the family has no simulator, or not what the disturbance is about.
+        """
+        environment = family.environment(config)
+        if environment is None:
+            raise ConfigError(
+                f"the task family {family.name} has no simulator. Learn on the arm: docs/training_on_the_arm.md."
+            )
+        spec = family.robot.observation
+        columns = {field.name: part_of_state(field, spec.state.names) for field in spec.fields[1:]}
+        self._of_state = {name: part for name, part in columns.items() if part is not None}
+        self._disturbed, self._physics = None, None
+        if disturbance != NO_DISTURBANCE:
+            self._disturbed = DisturbedEpisodes(disturbance, family.robot)
+            if disturbance.is_physical or disturbance.start:
+                from spirl_ros.tasks.disturbed_physics import own_physics  # needs MuJoCo
+
+                self._physics = own_physics(environment, self._disturbed)
+        super().__init__(environment, family.robot.safe_arm(), executor)
 
     def reset(self, seed: int) -> np.ndarray:
-        """Begin an episode and return its first observation."""
-        ...
+        """Begin an episode and return its first observation (Do,)."""
+        if self._disturbed is None:
+            return super().reset(seed)
+        self._disturbed.begin(seed)
+        positions = None if self._physics is None else self._physics.begin()
+        self._begin(self.environment.reset(seed, positions))
+        self.observation = self._disturbed.observe(self.observation)
+        return self.observation
 
-    def execute(self, latent: np.ndarray) -> SkillResult:
-        """Carry out a latent (Dz,) to its end, or to the episode's."""
-        ...
+    def step(self, action: np.ndarray) -> StepResult:
+        """Carry out one action (Da,), safety-filtered."""
+        if self._disturbed is None:
+            return super().step(action)
+        if self._physics is not None:
+            self._physics.push()
+        result = super().step(self._disturbed.late(action))
+        self.observation = self._disturbed.observe(result.observation)
+        return result._replace(observation=self.observation)
 
+    def observe(self) -> Observation:
+        """Every field of the observation, as it is now; vectors whose values the state has too err like it."""
+        parts = {name: self.observation[columns] for name, columns in self._of_state.items()}
+        return {**super().observe(), **parts}
 
-class KitchenDecisions(SkillEnvironment):
-    """The kitchen, which tells how far its task has come."""
+    @property
+    def _joint_positions(self) -> np.ndarray:
+        return self.environment.measurement.joint_positions
 
     @property
     def completed_in_order(self) -> int:
@@ -53,18 +90,11 @@ class KitchenDecisions(SkillEnvironment):
 class ActionsAsLatents:
     """A decoder for methods without skills: the latent is the action."""
 
-    def decode(self, observation: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
+    def decode(self, state: np.ndarray, latent: np.ndarray, step: int) -> np.ndarray:
         """The latent (Da,)."""
         return latent
 
 
-def kitchen_skills(bundle: Bundle, config: KitchenConfig) -> KitchenDecisions:
-    """A kitchen in which a decision is a skill of the bundle."""
-    return KitchenDecisions(KitchenEnvironment(config), bundle.executor())
-
-
-def kitchen_actions(bundle: Bundle, config: KitchenConfig) -> KitchenDecisions:
-    """A kitchen in which a decision is one action."""
-    about = bundle.description
-    executor = SkillExecutor(ActionsAsLatents(), 1, about.action_size, about.observation_size, about.action_size)
-    return KitchenDecisions(KitchenEnvironment(config), executor)
+def action_executor(observation_size: int, action_size: int) -> SkillExecutor:
+    """Carries out single actions as skills of one control step."""
+    return SkillExecutor(ActionsAsLatents(), 1, action_size, observation_size, action_size)

@@ -3,14 +3,16 @@
 import numpy as np
 
 from spirl_ros.deployment.bundle import Bundle
-from spirl_ros.rl.decision_environment import KitchenDecisions
-from spirl_ros.rl.evaluation import FIRST_SEED, EvaluationSettings
-from spirl_ros.tasks.kitchen.environment import KitchenConfig, KitchenEnvironment, StepResult
-from spirl_ros.tasks.kitchen.film import EpisodeFilm
+from spirl_ros.errors import ConfigError
+from spirl_ros.monitoring.film import EpisodeFilm
+from spirl_ros.rl.decision_environment import TaskDecisions
+from spirl_ros.rl.evaluation import FIRST_SEED, EvaluationSettings, bundle_family
+from spirl_ros.tasks.mujoco_environment import MujocoEnvironment
+from spirl_ros.tasks.task import EpisodeConfig, StepResult
 
 
-class _FilmedDecisions(KitchenDecisions):
-    """A kitchen whose every control step is kept."""
+class _FilmedDecisions(TaskDecisions):
+    """A simulated robot whose every control step is kept."""
 
     def start_film(self) -> None:
         """Begin with the present moment."""
@@ -26,6 +28,8 @@ class _FilmedDecisions(KitchenDecisions):
 
     def _keep(self) -> None:
         environment = self.environment
+        if not isinstance(environment, MujocoEnvironment):
+            raise ConfigError("only the scenes of MuJoCo can be filmed. Leave --video out.")
         done = environment.progress.completed_at_step
         lines = [f"{'+' if target in done else '-'} {target.replace('_', ' ')}" for target in environment.targets]
         self.positions.append(environment.simulation.data.qpos.copy())
@@ -36,15 +40,15 @@ def film_episode(bundle: Bundle, settings: EvaluationSettings) -> EpisodeFilm:
     """The first episode of `evaluate_bundle` with the same bundle and settings, which has checked both."""
     assert bundle.policy is not None
     task = ",".join(bundle.description.target_subtasks)
-    environment = _FilmedDecisions(KitchenEnvironment(KitchenConfig(task=task)), bundle.executor())
+    environment = _FilmedDecisions(bundle_family(bundle), EpisodeConfig(task=task), bundle.executor())
     policy, generator = bundle.policy.copy(), np.random.default_rng((settings.seed, 0))
     environment.reset(FIRST_SEED + settings.seed)
     environment.start_film()
     while not environment.environment.has_ended:
-        now, completed = environment.observation, environment.completed_in_order
+        now, completed = environment.observe(), environment.completed_in_order
         if settings.is_sampled:
             latent = policy.sample(now, generator, completed)
         else:
             latent = policy.distribution(now, completed).latent
         environment.execute(latent)
-    return EpisodeFilm(np.array(environment.positions), tuple(environment.captions))
+    return EpisodeFilm(np.array(environment.positions), tuple(environment.captions), bundle_family(bundle).name)

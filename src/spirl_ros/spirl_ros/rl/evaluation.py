@@ -1,4 +1,4 @@
-"""Episodes of a bundle's policy in the simulated kitchen, through the skill executor and the safety filter. No torch."""
+"""Episodes of a bundle's policy in its task family's simulator, through skill executor and safety filter. No torch."""
 
 import time
 from collections.abc import Sequence
@@ -7,18 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from spirl_ros.control.velocity_action import KITCHEN_VELOCITY_SCALE
 from spirl_ros.deployment.bundle import Bundle
 from spirl_ros.deployment.bundle_description import ActionMeaning
 from spirl_ros.errors import BundleError, ConfigError
-from spirl_ros.rl.decision_environment import KitchenDecisions, kitchen_skills
+from spirl_ros.rl.decision_environment import TaskDecisions
+from spirl_ros.tasks.disturbance import NO_DISTURBANCE, Disturbance
 from spirl_ros.tasks.environment_pool import EnvironmentPool
-from spirl_ros.tasks.kitchen.environment import KitchenConfig
-from spirl_ros.tasks.kitchen.scene import CONTROL_PERIOD_S, load_kitchen_scene
-from spirl_ros.tasks.kitchen.subtasks import target_subtasks
+from spirl_ros.tasks.families import family_of, find_family, named_family, split_task
+from spirl_ros.tasks.task import EpisodeConfig, TaskFamily
 
-KITCHEN_ACTION = ActionMeaning("joint_velocity", KITCHEN_VELOCITY_SCALE)
-"""What an action means there, see control/velocity_action.py."""
 FIRST_SEED = 10_000_000
 """Episode i of seed s has the simulation seed FIRST_SEED + s + i: no training has the same."""
 
@@ -34,7 +31,9 @@ class EvaluationSettings:
     workers: int = 2
     """Threads of simulation; they do not change the results."""
     is_sampled: bool = False
-    """Draw latents from the policy; otherwise its mean."""
+    """Whether latents are drawn from the policy; otherwise its mean is taken."""
+    disturbance: Disturbance = NO_DISTURBANCE
+    """What differs from the world that the policy knows."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -47,7 +46,7 @@ def evaluate_bundle(bundle: Bundle, settings: EvaluationSettings) -> dict[str, A
     """Run episodes of a policy; subtasks are counted both in order and in any order.
 
     Args:
-        bundle: with a policy, for the kitchen.
+        bundle: with a policy, for a task family that has a simulator.
         settings: what is run.
 
     Returns:
@@ -61,33 +60,37 @@ def evaluate_bundle(bundle: Bundle, settings: EvaluationSettings) -> dict[str, A
     about = bundle.description
     if bundle.policy is None:
         raise ConfigError(f"{bundle.folder} holds skills alone, expected a policy. Export one: spirl export --policy.")
-    task = ",".join(about.target_subtasks) if settings.task is None else settings.task
-    targets = target_subtasks(task)
-    if targets != about.target_subtasks:
-        raise ConfigError(
-            f"task is {task}, but the policy of {bundle.folder} was trained for {','.join(about.target_subtasks)}."
-        )
-    scene = load_kitchen_scene()
-    names = (*scene.joint_names, *scene.scene_names)
-    if about.observation.names != names:
+    family, targets = bundle_family(bundle), about.target_subtasks
+    if settings.task is not None:
+        asked_family, asked = split_task(settings.task, family.name)
+        if (asked_family.name, asked.goals) != (family.name, targets):
+            raise ConfigError(
+                f"task is {settings.task}, but the policy of {bundle.folder} was trained for {','.join(targets)}."
+            )
+    robot = family.robot
+    names = robot.observation_names
+    if about.state.names != names:
         raise BundleError(
-            f"{bundle.folder} observes {', '.join(about.observation.names)}, but the kitchen gives {', '.join(names)}. "
-            "Load a bundle that was trained in it."
+            f"{bundle.folder} observes {', '.join(about.state.names)}, but the {family.name} gives "
+            f"{', '.join(names)}. Load a bundle that was trained in it."
         )
-    about.check_fits(scene.joint_names, names, 1.0 / CONTROL_PERIOD_S, KITCHEN_ACTION)
+    action = ActionMeaning("joint_velocity", robot.velocity_scale, robot.action_reference)
+    about.check_fits(robot.limits.joint_names, names, 1.0 / robot.control_period_s, action)
     workers = min(settings.workers, settings.episodes)
     policies = [bundle.policy.copy() for _ in range(workers)]
     results: list[tuple[int, tuple[str, ...], int, int]] = [(0, (), 0, 0)] * settings.episodes
-    config = KitchenConfig(task=task)
-    with EnvironmentPool(lambda: kitchen_skills(bundle, config), workers, workers) as pool:
+    config = EpisodeConfig(task=",".join(targets))
+    with EnvironmentPool(
+        lambda: TaskDecisions(family, config, bundle.executor(), settings.disturbance), workers, workers
+    ) as pool:
 
         def work(worker: int) -> None:
-            environment: KitchenDecisions = pool.environments[worker]
+            environment: TaskDecisions = pool.environments[worker]
             for index in range(worker, settings.episodes, workers):
                 environment.reset(FIRST_SEED + settings.seed + index)
                 generator = np.random.default_rng((settings.seed, index))
                 while not environment.environment.has_ended:
-                    now, completed = environment.observation, environment.completed_in_order
+                    now, completed = environment.observe(), environment.completed_in_order
                     if settings.is_sampled:
                         latent = policies[worker].sample(now, generator, completed)
                     else:
@@ -107,6 +110,12 @@ def evaluate_bundle(bundle: Bundle, settings: EvaluationSettings) -> dict[str, A
     ordered, completed, steps, interventions = zip(*results, strict=True)
     figures = evaluation_figures(targets, ordered, completed, sum(steps) / seconds, settings.is_sampled)
     return {**figures, "interventions_mean": float(np.mean(interventions))}
+
+
+def bundle_family(bundle: Bundle) -> TaskFamily:
+    """The family that a bundle's task names, else the default one. Raises ConfigError if it is not installed."""
+    task = bundle.description.task
+    return find_family(named_family(task)) if ":" in task else family_of(task)
 
 
 def evaluation_figures(

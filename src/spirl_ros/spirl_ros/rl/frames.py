@@ -1,7 +1,7 @@
 """Messages between the process that acts and the one that learns: a JSON header and plain arrays. Nothing is executed.
 
-A frame is its length (8 bytes, little endian), the length of its header (4 bytes), the header as JSON (kind, values, and name,
-type and shape of each array), and the arrays' bytes one after the other.
+A frame is its length (8 bytes, little endian), the length of its header (4 bytes), the header as JSON (kind, values,
+and name, type and shape of each array), and the arrays' bytes one after the other.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 from spirl_ros.errors import TrainingError
 
 LARGEST_FRAME_BYTES = 256_000_000
-_TYPES = ("float32", "float64", "int64", "bool")
+_TYPES = ("float32", "float64", "int64", "bool", "uint8")
 _NO_ARRAYS: dict[str, np.ndarray] = {}
 
 
@@ -110,4 +110,4 @@ def parse_frame(content: bytes) -> Frame:
             raise ValueError(f"{len(content) - offset} bytes are left over")
         return Frame(header["kind"], header["values"], arrays)
     except (struct.error, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"what came from the other process is no message: {error}.") from error
+        raise TrainingError(f"what came from the other process is not a message: {error}.") from error

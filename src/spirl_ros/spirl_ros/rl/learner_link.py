@@ -7,13 +7,23 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from spirl_ros.deployment.bundle_description import LatentModelDescription
 from spirl_ros.rl.frames import Frame, FrameSocket
-from spirl_ros.rl.policy_weights import PolicyWeights
-from spirl_ros.rl.transition import SkillTransition
+from spirl_ros.rl.replay import SkillTransition, flat
 
+_NUMBERS = {
+    "progress": int,
+    "reward": float,
+    "next_progress": int,
+    "terminated": bool,
+    "truncated": bool,
+    "steps": int,
+}
+"""Of a transition: what is no array."""
 TRANSITION, EPISODE, CHECKPOINT, STOP = "transition", "episode", "checkpoint", "stop"
 """What goes to the learner."""
 READY, STATUS, POLICY, FAILED = "ready", "status", "policy", "failed"
@@ -25,11 +35,11 @@ class LearnerStatus:
     """What the learner said last."""
 
     is_ready: bool = False
-    """Its folder is open, its checkpoint taken; it has said what follows."""
+    """Whether its folder is open and its checkpoint loaded; it has said what follows."""
     failure: str = ""
     """Why it has ended; empty while it lives."""
     has_crashed: bool = False
-    """Did it end without a word."""
+    """Whether it ended without saying why."""
     finished: str = ""
     """Why nothing more is to be learned; empty while there is."""
     bundle: str = ""
@@ -52,6 +62,14 @@ class LearnerStatus:
     """Of the last update: cost, temperature, critic_loss, policy_loss; recent, target_divergence, checkpoint_s."""
 
 
+class PolicyFile(NamedTuple):
+    """A policy as the learner hands it over."""
+
+    model: bytes
+    """What a bundle's policy.onnx holds."""
+    description: LatentModelDescription
+
+
 class LearnerLink:
     """The learner's process. It ends when this one does, however that ends, and saves what it has before."""
 
@@ -64,7 +82,7 @@ class LearnerLink:
         mine, theirs = socket.socketpair()
         self._frames = FrameSocket(mine)
         self.status = LearnerStatus()
-        self.policy: PolicyWeights | None = None
+        self.policy: PolicyFile | None = None
         """The newest; None before the first."""
         self.sent = 0
         """Transitions sent to this process."""
@@ -88,21 +106,11 @@ class LearnerLink:
         """Transitions of the run so far, those on their way included."""
         return self._decisions_before + self.sent
 
-    def add(self, transition: SkillTransition, steps: int) -> None:
-        """Hand a transition over; it took so many control steps."""
-        arrays = {
-            "observation": np.asarray(transition.observation, np.float32),
-            "latent": np.asarray(transition.latent, np.float32),
-            "next_observation": np.asarray(transition.next_observation, np.float32),
-        }
-        values = {
-            "progress": int(transition.progress),
-            "reward": float(transition.reward),
-            "next_progress": int(transition.next_progress),
-            "terminated": bool(transition.terminated),
-            "truncated": bool(transition.truncated),
-            "steps": steps,
-        }
+    def add(self, transition: SkillTransition) -> None:
+        """Hand a transition over."""
+        arrays = flat(transition)
+        values = {name: kind(arrays.pop(name)) for name, kind in _NUMBERS.items()}
+        arrays = {name: np.asarray(array) for name, array in arrays.items()}
         self.sent += 1
         self._frames.send(TRANSITION, values, arrays)
 
@@ -141,7 +149,8 @@ class LearnerLink:
     def _take(self, frame: Frame) -> None:
         status, values = self.status, frame.values
         if frame.kind == POLICY:
-            self.policy = PolicyWeights.from_arrays(frame.arrays)
+            about = LatentModelDescription(tuple(values["inputs"]), values["latent_limit"])
+            self.policy = PolicyFile(frame.arrays["model"].tobytes(), about)
         elif frame.kind == FAILED:
             status.failure = values["reason"]
         elif frame.kind in (READY, STATUS):

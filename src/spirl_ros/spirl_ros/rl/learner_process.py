@@ -1,6 +1,7 @@
 """The learner as a process of its own: `python -m spirl_ros.rl.learner_process`, started by the trainer node.
 
-It learns while the arm acts and never delays it. It talks frames (rl/frames.py) on the socket that it inherits. When the other
+It learns while the arm acts and never delays it. It talks frames (rl/frames.py) on the socket that it inherits. When
+the other
 side is gone it saves a checkpoint and ends: a trainer that is killed loses nothing that the learner had received.
 """
 
@@ -17,22 +18,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from spirl_ros.commands.run_origin import current_commit
-from spirl_ros.demonstrations.storage import read_dataset
 from spirl_ros.errors import ConfigError, SpirlError, TrainingError, explain
-from spirl_ros.rl.config import KITCHEN, METHODS, RlTrainingConfig
-from spirl_ros.rl.demonstration_replay import demonstration_replay
-from spirl_ros.rl.experience_learner import ExperienceLearner
+from spirl_ros.rl.config import RlTrainingConfig, resolve
 from spirl_ros.rl.frames import Frame, FrameSocket
+from spirl_ros.rl.learner import RECENT_EPISODES, Learner, new_learner
 from spirl_ros.rl.learner_link import CHECKPOINT, EPISODE, FAILED, POLICY, READY, STATUS, STOP, TRANSITION
-from spirl_ros.rl.learner_setup import make_learner, skill_foundation
-from spirl_ros.rl.presets import resolve
-from spirl_ros.rl.replay import Replay
+from spirl_ros.rl.policy_graph import PolicyGraph
+from spirl_ros.rl.replay import unflattened
 from spirl_ros.rl.run import SKILLS_FOLDER, RlRun, RlRunConfig, SkillsReference, weights_digest
-from spirl_ros.rl.transition import SkillTransition
 from spirl_ros.skills.run import SkillRun
+from spirl_ros.tasks.families import family_names
 from spirl_ros.training_folder import CONFIG_FILE
 from spirl_ros.training_log import TrainingLog
 
@@ -48,14 +47,16 @@ _METRICS_EVERY_UPDATES = 100
 class LearnerProcess:
     """Serves one trainer."""
 
-    def __init__(self, frames: FrameSocket, run: RlRun, learner: ExperienceLearner, checkpoint_every_s: float) -> None:
+    def __init__(self, frames: FrameSocket, run: RlRun, learner: Learner, checkpoint_every_s: float) -> None:
         """Go on from the run's last checkpoint."""
         self._frames, self._run, self._learner = frames, run, learner
         self._checkpoint_every_s = checkpoint_every_s
         run.restore_checkpoint(learner.restore)
-        self._log = TrainingLog(run, learner.step, learner.learner.updates)
+        sac = learner.sac
+        self._policy_graph = PolicyGraph(run, sac.sight, sac.policy)
+        self._log = TrainingLog(run, learner.step, learner.sac.updates)
         self._saved_s = time.monotonic()
-        self._has_saved = learner.decisions > 0 or learner.learner.updates > 0
+        self._has_saved = learner.decisions > 0 or learner.sac.updates > 0
         self._told_s = -float("inf")
         self._policy_is_wanted = True
         self._pending: deque[Frame] = deque()
@@ -68,9 +69,10 @@ class LearnerProcess:
     def save(self) -> None:
         """Write a checkpoint, and the policy when the last episodes were the best."""
         learner = self._learner
-        if learner.is_best:
+        # No twenty episodes before completed more; counted with the policies that acted in them.
+        if len(learner.recent) == RECENT_EPISODES and learner.recent_mean > learner.best:
             learner.best = learner.recent_mean
-            self._run.save_best(learner.learner.policy.state_dict())
+            self._run.save_best(learner.policy.state_dict())
         self._run.save_checkpoint(learner.state())
         self._log.flush()
         self._saved_s, self._has_saved = time.monotonic(), True
@@ -94,7 +96,7 @@ class LearnerProcess:
             elif self._policy_is_wanted:
                 self._policy_is_wanted = False
                 self._tell(STATUS)
-                self._frames.send(POLICY, arrays=self._learner.policy_weights().to_arrays())
+                self._give_policy()
             elif self._pending:
                 self._take(self._pending.popleft())
             now_s = time.monotonic()
@@ -103,12 +105,15 @@ class LearnerProcess:
             if now_s > self._told_s + STATUS_EVERY_S:
                 self._tell(STATUS)
 
+    def _give_policy(self) -> None:
+        about = self._policy_graph.description
+        model = np.frombuffer(self._policy_graph.model(), np.uint8)
+        self._frames.send(POLICY, {"inputs": about.inputs, "latent_limit": about.latent_limit}, {"model": model})
+
     def _take(self, frame: Frame) -> None:
         values, learner = frame.values, self._learner
         if frame.kind == TRANSITION:
-            names = ("progress", "reward", "next_progress", "terminated", "truncated")
-            fields = {**frame.arrays, **{name: values[name] for name in names}}
-            learner.add(SkillTransition(**fields), values["steps"])
+            learner.add(unflattened({**frame.arrays, **values}))
         elif frame.kind == EPISODE:
             learner.end_episode(values["completed_in_order"])
             self._record("episode", reward=values["reward"], ordered=values["completed_in_order"])
@@ -117,34 +122,44 @@ class LearnerProcess:
         elif frame.kind == CHECKPOINT:
             self.save()
         elif frame.kind != STOP:
-            raise TrainingError(f"the trainer says {frame.kind}, which this learner does not know.")
+            raise TrainingError(f"the trainer says {frame.kind}, which this learner does not support.")
         self._tell(STATUS)
 
     def _record_update(self) -> None:
-        info, updates = self._learner.info, self._learner.learner.updates
+        info, updates = self._learner.info, self._learner.sac.updates
         if info is not None and updates % _METRICS_EVERY_UPDATES == 0:
             self._record("update", **info._asdict())
 
     def _record(self, part: str, **figures: float) -> None:
         learner = self._learner
-        counts = {"step": learner.step, "updates": learner.learner.updates, "decisions": learner.decisions}
+        counts = {"step": learner.step, "updates": learner.sac.updates, "decisions": learner.decisions}
         self._log.add(part, counts, **figures)
+
+    @property
+    def _finished(self) -> str:
+        """Why nothing more is to be learned, or nothing."""
+        learner, config = self._learner, self._learner.config
+        if learner.step >= config.steps:
+            return f"the budget of {config.steps} control steps is spent"
+        if 0.0 < config.stop_at <= learner.recent_mean and len(learner.recent) == RECENT_EPISODES:
+            return f"{learner.recent_mean:.2f} subtasks in order on average of the last {RECENT_EPISODES} episodes"
+        return ""
 
     def _tell(self, kind: str) -> None:
         learner, run = self._learner, self._run
         figures: dict[str, float] = {
             "recent": learner.recent_mean,
-            "target_divergence": learner.learner.cost_target,
+            "target_divergence": learner.sac.cost_target,
             "checkpoint_age_s": time.monotonic() - self._saved_s if self._has_saved else float("nan"),
         }
         if learner.info is not None:
             figures |= learner.info._asdict()
         values: dict[str, Any] = {
-            "finished": learner.finished,
+            "finished": self._finished,
             "step": learner.step,
             "decisions": learner.decisions,
             "episodes": learner.episodes,
-            "updates": learner.learner.updates,
+            "updates": learner.sac.updates,
             "updates_due": learner.updates_due,
             "figures": figures,
         }
@@ -168,18 +183,18 @@ def open_run(out: Path, skills: Path | None, data: Path | None, preset: str, cha
     """
     if (out / CONFIG_FILE).is_file():
         run = RlRun.open(out)
-        if skills is not None and Path(run.config.skills.folder) != skills.absolute():
+        if skills is not None and Path(run.skills_reference.folder) != skills.absolute():
             raise ConfigError(
-                f"{out} learns with the skills in {run.config.skills.folder}. Choose another folder for {skills}."
+                f"{out} learns with the skills in {run.skills_reference.folder}. Choose another folder for {skills}."
             )
     else:
         if skills is None:
-            raise ConfigError(f"{out} holds no run to go on with, and skills is empty: a folder of spirl skills train.")
+            raise ConfigError(f"{out} holds no run to resume, and skills is empty: a folder of spirl skills train.")
         learner, training = resolve(preset, changes)
-        if training.robot != KITCHEN and training.demos_in_replay:
+        if training.family is None and training.demos_in_replay:
             raise ConfigError(
-                f"robot is '{training.robot}', but only the kitchen's demonstrations can be given rewards for a task. Set "
-                "demos_in_replay=false."
+                f"robot is '{training.robot}', but only demonstrations of a task family ({', '.join(family_names())}) "
+                "can be given rewards for a task. Set demos_in_replay=false."
             )
         _check_method(out, training)
         trained = SkillRun.open(skills)
@@ -194,33 +209,6 @@ def open_run(out: Path, skills: Path | None, data: Path | None, preset: str, cha
 def _check_method(out: Path, training: RlTrainingConfig) -> None:
     if training.method != METHOD:
         raise ConfigError(f"{out} learns with method {training.method}, expected {METHOD} on an arm.")
-
-
-def make_experience_learner(run: RlRun) -> ExperienceLearner:
-    """The run's learner at its beginning."""
-    config, method = run.config.training, METHODS[run.config.training.method]
-    targets = config.targets
-    model = run.skills().load_best_model()
-    torch.manual_seed(config.seed)  # initial weights
-    foundation = skill_foundation(model, config, ())
-    learner = make_learner(run.config.learner, config, foundation, len(targets))
-    demonstrations = None
-    if config.demos_in_replay:
-        episodes = read_dataset(Path(run.config.skills.data)).episodes
-        demonstrations = demonstration_replay(
-            episodes,
-            targets,
-            model if method.uses_skills else None,
-            learner.policy.latent_limit,
-            config.demonstration_stride,
-            config.seed,
-        )
-    replay = Replay(
-        min(config.replay_size, config.steps + foundation.skill_horizon),
-        foundation.observation_size,
-        foundation.latent_size,
-    )
-    return ExperienceLearner(config, learner, replay, demonstrations)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -245,7 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
         run = open_run(parsed.out, parsed.skills, parsed.data, parsed.preset, parsed.changes)
         torch.set_num_threads(run.config.training.threads)
         try:
-            learner = make_experience_learner(run)
+            learner = new_learner(run)
         except SpirlError:
             if is_new:  # begun just now, and refused: corrected settings make a new run of the same folder
                 run.discard()

@@ -43,7 +43,7 @@ class LearningCurve(NamedTuple):
         )
 
     def recent(self, window: int = RECENT) -> np.ndarray:
-        """Mean (N - window + 1,) of each `window` episodes in succession, subtasks in order; empty before there are so many."""
+        """Mean (N - window + 1,) of each `window` successive episodes, subtasks in order; empty before there are."""
         return _moving_mean(self.ordered, window)
 
     def last(self, window: int = RECENT) -> tuple[float, float]:

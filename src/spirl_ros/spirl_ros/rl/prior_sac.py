@@ -1,11 +1,12 @@
 """Prior-regularised soft actor-critic: Pertsch et al. 2020, Algorithm 1.
 
-Losses are functions; `PriorSac` keeps what they change. In plain SAC the same losses weigh log pi instead of the divergence
-from a prior.
+Losses are functions; `PriorSac` keeps what they change. In plain SAC the same losses weigh log pi instead of the
+divergence from a prior.
 """
 
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -14,10 +15,9 @@ from torch.nn import functional
 
 from spirl_ros.errors import TrainingError
 from spirl_ros.rl.config import LearnerConfig
-from spirl_ros.rl.critic import TwinCritic, move_towards
-from spirl_ros.rl.high_level_policy import HighLevelPolicy
-from spirl_ros.rl.temperature import temperature_loss
-from spirl_ros.rl.transition import SkillTransition
+from spirl_ros.rl.networks import HighLevelPolicy, TwinCritic, move_towards
+from spirl_ros.rl.replay import SkillTransition
+from spirl_ros.rl.sight import Seen, Sight
 from spirl_ros.skills.gaussian import Gaussian, divergence, negative_log_likelihood
 
 
@@ -34,7 +34,9 @@ class UpdateInfo(NamedTuple):
     policy_loss: float
 
 
-def prior_divergence(policy: Gaussian, prior: Gaussian, samples: int, noise: torch.Generator | None = None) -> Tensor:
+def divergence_from_prior(
+    policy: Gaussian, prior: Gaussian, samples: int, noise: torch.Generator | None = None
+) -> Tensor:
     """KL(policy || prior) in nats (B,), between the Gaussians before any limit on the latent.
 
     Args:
@@ -76,25 +78,29 @@ def critic_target(
     next_values: Tensor,
     next_cost: Tensor,
     alpha: Tensor,
-    discount: float,
+    skill_discount: float,
+    skill_horizon: int,
     remaining: Tensor | None = None,
 ) -> Tensor:
     """R + discount * (min Q' - alpha * cost') (B,), without the second part where the task ended (equation 6).
 
-    Time running out is no end of the task: what follows still counts.
+    Time running out is no end of the task: what follows still counts, discounted by the control steps that were carried
+    out.
 
     Args:
         batch: transitions.
         next_values: both target critics' at the policy's latents for the next observations (2, B).
         next_cost: divergence or log pi(z|s) there (B,).
         alpha: temperature.
-        discount: per decision.
+        skill_discount: over the H control steps of one skill.
+        skill_horizon: H.
         remaining: the most reward that can follow (B,). Next values are kept between 0, which following the prior gives
             at least because it costs nothing, and this. None for no bounds.
     """
     value = next_values.amin(0) - alpha * next_cost
     if remaining is not None:
         value = value.clamp(min=0.0).minimum(remaining)
+    discount = (skill_discount ** (batch.steps.double() / skill_horizon)).float()
     return batch.reward + discount * (~batch.terminated) * value
 
 
@@ -104,39 +110,53 @@ def critic_loss(values: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Any]]
     return loss, {"value": values.detach().mean(), "critic_loss": loss.detach()}
 
 
+def temperature_loss(log_alpha: Tensor, cost: Tensor, target: float) -> tuple[Tensor, dict[str, Any]]:
+    """Alpha * (target - cost), as in equation 8 of Pertsch et al. 2020: alpha grows while the cost is above its target.
+
+    Args:
+        log_alpha: scalar that learns.
+        cost: what alpha weighs (B,): divergence from the prior, or minus the entropy; no gradient flows into it.
+        target: target divergence delta, or minus the target entropy.
+
+    Returns:
+        The loss and {"temperature"}.
+    """
+    alpha = log_alpha.exp()
+    return alpha * (target - cost.detach().mean()), {"temperature": alpha.detach()}
+
+
 class PriorSac:
     """Policy, critics, temperature and their optimiser. `state` and `restore` are exact to the last bit."""
 
     def __init__(
         self,
         config: LearnerConfig,
-        standardise: torch.nn.Module,
+        sight: Sight,
         policy: HighLevelPolicy,
         prior: HighLevelPolicy | None,
-        observation_size: int,
         latent_size: int,
         subtasks: int,
-        discount: float,
+        skill_horizon: int,
         seed: int,
     ) -> None:
         """Build the critics.
 
         Args:
             config: settings.
-            standardise: from raw observations (B, Do) to what every network sees.
+            sight: from raw observations to what each network sees.
             policy: learns.
             prior: what the policy is held near; None for plain SAC.
-            observation_size: Do.
             latent_size: Dz.
             subtasks: K, target subtasks of the task, each worth a reward of 1.
-            discount: per decision.
+            skill_horizon: H, the control steps that config.skill_discount is for, also where a decision is a single
+                action.
             seed: of the noise.
         """
-        self.config, self.standardise, self.policy = config, standardise, policy
+        self.config, self.sight, self.policy = config, sight, policy
         self.prior = None if prior is None else prior.requires_grad_(False)
-        self.subtasks, self.discount = subtasks, discount
+        self.latent_size, self.subtasks, self.skill_horizon = latent_size, subtasks, skill_horizon
         self.cost_target = config.target_divergence if prior is not None else float(latent_size)
-        size = observation_size + subtasks + 1 + latent_size
+        size = sight.critic_size + subtasks + 1 + latent_size
         self.critic = TwinCritic(
             size, config.critic_hidden, config.critic_layers, config.critic_layer_norm, config.critic_precision
         )
@@ -144,17 +164,18 @@ class PriorSac:
         self.log_alpha = torch.tensor(math.log(config.initial_temperature), requires_grad=True)
         self.noise = torch.Generator().manual_seed(seed)
         groups = [
-            {"params": list(policy.parameters()), "lr": config.learning_rate},
+            {"params": [p for p in policy.parameters() if p.requires_grad], "lr": config.learning_rate},
             {"params": list(self.critic.parameters()), "lr": config.learning_rate},
             {"params": [self.log_alpha], "lr": config.temperature_learning_rate},
         ]
         self.optimiser = torch.optim.Adam(groups, fused=True)
         self.updates = 0
 
-    def choose(self, observations: Tensor, progress: Tensor) -> tuple[Gaussian, Tensor]:
-        """The policy's Gaussian (B, Dz) at raw observations (B, Do) and progress (B,), and the latents for its mean."""
+    def choose(self, observations: Mapping[str, Tensor], progress: Tensor) -> tuple[Gaussian, Tensor]:
+        """The policy's Gaussian (B, Dz) at raw observations and progress (B,), and the latents for its mean."""
         with torch.no_grad():
-            gaussian = self.policy(self.standardise(observations), self._one_hot(progress))
+            features, more, _ = self._see(observations)
+            gaussian = self.policy(features, self._one_hot(progress), more)
             return gaussian, self.policy.limit(gaussian.mean)
 
     def update(self, batch: SkillTransition, policy_learning_rate: float) -> UpdateInfo:
@@ -164,23 +185,27 @@ class PriorSac:
             TrainingError: a loss is not finite. Nothing was changed but the source of noise.
         """
         count = len(batch.reward)
-        observations = self.standardise(torch.cat((batch.observation, batch.next_observation)))
+        both = {name: torch.cat((values, batch.next_observation[name])) for name, values in batch.observation.items()}
+        features, more, seen = self._see(both)
         progress = self._one_hot(torch.cat((batch.progress, batch.next_progress)))
-        now, later = observations.split(count)
+        now, later = features.split(count)
+        more_now, more_later = (None, None) if more is None else more.split(count)
+        critic_now, critic_later = seen.critic.split(count)
         progress_now, progress_later = progress.split(count)
-        prior_now, prior_later = self._prior(observations, progress, count)
+        prior_now, prior_later = self._prior(seen.prior, progress, count)
         alpha = self.log_alpha.detach().exp()
 
-        latent, cost = self._act(now, progress_now, prior_now)
+        latent, cost = self._act(now, progress_now, more_now, prior_now)
         with torch.no_grad():
-            next_latent, next_cost = self._act(later, progress_later, prior_later)
-            next_values = self.target_critic(torch.cat((later, progress_later, next_latent), dim=1))
+            next_latent, next_cost = self._act(later, progress_later, more_later, prior_later)
+            next_values = self.target_critic(torch.cat((critic_later, progress_later, next_latent), dim=1))
             remaining = (self.subtasks - batch.next_progress).float() if self.config.clamp_targets else None
             next_cost = next_cost.clamp(max=self.config.max_divergence)
-            target = critic_target(batch, next_values, next_cost, alpha, self.discount, remaining)
-        values = self.critic(torch.cat((now, progress_now, latent), dim=1), is_frozen=True)
+            discounting = self.config.skill_discount, self.skill_horizon
+            target = critic_target(batch, next_values, next_cost, alpha, *discounting, remaining)
+        values = self.critic(torch.cat((critic_now, progress_now, latent), dim=1), is_frozen=True)
         loss_of_policy, policy_info = policy_loss(values, cost, alpha)
-        values = self.critic(torch.cat((now, progress_now, batch.latent), dim=1))
+        values = self.critic(torch.cat((critic_now, progress_now, batch.latent), dim=1))
         loss_of_critic, critic_info = critic_loss(values, target)
         loss_of_alpha, alpha_info = temperature_loss(self.log_alpha, cost, self.cost_target)
         # Each part reaches only its own parameters, so one backward pass serves all three.
@@ -195,8 +220,8 @@ class PriorSac:
         if not torch.isfinite(total):
             parts = ", ".join(f"{name} {value:.4g}" for name, value in info._asdict().items())
             raise TrainingError(
-                f"the loss of update {self.updates + 1} is {float(total.detach())}: {parts}. The last checkpoint is kept. "
-                "Go on from it with --resume, or start again with a lower learning_rate."
+                f"the loss of update {self.updates + 1} is {float(total.detach())}: {parts}. The last checkpoint "
+                "is kept. Continue from it with --resume, or start again with a lower learning_rate."
             )
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -230,14 +255,23 @@ class PriorSac:
         self.noise.set_state(state["noise"])
         self.updates = state["updates"]
 
-    def _act(self, observation: Tensor, progress: Tensor, prior: Gaussian | None) -> tuple[Tensor, Tensor]:
+    def _see(self, observations: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None, Seen]:
+        """What the policy's network sees (B, F), what it sees besides, and what others see, at raw observations."""
+        seen, eyes = self.sight(observations), self.policy.eyes
+        if eyes is None or not self.config.train_picture_encoder:
+            return seen.prior, seen.more, seen
+        return eyes(*(observations[name] for name in eyes.names)), seen.more, seen
+
+    def _act(
+        self, features: Tensor, progress: Tensor, more: Tensor | None, prior: Gaussian | None
+    ) -> tuple[Tensor, Tensor]:
         """Latents drawn from the policy (B, Dz), and what alpha weighs there (B,)."""
-        gaussian = self.policy(observation, progress)
+        gaussian = self.policy(features, progress, more)
         u = gaussian.sample(self.noise)
         if prior is None:
             cost = log_likelihood(gaussian, u, self.policy.latent_limit)
         else:
-            cost = prior_divergence(gaussian, prior, self.config.divergence_samples, self.noise)
+            cost = divergence_from_prior(gaussian, prior, self.config.divergence_samples, self.noise)
         return self.policy.limit(u), cost
 
     def _prior(self, observations: Tensor, progress: Tensor, count: int) -> tuple[Gaussian | None, Gaussian | None]:

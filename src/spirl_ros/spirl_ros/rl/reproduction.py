@@ -1,4 +1,4 @@
-"""What `spirl rl reproduce` runs: demonstrations, skills, and every method and ablation on the kitchen's target task."""
+"""What `spirl rl reproduce` runs: demonstrations, skills, every method and ablation on the kitchen's task."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +95,8 @@ class Reproduction:
     """Control steps of each run; None for its preset's."""
     changes: tuple[str, ...] = ()
     """Settings changed in every run."""
+    foundation_seed: int = 0
+    """Of demonstrations and skills, which all seeds share."""
 
     @property
     def data(self) -> Path:
@@ -112,16 +114,18 @@ class Reproduction:
     def commands(self) -> list[list[str]]:
         """Arguments of `spirl`, in order. What is there already goes on, and what is finished ends at once."""
         commands: list[list[str]] = []
+        seed = ["--seed", str(self.foundation_seed)]
         if not self.data.exists():
             collect = ["demos", "collect", "--task", "kitchen", "--split", "mixed", "--out", str(self.data)]
-            commands.append([*collect, "--workers", "2", "--resume"])
+            commands.append([*collect, *seed, "--workers", "2", "--resume"])
         for is_open_loop in sorted({variant.has_open_loop_skills for variant in self.variants}):
             train = ["skills", "train", "--out", str(self.skills(is_open_loop))]
             if self.skills(is_open_loop).exists():
                 commands.append([*train, "--resume"])
                 continue
             decoder = "open_loop" if is_open_loop else "closed_loop"
-            commands.append([*train, "--data", str(self.data), "--preset", self.skills_preset, "--decoder", decoder])
+            preset = ["--preset", self.skills_preset, "--decoder", decoder]
+            commands.append([*train, "--data", str(self.data), *preset, *seed])
         return commands + [self._learn(variant) for variant in self.variants]
 
     def _learn(self, variant: Variant) -> list[str]:

@@ -30,16 +30,18 @@ _PAPER_ROWS = (
     ("SAC", "0.2 at 1.3 M"),
 )
 """Read off figure 4 of Pertsch et al. 2020, and figure 10 for the closed loop."""
-_SET_UP = """In the paper the demonstrations are a person's (D4RL's kitchen-mixed) and the observation has the constant goal, too. Ours are
-a scripted operator's; like D4RL's, none completes the four target subtasks together. *In order* is what is rewarded: a subtask
-counts once all before it are done. *Any order* counts every target subtask. An evaluation takes the mean action, training episodes
-sample. All methods but our recipe do one update per 10 control steps, whether they use skills or not. Figures are means ± standard
-deviations over seeds; minutes are wall-clock time with the seeds of a row side by side.
-Up to commit 8b267ab all evaluations of a run were of the same ten episodes; since then each is of others. Figures belong to
-the machine: torch's products in float32 differ between processors in their last bits, and after some thousand updates so do
-policies. The same machine, versions and number of threads repeat a run to the last bit."""
-_OFFICIAL = """The official code (clvrai/spirl e74ad23) on demonstrations of our operator, one seed, its skills trained for 6,000 of its 500,000
-steps: 0.05 in order at 0.2 M environment steps, 1.0 at 0.3 M, never above 2."""
+_SET_UP = """In the paper a person demonstrates (D4RL's kitchen-mixed) and the observation includes the constant
+goal. Here a scripted operator demonstrates; as in D4RL's data, no episode completes the four target subtasks
+together. *In order* is what is rewarded: a subtask counts once all before it are done. *Any order* counts every
+target subtask. An evaluation takes the mean action; training episodes sample. All methods but our recipe make one
+update per 10 control steps, with or without skills. Figures are means ± standard deviations over seeds; minutes are
+wall-clock time with the seeds of a row side by side.
+Up to commit 8b267ab all evaluations of a run used the same ten episodes; since then each uses others. Figures depend
+on the machine: torch's products in float32 differ between processors in their last bits, and after some thousand
+updates so do policies. The same machine, versions and number of threads repeat a run to the last bit."""
+_OFFICIAL = """The official code (clvrai/spirl e74ad23) on demonstrations of our operator, one seed, with skills
+trained for 6,000 of its 500,000 steps, reached 0.05 in order at 0.2 M environment steps, 1.0 at 0.3 M, and never more
+than 2."""
 
 
 def write_report(reproduction: Reproduction, path: Path) -> list[Path]:
@@ -64,7 +66,7 @@ def write_report(reproduction: Reproduction, path: Path) -> list[Path]:
             continue
         lines += [f"## {title}", "", *_table(shown), ""]
         if variants is METHODS:
-            figures[CURVES] = lambda shown=shown: draw_learning_curves(shown)
+            figures[CURVES] = lambda shown=shown: draw_variants(shown)
             lines += [f"![learning curves]({CURVES}.png)", "", *_paper_table(), "", _OFFICIAL, ""]
     lines += ["## What was run", "", *_origins(reproduction, entries), ""]
     pictures = write_figures(figures, path.parent)
@@ -74,8 +76,8 @@ def write_report(reproduction: Reproduction, path: Path) -> list[Path]:
     return [path, *pictures]
 
 
-def draw_learning_curves(variants: Sequence[tuple[Variant, Sequence[LearningCurve]]]) -> Figure:
-    """Subtasks completed in order over control steps, mean of 20 episodes; a band of one standard deviation over seeds."""
+def draw_variants(variants: Sequence[tuple[Variant, Sequence[LearningCurve]]]) -> Figure:
+    """Subtasks completed in order over control steps, mean of 20 episodes; the band is one standard deviation."""
     figure = Figure(figsize=(8.0, 4.8), layout="constrained")
     axes = figure.subplots()
     for variant, curves in variants:
@@ -112,7 +114,10 @@ def _keep_curves(reproduction: Reproduction, folder: Path) -> None:
             if not (run / METRICS_FILE).is_file():
                 continue
             curve, config = read_learning_curve(run / METRICS_FILE), RlRun.open(run).config
-            origin = {"commit": config.commit[:10], "skills": config.skills.weights_digest[:12]}
+            origin = {
+                "commit": config.commit[:10],
+                "skills": config.skills.weights_digest[:12] if config.skills else "",
+            }
             origin["steps"] = str(config.training.steps)
             if len(curve.steps):
                 write_kept_curve(_kept(folder, variant, run), curve, origin)
@@ -130,8 +135,8 @@ def _kept(folder: Path, variant: Variant, run: Path) -> Path:
 def _table(shown: Sequence[tuple[Variant, Sequence[LearningCurve]]]) -> list[str]:
     thresholds = " | ".join(f"steps to {value}" for value in _THRESHOLDS)
     lines = [
-        f"| | seeds | steps | in order, last 20 | any order, last 20 | best evaluation | {thresholds} | minutes to 3.5 | "
-        "last 50 below best 50 |",
+        f"| | seeds | steps | in order, last 20 | any order, last 20 | best evaluation | {thresholds} | minutes to "
+        "3.5 | last 50 below best 50 |",
         "|---" * (9 + len(_THRESHOLDS)) + "|",
     ]
     for variant, curves in shown:

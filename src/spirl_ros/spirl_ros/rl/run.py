@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spirl_ros.deployment.bundle import Bundle, load_bundle
-from spirl_ros.deployment.onnx_export import export_bundle
 from spirl_ros.deployment.robot_facts import robot_facts
-from spirl_ros.deployment.skill_bundle import dataset_observations, skill_bundle_contents
 from spirl_ros.errors import ConfigError
-from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
-from spirl_ros.rl.critic import resolve_precision
-from spirl_ros.rl.training import GOOD_EVALUATIONS
+from spirl_ros.rl.config import GOOD_EVALUATIONS, LearnerConfig, RlTrainingConfig
+from spirl_ros.rl.networks import resolve_precision
+from spirl_ros.skills.bundle_export import export_bundle
 from spirl_ros.skills.run import SkillRun
+from spirl_ros.skills.skill_bundle import dataset_observations, skill_bundle_contents
 from spirl_ros.training_folder import BEST_FILE, TrainingFolder
 
 SKILLS_FOLDER = "skills"
@@ -39,7 +38,8 @@ class RlRunConfig:
 
     learner: LearnerConfig
     training: RlTrainingConfig
-    skills: SkillsReference
+    skills: SkillsReference | None
+    """None for methods that need none."""
     commit: str = ""
     command: str = ""
 
@@ -54,7 +54,7 @@ class RlRun(TrainingFolder):
 
     @classmethod
     def create(cls, folder: Path, config: RlRunConfig) -> "RlRun":
-        """Begin a new folder and put the skills into it as a bundle.
+        """Begin a new folder and put the skills, where it has some, into it as a bundle.
 
         Raises:
             ConfigError: it exists already.
@@ -64,6 +64,8 @@ class RlRun(TrainingFolder):
         config = dataclasses.replace(config, learner=dataclasses.replace(config.learner, critic_precision=precision))
         run = cls(folder, config)
         run.begin(dataclasses.asdict(config))
+        if config.skills is None:
+            return run
         try:
             skills = SkillRun.open(Path(config.skills.folder))
             contents = skill_bundle_contents(skills, "skills", robot_facts(config.training.robot), {})
@@ -84,7 +86,7 @@ class RlRun(TrainingFolder):
 
     @property
     def is_finished(self) -> bool:
-        """Did the last evaluation come after all steps, or did the last ones end the run early."""
+        """Whether the last evaluation came after all steps, or the last ones ended the run early."""
         training = self.config.training
         evaluations = [values for values in self.metrics() if values["part"] == "evaluation"]
         if not evaluations:
@@ -103,13 +105,20 @@ class RlRun(TrainingFolder):
         self.config = dataclasses.replace(self.config, training=training)
         self.write_config(dataclasses.asdict(self.config))
 
+    @property
+    def skills_reference(self) -> SkillsReference:
+        """The skills that this run builds on. Raises ConfigError where there are none."""
+        if self.config.skills is None:
+            raise ConfigError(f"{self.folder} has learned with {self.config.training.method} alone, without skills.")
+        return self.config.skills
+
     def skills(self) -> SkillRun:
         """The skill training that this run builds on.
 
         Raises:
-            ConfigError: it has other weights now.
+            ConfigError: there is none, or it has other weights now.
         """
-        expected = self.config.skills
+        expected = self.skills_reference
         skills = SkillRun.open(Path(expected.folder))
         if weights_digest(skills) != expected.weights_digest:
             raise ConfigError(

@@ -12,7 +12,8 @@ from spirl_ros.skills.gaussian import Gaussian, negative_log_likelihood, to_gaus
 from spirl_ros.skills.networks import Standardiser, make_mlp
 
 LOG_STD_FLOOR = -3.0
-"""Below this, fitting does not reward certainty: who always does the same would make the likelihood grow without bound."""
+"""Below this, fitting does not reward certainty: who always does the same would make the likelihood grow without
+bound."""
 
 
 class ActionPrior(nn.Module):

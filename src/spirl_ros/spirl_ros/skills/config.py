@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from spirl_ros.errors import ConfigError
 from spirl_ros.skills.networks import NORMALISATIONS
+from spirl_ros.skills.picture_encoder import PICTURE_ENCODERS
 
 DECODERS = ("closed_loop", "open_loop")
 NETWORKS = ("mlp", "lstm")
@@ -28,7 +29,8 @@ class SkillModelConfig:
     encoder_layers: int = 3
     """Hidden layers of the MLP encoder."""
     open_loop_decoder: str = "mlp"
-    """What an open-loop decoder is: `mlp`, or `lstm` as in the official code, whose training step takes ten times as long."""
+    """What an open-loop decoder is: `mlp`, or `lstm` as in the official code, whose training step takes ten times as
+    long."""
     decoder_hidden: int = 256
     """Width of the decoder."""
     decoder_layers: int = 3
@@ -45,10 +47,18 @@ class SkillModelConfig:
     normalisation: str = "batch"
     """Between the layers of decoder and prior: `none`, `batch` or `layer`."""
     standardise: bool = True
-    """Standardise observations by the training data (the official code does not)."""
+    """Whether observations are standardised by the training data (not in the official code)."""
     phase_input: bool = True
-    """Let the closed-loop decoder know how much of the skill has passed, t/H (the official code does not). An operator who
-    waits, or closes a hand, does so by time, which an observation does not show. Callers may withhold it."""
+    """Whether the closed-loop decoder knows how much of the skill has passed, t/H (not in the official code). An
+    operator who waits, or closes a hand, does so by time, which an observation does not show. Callers may withhold
+    it."""
+    picture_encoder: str = "pyramid"
+    """What the skill prior sees pictures with, where it sees any: `pyramid` as in the official code, or `residual`, a
+    deeper one whose training step takes almost twice as long."""
+    picture_features: int = 32
+    """Values that a picture becomes."""
+    picture_width: int = 8
+    """Channels after the first convolution; they double where the picture is halved."""
 
     def __post_init__(self) -> None:
         """Check names and sizes."""
@@ -57,12 +67,14 @@ class SkillModelConfig:
             ("encoder", NETWORKS),
             ("open_loop_decoder", NETWORKS),
             ("normalisation", NORMALISATIONS),
+            ("picture_encoder", PICTURE_ENCODERS),
         ):
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} is '{getattr(self, name)}', expected one of {', '.join(known)}.")
         for name in (
             *("skill_horizon", "latent_size", "encoder_hidden", "encoder_layers", "decoder_hidden", "decoder_layers"),
             *("prior_hidden", "prior_layers", "prior_components"),
+            *("picture_features", "picture_width"),
         ):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1.")
@@ -84,7 +96,8 @@ class SkillTrainingConfig:
     The decoder sees one control step at a time, so a part of many windows tells more than all of a few.
     """
     unknown_phases: float = 0.2
-    """Share of the windows in training whose phase is withheld, so that the decoder also works for callers without it."""
+    """Share of the windows in training whose phase is withheld, so that the decoder also works for callers without
+    it."""
     learning_rate: float = 2e-3
     """Of AdamW at the beginning; it falls to 0 along a cosine."""
     weight_decay: float = 1e-4
@@ -106,8 +119,14 @@ class SkillTrainingConfig:
     """Share of the episodes that is held out."""
     validation_every: int = 500
     """Gradient steps between two looks at the held-out episodes, each followed by a checkpoint."""
+    picture_shift: int = 0
+    """Pixels that pictures are moved by in training, at most, each time anew (not in the official code): their encoder
+    overfits later."""
     seed: int = 0
     """Decides weights, batches, noise and the split."""
+    robust: bool = False
+    """Whether decoder and prior are trained on observations that err, and are as old, as in the task family's training
+    disturbance, for a policy that withstands that (not in the official code)."""
     threads: int = 1
     """Of torch; another number can change the last bits of the result."""
     device: str = "cpu"
@@ -124,7 +143,7 @@ class SkillTrainingConfig:
         for name in ("learning_rate", "gradient_norm"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected more than 0.")
-        for name in ("decoded_steps", "weight_decay", "beta", "target_kl"):
+        for name in ("decoded_steps", "weight_decay", "beta", "target_kl", "picture_shift"):
             if not getattr(self, name) >= 0.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 or more.")
         for name in ("averaging", "unknown_phases"):
@@ -133,7 +152,7 @@ class SkillTrainingConfig:
 
 
 def official_model(decoder: str = "closed_loop") -> SkillModelConfig:
-    """The architecture of the official kitchen experiments (clvrai/spirl e74ad23), without their constant goal input."""
+    """The official kitchen experiments' architecture (clvrai/spirl e74ad23), without their constant goal input."""
     return SkillModelConfig(
         decoder=decoder,
         encoder="lstm",

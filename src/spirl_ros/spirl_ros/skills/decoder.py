@@ -14,8 +14,8 @@ UNKNOWN_PHASE = -1.0
 class ClosedLoopDecoder(nn.Module):
     """One action from the present observation and the latent; called at every control step.
 
-    With `config.phase_input` it may also be told how much of the skill has passed. The official decoder is not; but what
-    an operator does next depends on where in a movement they are, and a noisy observation shows that only roughly.
+    With `config.phase_input` it may also be told how much of the skill has passed. The official decoder is not; but
+    what an operator does next depends on where in a movement they are, and a noisy observation shows that only roughly.
     """
 
     def __init__(self, config: SkillModelConfig, observation_size: int, action_size: int) -> None:

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,19 @@ import numpy as np
 from spirl_ros.demonstrations.collection import CollectionConfig, outcomes
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.operator_style import DEFAULT_STYLE
 from spirl_ros.demonstrations.skill_windows import split_episodes
 from spirl_ros.deployment.bundle import Bundle
-from spirl_ros.deployment.onnx_export import export_bundle
-from spirl_ros.deployment.robot_facts import robot_facts
-from spirl_ros.deployment.skill_bundle import skill_bundle_contents
 from spirl_ros.skills.action_prior import train_action_prior
 from spirl_ros.skills.behaviour import BehaviourReport, SkillBehaviour
+from spirl_ros.skills.bundle_export import export_bundle
 from spirl_ros.skills.plots import encode_windows
 from spirl_ros.skills.reconstruction import reconstruction_report
 from spirl_ros.skills.run import SkillRun
+from spirl_ros.skills.skill_bundle import chosen_observations, skill_bundle_contents
 from spirl_ros.skills.skill_model import SkillModel
+from spirl_ros.tasks.families import family_of, full_task
+from spirl_ros.tasks.task import TaskFamily
 
 _FIRST_SEED = 10_000_000
 """Evaluation episodes have seeds from here on; demonstrations have smaller ones by chance only."""
@@ -39,15 +42,23 @@ def training_split(run: SkillRun, dataset: Dataset) -> tuple[list[Episode], list
 
 def exported_skills(run: SkillRun, dataset: Dataset, folder: Path) -> Bundle:
     """The run's best model as a bundle: what is evaluated is what runs on the robot."""
-    contents = skill_bundle_contents(run, "evaluated", robot_facts("kitchen"), {})
-    observations = np.concatenate([episode.observations[::20] for episode in dataset.episodes[:20]])
-    return export_bundle(folder, contents, observations)
+    contents = skill_bundle_contents(run, "evaluated", family_of(dataset.task).robot, {})
+    episodes = dataset.episodes[:20]
+    first = np.cumsum([0, *(episode.steps + 1 for episode in episodes)])
+    rows = np.concatenate([np.arange(begin, end, 20) for begin, end in pairwise(first)])
+    return export_bundle(folder, contents, chosen_observations(episodes, rows, run.config.dataset.prior_fields))
 
 
-def fresh_demonstrations(count: int, workers: int) -> list[Episode]:
-    """Demonstrations of the scripted operator that no dataset holds, without injected noise, in this simulator."""
+def fresh_demonstrations(family: TaskFamily, task: str, count: int, workers: int) -> list[Episode]:
+    """Demonstrations of the scripted operator that no dataset holds, without injected noise, in this simulator.
+
+    They are chains of any subtasks; where a chain has one, of the dataset's task.
+    """
     found = []
-    with closing(outcomes(CollectionConfig(seed=_DEMONSTRATION_SEED, noise=(0.0, 0.0)), 0, workers)) as recordings:
+    is_one = family.chain_length == 1
+    split = "mixed" if not is_one and family.chain_length < len(family.subtasks) else "complete"
+    config = CollectionConfig(task if is_one else full_task(family.name), split, _DEMONSTRATION_SEED, noise=(0.0, 0.0))
+    with closing(outcomes(config, 0, workers)) as recordings:
         while len(found) < count:
             episode = next(recordings).episode
             if episode is not None:
@@ -71,8 +82,8 @@ def evaluate_skills(
     Args:
         run: the training.
         dataset: the one it was trained on.
-        episodes: simulated episodes of each way to choose latents or actions, 280 control steps each.
-        demonstrations: fresh demonstrations to replay through their latents.
+        episodes: simulated episodes of each way to choose latents or actions, which last all their control steps.
+        demonstrations: fresh demonstrations to replay through their latents, where the family has a scripted operator.
         workers: threads of simulation.
         seed: decides every episode.
         with_cloning: also train a behavioural-cloning policy on the same episodes, for comparison.
@@ -81,20 +92,24 @@ def evaluate_skills(
     Returns:
         Figures that JSON can hold.
     """
-    model = run.load_best_model()
+    model, family = run.load_best_model(), family_of(dataset.task)
     training_episodes, held_out = training_split(run, dataset)
     on_part("reconstruction")
     figures: dict[str, Any] = {"reconstruction": asdict(reconstruction_report(model, held_out or training_episodes))}
     with tempfile.TemporaryDirectory() as folder:
-        behaviour = SkillBehaviour(exported_skills(run, dataset, Path(folder) / "bundle"), workers)
+        behaviour = SkillBehaviour(family, exported_skills(run, dataset, Path(folder) / "bundle"), workers)
         first_seed = _FIRST_SEED + seed
-        on_part("demonstrations")
-        recorded = fresh_demonstrations(demonstrations, workers)
-        on_part("replay")
-        figures["replay"] = asdict(behaviour.replay(recorded, [skill_latents(model, episode) for episode in recorded]))
-        on_part("tool error")
-        errors_mm = 1e3 * behaviour.tool_errors_m(recorded, _encoder(model), _WINDOWS_PER_DEMONSTRATION, seed)
-        figures["tool_error_mm"] = {"median": float(np.median(errors_mm)), "p90": float(np.quantile(errors_mm, 0.9))}
+        if family.operator(DEFAULT_STYLE) is not None:
+            on_part("demonstrations")
+            recorded = fresh_demonstrations(family, dataset.task, demonstrations, workers)
+            on_part("replay")
+            latents = [skill_latents(model, episode) for episode in recorded]
+            figures["replay"] = asdict(behaviour.replay(recorded, latents))
+            if family.tool_positions(recorded[0].observations[:1]) is not None:
+                on_part("tool error")
+                errors_mm = 1e3 * behaviour.tool_errors_m(recorded, _encoder(model), _WINDOWS_PER_DEMONSTRATION, seed)
+                median, p90 = float(np.median(errors_mm)), float(np.quantile(errors_mm, 0.9))
+                figures["tool_error_mm"] = {"median": median, "p90": p90}
         ways: dict[str, Callable[[], BehaviourReport]] = {
             "prior": lambda: behaviour.prior_alone(episodes, first_seed),
             "prior_low_temperature": lambda: behaviour.prior_alone(episodes, first_seed, LOW_TEMPERATURE),
@@ -120,14 +135,18 @@ def skill_latents(model: SkillModel, episode: Episode) -> np.ndarray:
 
 def evaluation_table(figures: Mapping[str, Any]) -> str:
     """The figures for people, as Markdown."""
-    reconstruction, tool = figures["reconstruction"], figures["tool_error_mm"]
+    reconstruction, tool = figures["reconstruction"], figures.get("tool_error_mm")
     lines = [
         f"held-out windows: squared error {reconstruction['squared_error']:.4f}, "
         f"KL(q || N(0, I)) {reconstruction['kl']:.1f} nats, KL(q || p) {reconstruction['prior_divergence']:.1f} nats",
         "per joint: " + ", ".join(f"{value:.4f}" for value in reconstruction["squared_error_per_joint"]),
         "R2 of each joint's actions: " + ", ".join(f"{value:.2f}" for value in reconstruction["explained_per_joint"]),
         "per step:  " + ", ".join(f"{value:.4f}" for value in reconstruction["squared_error_per_step"]),
-        f"tool after one skill: {tool['median']:.1f} mm from the demonstration's (median; 90 % below {tool['p90']:.1f} mm)",
+    ]
+    if tool is not None:
+        within = f"(median; 90 % below {tool['p90']:.1f} mm)"
+        lines.append(f"tool after one skill: {tool['median']:.1f} mm from the demonstration's {within}")
+    lines += [
         "",
         "| who acts | subtasks per episode | safety interventions per episode |",
         "|---|---|---|",

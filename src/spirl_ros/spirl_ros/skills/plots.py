@@ -1,4 +1,4 @@
-"""Pictures of a skill model: learning curves, latent space, decoded skills, the prior's uncertainty along an episode."""
+"""Pictures of a skill model: learning curves, latent space, decoded skills, the prior along an episode."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,6 @@ from matplotlib.lines import Line2D
 from spirl_ros.demonstrations.episode import Episode
 from spirl_ros.skills.gaussian import Gaussian
 from spirl_ros.skills.skill_model import SkillModel
-from spirl_ros.tasks.kitchen.subtasks import SUBTASKS
 
 _NOTHING = "nothing more"
 _LATENTS_SHOWN = 3000
@@ -34,7 +33,7 @@ def draw_learning_curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def draw_latent_space(model: SkillModel, episodes: Sequence[Episode]) -> Figure:
+def draw_latent_space(model: SkillModel, episodes: Sequence[Episode], subtasks: Sequence[str]) -> Figure:
     """The posterior's means of some windows in their two main directions, coloured by the subtask under way."""
     latents, labels = [], []
     for episode in episodes:
@@ -47,7 +46,7 @@ def draw_latent_space(model: SkillModel, episodes: Sequence[Episode]) -> Figure:
     share = singular[:2] ** 2 / (singular**2).sum()
     shown = np.random.default_rng(0).permutation(len(points))[:_LATENTS_SHOWN]
     projected = centred[shown] @ directions[:2].T
-    colours = _colours()
+    colours = _colours(subtasks)
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     axes = figure.subplots()
     axes.scatter(*projected.T, s=5, linewidths=0, alpha=0.7, c=[colours[labels[index]] for index in shown])
@@ -60,11 +59,12 @@ def draw_latent_space(model: SkillModel, episodes: Sequence[Episode]) -> Figure:
     return figure
 
 
-def draw_decoded_skills(paths: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+def draw_decoded_skills(paths: Mapping[str, Sequence[np.ndarray]], seconds: float) -> Figure:
     """Paths of the tool during skills that start from one state.
 
     Args:
         paths: for each group, such as `prior` and `random`, tool positions (H+1, 3) of each skill [m].
+        seconds: how long a skill lasts.
     """
     figure = Figure(figsize=(8.0, 3.6), layout="constrained")
     views = figure.subplots(1, 2)
@@ -78,17 +78,18 @@ def draw_decoded_skills(paths: Mapping[str, Sequence[np.ndarray]]) -> Figure:
     for axes, name, title in zip(views, "yz", ("From above", "From the front"), strict=True):
         axes.set(xlabel="x [m]", ylabel=f"{name} [m]", title=title, aspect="equal")
     views[0].legend(frameon=False)
-    figure.suptitle("Skills decoded from one state, each 0.8 s of the tool's path", fontsize=10)
+    figure.suptitle(f"Skills decoded from one state, each {seconds:g} s of the tool's path", fontsize=10)
     return figure
 
 
-def draw_prior_entropy(model: SkillModel, episode: Episode) -> Figure:
+def draw_prior_entropy(model: SkillModel, episode: Episode, subtasks: Sequence[str]) -> Figure:
     """Differential entropy of the prior's most likely Gaussian along an episode, and when subtasks were completed."""
     with torch.no_grad():
         observations = torch.from_numpy(episode.observations.astype(np.float32))
-        gaussian: Gaussian = model.prior_at(observations).most_likely()
+        fields = {name: torch.tensor(values) for name, values in episode.fields.items()}
+        gaussian: Gaussian = model.prior_at(observations, fields).most_likely()
     entropy = (gaussian.log_std + 0.5 * np.log(2.0 * np.pi * np.e)).sum(-1).numpy()
-    colours = _colours()
+    colours = _colours(subtasks)
     figure = Figure(figsize=(8.0, 2.8), layout="constrained")
     axes = figure.subplots()
     axes.plot(entropy, color="#444444", linewidth=1.0)
@@ -129,8 +130,9 @@ def subtask_under_way(episode: Episode, step: int) -> str:
     return _NOTHING
 
 
-def _colours() -> dict[str, tuple]:
-    return dict(zip((*SUBTASKS, _NOTHING), matplotlib.colormaps["Dark2"](range(8)), strict=True))
+def _colours(subtasks: Sequence[str]) -> dict[str, tuple]:
+    names = (*subtasks, _NOTHING)
+    return dict(zip(names, matplotlib.colormaps["Dark2"](np.arange(len(names)) % 8), strict=True))
 
 
 def _legend(figure: Figure, colours: Mapping[str, tuple]) -> None:

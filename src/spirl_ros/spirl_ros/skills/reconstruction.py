@@ -45,7 +45,8 @@ def reconstruction_report(model: SkillModel, episodes: Sequence[Episode]) -> Rec
         with torch.no_grad():
             posterior = model.encode(observations, actions)
             decoded = model.decode_window(observations, posterior.mean)
-            prior = model.prior_at(observations[:, 0])
+            fields = {name: torch.from_numpy(values) for name, values in batch.fields.items()}
+            prior = model.prior_at(observations[:, 0], fields)
             best = prior.most_likely()
             per_window = (
                 divergence(posterior, standard_normal_like(posterior)).sum(-1),

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from spirl_ros.control.observation_fields import Field
 from spirl_ros.control.velocity_action import VelocityScale
 from spirl_ros.errors import TrainingError
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
@@ -26,6 +27,8 @@ class DatasetReference:
     joint_names: tuple[str, ...]
     joint_units: tuple[str, ...]
     action_scale: VelocityScale
+    prior_fields: tuple[Field, ...] = ()
+    """What the skill prior sees, in order; empty for the state alone."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,13 @@ class SkillRun(TrainingFolder):
         """
         dataset = self.config.dataset
         weights = self.load_best("validation")
-        model = SkillModel(self.config.model, len(dataset.observation_names), len(dataset.joint_names))
+        model = SkillModel(
+            self.config.model,
+            len(dataset.observation_names),
+            len(dataset.joint_names),
+            prior_fields=dataset.prior_fields,
+            state_names=dataset.observation_names,
+        )
         try:
             model.load_state_dict(weights)
         except RuntimeError as error:

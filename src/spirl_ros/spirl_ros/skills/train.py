@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from spirl_ros.control.observation_fields import STATE, Field, part_of_state
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.skill_windows import split_episodes
-from spirl_ros.errors import ConfigError
+from spirl_ros.errors import ConfigError, DatasetError
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
 from spirl_ros.skills.reconstruction import reconstruction_report
 from spirl_ros.skills.run import DatasetReference, SkillRun
 from spirl_ros.skills.training import SkillTraining, StepReport
+from spirl_ros.tasks.disturbance import NO_DISTURBANCE, Disturbance
+from spirl_ros.tasks.families import family_names, find_family
 from spirl_ros.training_log import TrainingLog
 
 _METRICS_EVERY = 50
@@ -33,7 +36,13 @@ def train(run: SkillRun, dataset: Dataset, on_report: Callable[[StepReport], Non
         The lowest validation loss.
     """
     torch.set_num_threads(run.config.training.threads)
-    training = SkillTraining(dataset.episodes, run.config.model, run.config.training)
+    training = SkillTraining(
+        dataset.episodes,
+        run.config.model,
+        run.config.training,
+        disturbance_of(run.config.training, dataset),
+        run.config.dataset.prior_fields,
+    )
     run.restore_checkpoint(training.restore)
     with TrainingLog(run, training.step) as log:
         try:
@@ -51,8 +60,14 @@ def train(run: SkillRun, dataset: Dataset, on_report: Callable[[StepReport], Non
     return training.best_loss
 
 
+def disturbance_of(training: SkillTrainingConfig, dataset: Dataset) -> Disturbance:
+    """What observations err by in training; nothing where nobody knows the dataset's task."""
+    name = dataset.task.partition(":")[0]
+    return find_family(name).training_disturbance() if training.robust and name in family_names() else NO_DISTURBANCE
+
+
 def explained_per_joint(run: SkillRun, dataset: Dataset) -> dict[str, float]:
-    """R² of each joint's actions, as the best model reproduces those of the episodes that were held out, if any were."""
+    """R² of each joint's actions, as the best model reproduces those of held-out episodes, if there are any."""
     training = run.config.training
     used, held_out = split_episodes(dataset.episodes, training.validation_share, np.random.default_rng(training.seed))
     report = reconstruction_report(run.load_best_model(), held_out or used)
@@ -72,7 +87,28 @@ def dataset_reference(folder: Path, dataset: Dataset, digest: str) -> DatasetRef
         joint_names=first.joint_names,
         joint_units=first.joint_units,
         action_scale=first.action_scale,
+        prior_fields=prior_fields(dataset),
     )
+
+
+def prior_fields(dataset: Dataset) -> tuple[Field, ...]:
+    """What a skill prior of this dataset's task sees; empty for the state alone, and where nobody knows the task.
+
+    Raises:
+        DatasetError: the dataset lacks some of it.
+    """
+    name = dataset.task.partition(":")[0]
+    spec = find_family(name).robot.observation if name in family_names() else None
+    if spec is None or spec.prior == (STATE,):
+        return ()
+    fields, first = spec.chosen(spec.prior), dataset.episodes[0]
+    for field in fields:
+        if part_of_state(field, first.metadata.observation_names) is None and field.name not in first.fields:
+            raise DatasetError(
+                f"{dataset.source} lacks {field.name}, which skill priors of the {name} see. Collect it again: "
+                f"spirl demos collect --task {dataset.task}."
+            )
+    return fields
 
 
 def check_dataset(dataset: Dataset, model: SkillModelConfig, training: SkillTrainingConfig) -> None:

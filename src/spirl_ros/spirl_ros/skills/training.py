@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,11 +10,52 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spirl_ros.control.observation_fields import PICTURE, VECTOR, Field, part_of_state
 from spirl_ros.demonstrations.episode import Episode
 from spirl_ros.demonstrations.skill_windows import SkillWindows, WindowBatch, split_episodes
 from spirl_ros.errors import ConfigError, TrainingError
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
+from spirl_ros.skills.field_features import Spread
+from spirl_ros.skills.picture_encoder import shifted
 from spirl_ros.skills.skill_model import SkillLosses, SkillModel
+from spirl_ros.tasks.disturbance import NO_DISTURBANCE, Disturbance, observation_errors
+
+_SHARE_WITH_ERRORS, _SHARE_OLD = 0.5, 0.25
+"""Of the windows in training, for each kind of errors, and for observations that are old."""
+
+
+class ObservedWith:
+    """What a disturbance makes of the observations of windows: errors, and that they are old."""
+
+    def __init__(self, errors: np.ndarray, disturbance: Disturbance, device: torch.device) -> None:
+        """Keep the largest errors (Do,) [rad, m, 1], and the delays that there may be."""
+        self.errors = errors
+        self._errors = torch.from_numpy(errors.astype(np.float32)).to(device)
+        # Actions that come late leave the arm as far behind as old observations show it.
+        delays = {*disturbance.observation_delays, *disturbance.action_delays} - {0}
+        self._delays = torch.tensor(sorted(delays) or [0], device=device)
+
+    def __call__(self, observations: Tensor, noise: torch.Generator) -> Tensor | None:
+        """What decoder and prior see (B, H, Do): constant errors, errors anew each step, and delay.
+
+        Errors are as large as given, or smaller. None where nothing errs.
+        """
+        if not self.errors.any():
+            return None
+        batch, horizon = observations.shape[:2]
+        device = observations.device
+
+        def drawn(*shape: int) -> Tensor:
+            return torch.rand(shape, generator=noise, device=device)
+
+        amounts = torch.where(drawn(2, batch) < _SHARE_WITH_ERRORS, drawn(2, batch), 0.0).view(2, batch, 1, 1)
+        signs = [2.0 * drawn(batch, steps, len(self._errors)) - 1.0 for steps in (1, horizon)]
+        chosen = self._delays[torch.randint(len(self._delays), (batch,), generator=noise, device=device)]
+        delays = torch.where(drawn(batch) < _SHARE_OLD, chosen, 0)
+        steps = torch.arange(horizon, device=device) - delays.unsqueeze(1)  # (B, H)
+        old = observations.gather(1, steps.clamp(min=0).unsqueeze(-1).expand_as(observations))
+        return old + (amounts[0] * signs[0] + amounts[1] * signs[1]) * self._errors
+
 
 VALIDATION_WINDOWS = 4096
 """At most so many held-out windows are looked at, the same ones every time."""
@@ -34,9 +75,9 @@ class StepReport(NamedTuple):
     beta: float
     """Weight of the KL at this step."""
     is_validation: bool
-    """On the held-out episodes, with averaged weights."""
+    """Whether it is of the held-out episodes, with averaged weights."""
     is_best: bool = False
-    """The lowest reconstruction and KL, weighted as in training, up to here."""
+    """Whether reconstruction and KL, weighted as in training, are the lowest up to here."""
 
 
 @dataclass
@@ -51,9 +92,21 @@ class SkillTraining:
     training_config: SkillTrainingConfig
 
     def __init__(
-        self, episodes: Sequence[Episode], model_config: SkillModelConfig, training_config: SkillTrainingConfig
+        self,
+        episodes: Sequence[Episode],
+        model_config: SkillModelConfig,
+        training_config: SkillTrainingConfig,
+        disturbance: Disturbance = NO_DISTURBANCE,
+        prior_fields: Sequence[Field] = (),
     ) -> None:
         """Split the episodes and initialise the model.
+
+        Args:
+            episodes: demonstrations.
+            model_config: what is trained.
+            training_config: and how.
+            disturbance: how observations err, and how old they may be, in training.
+            prior_fields: what the prior sees, in order; empty for the state alone.
 
         Raises:
             ConfigError: settings that contradict each other, or too few episodes for the split.
@@ -74,13 +127,20 @@ class SkillTraining:
         self._validation = self._validation_batch(SkillWindows(held_out, horizon)) if held_out else None
         observations = np.concatenate([episode.observations for episode in training_episodes])
         self.joint_weights = self._joint_weights(training_episodes)
+        names = episodes[0].metadata.observation_names
+        self.observed_with = ObservedWith(observation_errors(disturbance, names), disturbance, self.device)
         self.model = SkillModel(
             model_config,
             observations.shape[1],
             training_episodes[0].actions.shape[1],
             observations.mean(axis=0),
-            observations.std(axis=0),
+            # No difference smaller than what sensors err by becomes a large one.
+            np.hypot(observations.std(axis=0), self.observed_with.errors),
+            prior_fields,
+            names,
+            _spreads(training_episodes, prior_fields, names),
         ).to(self.device)
+        self._pictures = {field.name for field in prior_fields if field.dtype == PICTURE}
         self.averaged_model = copy.deepcopy(self.model).requires_grad_(False)
         self.noise = torch.Generator(self.device).manual_seed(training_config.seed)
         self.optimiser = torch.optim.AdamW(
@@ -112,7 +172,7 @@ class SkillTraining:
         if self._validation is None:
             nan = math.nan
             return StepReport(self.step, nan, nan, nan, beta, is_validation=True, is_best=True)
-        observations, actions = self._validation
+        observations, actions, fields = self._validation
         self.averaged_model.eval()
         with torch.no_grad():
             noise = torch.Generator(self.device).manual_seed(0)
@@ -122,6 +182,7 @@ class SkillTraining:
                 self.training_config.prior_loss,
                 generator=noise,
                 joint_weights=self.joint_weights,
+                fields=fields,
             )
         # The prior's loss is left out: its scale changes with the latent space, so that an early model would look best.
         loss = float(losses.reconstruction + beta * losses.kl / self.model_config.latent_size)
@@ -158,7 +219,7 @@ class SkillTraining:
 
     def _train_step(self) -> StepReport:
         config = self.training_config
-        observations, actions = self._to_tensors(self.windows.draw(config.batch_size, self.generator))
+        observations, actions, fields = self._to_tensors(self.windows.draw(config.batch_size, self.generator))
         losses, _ = self.model.losses(
             observations,
             actions,
@@ -167,6 +228,8 @@ class SkillTraining:
             self._is_phase_known(len(actions)),
             self.noise,
             self.joint_weights,
+            self.observed_with(observations, self.noise),
+            self._moved(fields),
         )
         total = self._total(losses)
         if not torch.isfinite(total):
@@ -226,14 +289,33 @@ class SkillTraining:
         reconstruction, kl, prior = (float(value.detach()) for value in losses)
         return StepReport(self.step, reconstruction, kl, prior, math.exp(self.log_beta), is_validation, is_best)
 
-    def _validation_batch(self, windows: SkillWindows) -> tuple[Tensor, Tensor]:
+    def _moved(self, fields: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The fields, pictures that the prior sees moved at random."""
+        pixels = self.training_config.picture_shift
+        if not pixels:
+            return fields
+        moved = {name: shifted(fields[name], pixels, self.noise) for name in fields if name in self._pictures}
+        return {**fields, **moved}
+
+    def _validation_batch(self, windows: SkillWindows) -> tuple[Tensor, Tensor, Mapping[str, Tensor]]:
         count = min(windows.count, VALIDATION_WINDOWS)
         return self._to_tensors(windows.draw(count, np.random.default_rng(0)))
 
-    def _to_tensors(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
-        """Observations that the actions were chosen on (B, H, Do), and actions (B, H, Da)."""
+    def _to_tensors(self, batch: WindowBatch) -> tuple[Tensor, Tensor, Mapping[str, Tensor]]:
+        """States that the actions were chosen on (B, H, Do), actions (B, H, Da), and first values of other fields."""
         observations = torch.from_numpy(batch.observations[:, :-1]).to(self.device)
-        return observations, torch.from_numpy(batch.actions).to(self.device)
+        fields = {name: torch.from_numpy(values).to(self.device) for name, values in batch.fields.items()}
+        return observations, torch.from_numpy(batch.actions).to(self.device), fields
+
+
+def _spreads(episodes: Sequence[Episode], fields: Sequence[Field], state_names: Sequence[str]) -> dict[str, Spread]:
+    """Mean and standard deviation of the vectors that are not part of the state."""
+    found: dict[str, Spread] = {}
+    for field in fields:
+        if field.dtype == VECTOR and part_of_state(field, state_names) is None:
+            values = np.concatenate([episode.fields[field.name] for episode in episodes]).astype(float)
+            found[field.name] = values.mean(axis=0), values.std(axis=0)
+    return found
 
 
 def spread_weights(actions: np.ndarray) -> np.ndarray:

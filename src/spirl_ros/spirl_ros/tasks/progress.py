@@ -36,7 +36,7 @@ class SubtaskProgress:
 
     @property
     def is_complete(self) -> bool:
-        """Are all target subtasks completed, as the rewarded count sees it."""
+        """Whether all target subtasks are completed, as the rewarded count sees it."""
         return self._rewarded() == len(self.targets)
 
     def update(self, done: Iterable[str], step: int) -> float:

@@ -6,14 +6,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
-from spirl_ros.control.safety_filter import FilteredCommand, SafetyFilter, SafetyState
+from spirl_ros.control.safe_arm import SafeArm
+from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
 from spirl_ros.errors import ConfigError, ObservationError
 from spirl_ros.teleoperation.differential_ik import DifferentialIK, DifferentialIKConfig, JointMotion, Kinematics
 from spirl_ros.teleoperation.tool_velocity import DeadMan, ToolVelocity
 
 _LARGEST_LEAD_RAD = 0.1
-"""The wanted joints are led no further away from the measured ones, so that pressing on something does not wind up. More
-would not press harder in the kitchen: the action that brings a joint this far is 1 already."""
+"""The wanted joints are led no further away from the measured ones, so that pressing on something does not wind up.
+More would not press harder where soft servos are led by actions: the one that brings a joint this far is 1 already."""
 _SPEED_STEP, _SLOWEST_SCALE, _FASTEST_SCALE = 1.25, 0.1, 2.0
 
 
@@ -32,7 +33,8 @@ class TeleoperationConfig:
     max_age_s: float = 0.25
     """A joint state older than this is not acted on."""
     facing_rad: float = 0.0
-    """Where the person looks who moves along the world's axes: counter-clockwise from where the arm looks, seen from above."""
+    """Where the person looks who moves along the world's axes: counter-clockwise from where the arm looks, seen from
+    above."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -67,24 +69,37 @@ class TeleoperatedArm(Protocol):
         """Rotation (3, 3) of the tool at measured joint positions (Da,)."""
         ...
 
-    def aim(
-        self, wanted: np.ndarray, velocities: np.ndarray, joint_positions: np.ndarray, *, is_gripper_open: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """What brings the tool's joints where they are wanted.
+    def safe_arm(self, max_age_s: float) -> SafeArm:
+        """A new one, which takes no data older than that [s]."""
+        ...
+
+    def move(
+        self,
+        arm: SafeArm,
+        wanted: np.ndarray,
+        velocities: np.ndarray,
+        joint_positions: np.ndarray,
+        age_s: float,
+        *,
+        is_gripper_open: bool,
+    ) -> tuple[np.ndarray, FilteredCommand]:
+        """Bring the tool's joints where they are wanted.
 
         Args:
+            arm: takes the action or the joint target.
             wanted: their positions at the end of this control step [rad, m].
             velocities: with which they are wanted to get there [rad/s, m/s].
             joint_positions: measured (Da,) [rad, m].
+            age_s: how long ago they were received [s].
             is_gripper_open: what is wanted of the gripper, if there is one.
 
         Returns:
-            The intended action (Da,), and the joint command (Da,) [rad, m].
+            The intended action (Da,), and the command.
         """
         ...
 
     def go_on_from(self, wanted: np.ndarray, sent: np.ndarray) -> np.ndarray:
-        """From where the next control step goes on, of where the joints were wanted and where the arm was sent (Da,)."""
+        """From where the next control step goes on: where the joints were wanted, or the arm was sent (Da,)."""
         ...
 
 
@@ -112,7 +127,7 @@ class ArmTeleoperation:
         self._config = config
         self._joint_count = arm.kinematics.lower.size
         self._ik = DifferentialIK(arm.kinematics, arm.ik_config)
-        self._filter = SafetyFilter(arm.limits, arm.control_period_s, config.max_age_s)
+        self._safe_arm = arm.safe_arm(config.max_age_s)
         cosine, sine = np.cos(config.facing_rad), np.sin(config.facing_rad)
         turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
         self.operator_axes = turn @ arm.operator_axes
@@ -126,12 +141,17 @@ class ArmTeleoperation:
     @property
     def intervention_count(self) -> int:
         """Commands that the safety filter changed or refused since `begin`."""
-        return self._filter.intervention_count
+        return self._safe_arm.interventions_since_begin
 
     @property
     def joint_positions_sent(self) -> np.ndarray:
         """Where the arm was sent last (Da,) [rad, m]; after `begin`."""
-        return self._filter.joint_positions
+        return self._safe_arm.joint_positions
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the last command asked for motion."""
+        return self._safe_arm.is_moving
 
     def begin(self, joint_positions: np.ndarray) -> FilteredCommand:
         """Start, or start again after a reset of the scene, where the arm is, at rest.
@@ -142,7 +162,7 @@ class ArmTeleoperation:
         Raises:
             CommandError: the measured positions (Da,) cannot be used.
         """
-        first = self._filter.activate(joint_positions)
+        first = self._safe_arm.begin(joint_positions)
         self.is_gripper_open = True
         self._rest_at(joint_positions)
         return first
@@ -153,7 +173,7 @@ class ArmTeleoperation:
         Raises:
             CommandError: also while the arm is still moving.
         """
-        first = self._filter.reset(joint_positions)
+        first = self._safe_arm.reset(joint_positions)
         self._rest_at(joint_positions)
         return first
 
@@ -198,32 +218,33 @@ class ArmTeleoperation:
                 f"joint positions are {joint_positions}, expected {arm.limits.position_lower.size} finite ones."
             )
         rotation = arm.tool_rotation(joint_positions)
-        before = arm.go_on_from(self._wanted, self._filter.joint_positions)
+        before = arm.go_on_from(self._wanted, self._safe_arm.joint_positions)
         motion = self._move(before, measured, rotation, now_s)
         velocities = (self._wanted - before) / arm.control_period_s
-        action, wanted = arm.aim(self._wanted, velocities, joint_positions, is_gripper_open=self.is_gripper_open)
-        command = self._filter.filter(wanted, age_s)
+        action, command = arm.move(
+            self._safe_arm, self._wanted, velocities, joint_positions, age_s, is_gripper_open=self.is_gripper_open
+        )
         if command.state >= SafetyState.HOLDING:
             self._velocity = np.zeros(6)
             self._wanted = measured.copy()
         return TeleoperationStep(action, command, motion)
 
     def is_asked(self, now_s: float) -> bool:
-        """Does somebody ask for motion now."""
+        """Whether somebody asks for motion now."""
         return self.dead_man.velocity(now_s) is not None
 
     def miss(self, periods: float) -> None:
         """No command was sent for so many periods, and the arm braked by itself, see SafetyFilter.miss."""
-        self._filter.miss(periods)
+        self._safe_arm.miss(periods)
 
     def without_measurement(self, age_s: float) -> FilteredCommand:
         """One control step for which no measurement came: hold, then brake, then latch."""
         self._velocity = np.zeros(6)
-        return self._filter.filter(None, age_s)
+        return self._safe_arm.aim(None, age_s)
 
     def brake(self) -> FilteredCommand:
         """One control step on the way to rest, to end with."""
-        return self._filter.brake()
+        return self._safe_arm.brake()
 
     def _move(self, before: np.ndarray, measured: np.ndarray, rotation: np.ndarray, now_s: float) -> JointMotion:
         """Take the wanted joints one period further than before."""
@@ -246,7 +267,7 @@ class ArmTeleoperation:
         return motion
 
     def _within_speed(self, velocity: np.ndarray) -> np.ndarray:
-        """The velocity (6,), shortened to the speeds that are set; devices with a velocity of their own may ask for more."""
+        """The velocity (6,), shortened to the speeds that are set; devices with their own may ask for more."""
         shortened = velocity.copy()
         for part, speed in (
             (slice(3), self._config.linear_speed_m_s),

@@ -15,7 +15,8 @@ _SETTLED_S = 0.5
 _NOTICEABLE = 0.0015
 """A joint that is no further from where it came to rest was not moved [rad, m]."""
 _LEAP, _LEAP_RATE = 0.02, 0.3
-"""How much further than it was sent a joint may be measured from one state to the next [rad, m], and so much per second."""
+"""How much further than it was sent a joint may be measured from one state to the next [rad, m], and so much per
+second."""
 _SLOWS = 0.8
 """From period to period, share that is left of the speed that a joint was sent with: its servo lags behind."""
 _UNKNOWN = 0.2
@@ -25,7 +26,8 @@ _UNKNOWN = 0.2
 class ArmWatch:
     """Follows what an arm is sent and what is measured of it. Not thread-safe.
 
-    A topic of joint states does not say where the arm's controller has its set-point. After somebody else moved the arm it
+    A topic of joint states does not say where the arm's controller has its set-point. After somebody else moved the arm
+    it
     is at the measured place; when only the measurement moved, it is not. So what is wrong by more than servos are is a
     fault, and taking over gives the arm the time that it needs from either place.
     """
@@ -62,8 +64,8 @@ class ArmWatch:
             if moved[worst] > possible[worst]:
                 self._leap = (
                     f"{self._limits.joint_names[worst]} was measured {moved[worst]:.2f} from where it was "
-                    f"{passed_s:.3f} s before, expected at most {possible[worst]:.2f}: one of the two states is wrong, or "
-                    "something moves it"
+                    f"{passed_s:.3f} s before, expected at most {possible[worst]:.2f}: one of the two states is "
+                    "wrong, or something moves it"
                 )
         self._measured.append((now_s, joint_positions.copy()))
         self._measured_ns = measured_ns
@@ -76,7 +78,7 @@ class ArmWatch:
 
     @property
     def stands(self) -> bool:
-        """Has the arm stood still for a moment."""
+        """Whether the arm has stood still for a moment."""
         if not self._measured or self._measured[-1][0] - self._measured[0][0] < _STILL_S:
             return False
         return bool(np.ptp([positions for _, positions in self._measured], axis=0).max() < _STILL)
@@ -113,7 +115,7 @@ class ArmWatch:
 
     @property
     def was_moved(self) -> bool:
-        """Is the arm, which stood where it was sent, elsewhere now."""
+        """Whether the arm, which stood where it was sent, is elsewhere now."""
         return self._rest is not None and bool((np.abs(self._measured[-1][1] - self._rest) > self._noticeable).any())
 
     def follow(self, now_s: float) -> tuple[np.ndarray, float]:

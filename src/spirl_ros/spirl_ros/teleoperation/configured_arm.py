@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from spirl_ros.arms.robot_configuration import RobotConfiguration
+from spirl_ros.control.safe_arm import SafeArm
+from spirl_ros.control.safety_filter import FilteredCommand
 from spirl_ros.teleoperation.differential_ik import DifferentialIKConfig
 from spirl_ros.teleoperation.urdf_kinematics import UrdfKinematics
 
@@ -27,7 +29,7 @@ class ConfiguredArm:
         Raises:
             ConfigError: the URDF does not fit the configuration, see UrdfKinematics.
         """
-        robot = robot.with_urdf(urdf)
+        self._robot = robot = robot.with_urdf(urdf)
         self.limits = robot.limits
         self.control_period_s = 1.0 / robot.control_rate_hz
         self.kinematics = UrdfKinematics(urdf, robot.limits, robot.tool_link)
@@ -38,15 +40,26 @@ class ConfiguredArm:
             self.ik_config = replace(self.ik_config, rotation_weight_m=_WITH_FEW_JOINTS_M)
         self._velocity_scale = scale
 
+    def safe_arm(self, max_age_s: float) -> SafeArm:
+        """See TeleoperatedArm."""
+        return self._robot.safe_arm(max_age_s)
+
     def tool_rotation(self, joint_positions: np.ndarray) -> np.ndarray:
         """See TeleoperatedArm."""
         return self.kinematics.tool_rotation(joint_positions)
 
-    def aim(
-        self, wanted: np.ndarray, velocities: np.ndarray, joint_positions: np.ndarray, *, is_gripper_open: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def move(
+        self,
+        arm: SafeArm,
+        wanted: np.ndarray,
+        velocities: np.ndarray,
+        joint_positions: np.ndarray,
+        age_s: float,
+        *,
+        is_gripper_open: bool,
+    ) -> tuple[np.ndarray, FilteredCommand]:
         """See TeleoperatedArm."""
-        return np.clip(velocities / self._velocity_scale, -1.0, 1.0), wanted
+        return np.clip(velocities / self._velocity_scale, -1.0, 1.0), arm.aim(wanted, age_s)
 
     def go_on_from(self, wanted: np.ndarray, sent: np.ndarray) -> np.ndarray:
         """See TeleoperatedArm: what limits took away is not made up for."""

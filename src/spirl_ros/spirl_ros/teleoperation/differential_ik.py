@@ -20,7 +20,7 @@ class Kinematics(Protocol):
     """(Da,) [rad, m]."""
 
     def jacobian(self, q: np.ndarray) -> np.ndarray:
-        """Linear and angular velocity of the tool per joint velocity, (6, Da), at joint positions (Da,); the caller's own."""
+        """Linear and angular velocity of the tool per joint velocity, (6, Da), at joint positions (Da,); a copy."""
         ...
 
 
@@ -29,7 +29,7 @@ class DifferentialIKConfig:
     """Limits of the motion."""
 
     joint_velocity_rad_s: float | np.ndarray = 1.0
-    """Largest speed of a joint, or of each (Da,) [rad/s, m/s]: the kitchen's servos follow about as fast."""
+    """Largest speed of a joint, or of each (Da,) [rad/s, m/s]: soft simulated servos follow about as fast."""
     rotation_weight_m: float = 0.35
     """Metres that one radian is worth, so that singular values compare: about the length of the forearm."""
     singular_below: float = 0.06
@@ -44,16 +44,17 @@ class JointMotion(NamedTuple):
     scale: float
     """Share of the asked speed that the joints' speeds allow, 0 to 1."""
     is_singular: bool
-    """Is the motion damped near a singularity."""
+    """Whether the motion is damped near a singularity."""
     is_at_limit: bool
-    """Does a joint keep the tool from moving as asked."""
+    """Whether a joint keeps the tool from moving as asked."""
 
 
 class DifferentialIK:
     """Damped least squares on the arm's Jacobian (Nakamura and Hanafusa 1986, damping only near singularities).
 
-    A joint that would leave its range is held there, and the others take over its part (active set). A slow joint does less
-    of the way than fast ones. If one were too fast even so, all are slowed together, so that the tool keeps its direction.
+    A joint that would leave its range is held there, and the others take over its part (active set). A slow joint does
+    less of the way than fast ones. If one were too fast even so, all are slowed together, so that the tool keeps its
+    direction.
     """
 
     def __init__(self, kinematics: Kinematics, config: DifferentialIKConfig = DifferentialIKConfig()) -> None:

@@ -12,8 +12,8 @@ from spirl_ros.teleoperation.tool_velocity import Request
 class Gamepad:
     """Turns messages into directions and requests; remembers the buttons, because pressing counts and holding not.
 
-    Axes rest at 0.99 in some drivers until they are touched, and a stick may be leant on. So a stick moves nothing before it
-    was seen at rest while the dead-man was held, and the dead-man nothing before it was seen released.
+    Axes rest at 0.99 in some drivers until they are touched, and a stick may be leant on. So a stick moves nothing
+    before it was seen at rest while the dead-man was held, and the dead-man nothing before it was seen released.
     """
 
     def __init__(self, layout: GamepadLayout) -> None:
@@ -46,9 +46,9 @@ class Gamepad:
         if len(deflections) != layout.axes or len(buttons) != layout.buttons or not np.isfinite(deflections).all():
             self.let_go()
             raise CommandError(
-                f"gamepad message has {len(deflections)} axes and {len(buttons)} buttons, expected {layout.axes} finite ones "
-                f"and {layout.buttons}: it is another pad, or another driver. Choose its layout, one of {', '.join(LAYOUTS)}, "
-                "or describe it in a gamepad_file."
+                f"gamepad message has {len(deflections)} axes and {len(buttons)} buttons, expected {layout.axes} "
+                f"finite ones and {layout.buttons}: it is another pad, or another driver. Choose its layout, one of "
+                f"{', '.join(LAYOUTS)}, or describe it in a gamepad_file."
             )
         deflections[list(layout.inverted)] *= -1.0
         held = frozenset(index for index, value in enumerate(buttons) if value)

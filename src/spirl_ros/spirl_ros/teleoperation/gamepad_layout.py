@@ -1,4 +1,4 @@
-"""Where the sticks and buttons of a gamepad are in sensor_msgs/Joy, which depends on the pad, its driver and the node."""
+"""Where a gamepad's sticks and buttons are in sensor_msgs/Joy: it depends on pad, driver and node."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spirl_ros.configuration import from_plain
 from spirl_ros.errors import ConfigError
-from spirl_ros.plain_yaml import read_yaml_file
+from spirl_ros.files.plain_yaml import read_yaml_file
 from spirl_ros.teleoperation.tool_velocity import Request
 
 _ACTIONS = {
@@ -82,7 +82,8 @@ class GamepadLayout:
         """What sticks and buttons do."""
         actions = "  ".join(f"{self.name(self.requests[name])} {_ACTIONS[REQUESTS[name]]}" for name in self.requests)
         return (
-            f"gamepad hold {self.name(self.dead_man)} to move: left stick ahead, back, left, right; right stick up, down and "
+            f"gamepad hold {self.name(self.dead_man)} to move: left stick ahead, back, left, right; right stick "
+            "up, down and "
             f"turn; d-pad nose and roll. Let go of the sticks before\n        {actions}"
         )
 
@@ -164,5 +165,5 @@ LAYOUTS = {
         ),
     ),
 }
-"""By the name of the parameter `gamepad`: pads as Linux's drivers xpad and playstation number them through `joy_node`, and
-any pad as SDL's mappings number it through `game_controller_node`."""
+"""By the name of the parameter `gamepad`: pads as Linux's drivers xpad and playstation number them through `joy_node`,
+and any pad as SDL's mappings number it through `game_controller_node`."""

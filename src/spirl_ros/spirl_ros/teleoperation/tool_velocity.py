@@ -34,7 +34,7 @@ class ToolVelocity:
     angular: np.ndarray
     """(3,) [rad/s], a rotation vector per second."""
     is_in_tool_frame: bool = False
-    """Along the tool's axes, z out of the hand; otherwise along the world's, x right, y ahead, z up."""
+    """Whether it is along the tool's axes, z out of the hand; otherwise along the world's, x right, y ahead, z up."""
 
     def __post_init__(self) -> None:
         """Check the values; raises CommandError."""

@@ -29,8 +29,8 @@ class UrdfKinematics:
 
         Args:
             urdf: the text of it. Only links and joints count: meshes, masses and everything else is left out.
-            limits: the arm's joints by name, in the order of its commands. Where the URDF's range is narrower, it counts.
-                Joints that mimic one of these follow it.
+            limits: the arm's joints by name, in the order of its commands. Where the URDF's range is narrower, it
+                counts. Joints that mimic one of these follow it.
             tool_link: the link whose origin is the tool point and whose axes are the tool's.
 
         Raises:
@@ -70,7 +70,8 @@ class UrdfKinematics:
         if not (self.lower < self.upper).all():
             bad = int(np.argmin(self.lower < self.upper))
             raise ConfigError(
-                f"the URDF allows {limits.joint_names[bad]} {lower[bad]:g} to {upper[bad]:g}, and the arm's configuration "
+                f"the URDF allows {limits.joint_names[bad]} {lower[bad]:g} to {upper[bad]:g}, and the arm's "
+                "configuration "
                 f"{limits.position_lower[bad]} to {limits.position_upper[bad]}: nothing is left. Correct one of them."
             )
 
@@ -105,7 +106,7 @@ class UrdfKinematics:
         return lower, np.where(moved, ends[:, 1:], np.inf).min(axis=0)
 
     def _refuse_other_joints(self, joints: Sequence[int], tool_link: str) -> None:
-        """A joint that nobody commands and nobody measures here must not stand between root and tool, one of ours must."""
+        """A joint that nobody commands or measures must not stand between root and tool, one of ours must."""
         body, moving = self._tool, 0
         while body != 0:
             first, count = int(self._model.body_jntadr[body]), int(self._model.body_jntnum[body])
@@ -138,7 +139,7 @@ def _compile(root: ElementTree.Element) -> mujoco.MjModel:
     try:
         return mujoco.MjModel.from_xml_string(text)
     except (ValueError, RuntimeError) as error:
-        raise ConfigError(f"this is no URDF that can be used: {error}. It begins with {text[:80]!r}.") from error
+        raise ConfigError(f"this is not a usable URDF: {error}. It begins with {text[:80]!r}.") from error
 
 
 def _followers(described: Mapping[str, UrdfJoint], joint_names: Sequence[str]) -> dict[str, tuple[str, float, float]]:
@@ -164,6 +165,7 @@ def _require(known: dict[str, int], names: Sequence[str], what: str) -> None:
     missing = [name for name in names if name not in known]
     if missing:
         raise ConfigError(
-            f"the URDF has no {what} {', '.join(missing)}; it has {', '.join(name for name in known if name) or 'none'}. "
+            f"the URDF has no {what} {', '.join(missing)}; it has "
+            f"{', '.join(name for name in known if name) or 'none'}. "
             "Correct the arm's configuration, or give another URDF."
         )

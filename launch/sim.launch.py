@@ -1,0 +1,10 @@
+"""The simulated scene of a task family with what works in it; `… sim.launch.py --show-args` lists all arguments."""
+
+from launch import LaunchDescription
+from spirl_ros.bringup.graphs import SIM
+from spirl_ros.bringup.launch_description import launch_description
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Called by ros2 launch."""
+    return launch_description(SIM)

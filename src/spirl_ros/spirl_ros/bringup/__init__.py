@@ -1,0 +1,1 @@
+"""Which nodes make a graph, and how they are started."""

@@ -1,0 +1,1 @@
+"""Datasets and recordings of other programs."""

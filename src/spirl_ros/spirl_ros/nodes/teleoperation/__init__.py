@@ -1,0 +1,1 @@
+"""Parts of the node with which a person moves the arm."""
