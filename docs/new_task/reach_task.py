@@ -1,132 +1,80 @@
-"""A task of your own, to start from: an arm has to be at three places, one after the other. docs/new_task.md explains it."""
+"""A task family of your own, to start from: an arm of two joints, two places for it, and a lever. See new_task.md."""
 
-import argparse
-from contextlib import closing, suppress
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
+import mujoco
 import numpy as np
-import torch
-from torch import nn
-from tqdm import tqdm
 
-from spirl_ros.arms.robot_configuration import RobotConfiguration, read_robot
-from spirl_ros.control.safety_filter import SafetyFilter
-from spirl_ros.control.skill_executor import SkillExecutor
-from spirl_ros.control.velocity_action import VelocityAction
-from spirl_ros.deployment.bundle import load_bundle
-from spirl_ros.rl.config import LearnerConfig, RlTrainingConfig
-from spirl_ros.rl.decision_environment import ActionsAsLatents
-from spirl_ros.rl.learner_setup import Foundation, make_learner, skill_foundation
-from spirl_ros.rl.replay import Replay
-from spirl_ros.rl.training import RlTraining
-from spirl_ros.skills.run import SkillRun
-from spirl_ros.tasks.progress import SubtaskProgress
-from spirl_ros.tasks.skill_environment import SkillResult
+from spirl_ros.demonstrations.operator_style import OperatorStyle, Variation
+from spirl_ros.tasks.mujoco_family import MujocoFamily
+from spirl_ros.tasks.mujoco_scene import MujocoScene, scene_of_model
 
-SUBTASKS = {"left": 0.4, "right": -0.4, "home": 0.0}
-"""Where the first joint has to be, from its home [rad], in this order."""
-DONE_DISTANCE_RAD, MAX_STEPS = 0.1, 100
-
-
-class ReachTask:
-    """What RlTraining needs (rl/decision_environment.py): observation, completed, completed_in_order, reset, execute."""
-
-    def __init__(self, robot: RobotConfiguration, executor: SkillExecutor) -> None:
-        """Ready to be reset. Everything but `_move` and `_done` can stay as it is."""
-        limits, period_s = robot.limits, 1.0 / robot.control_rate_hz
-        self._robot, self._executor = robot, executor
-        self._meaning = VelocityAction(limits.position_lower, limits.position_upper, period_s, robot.velocity_scale)
-        self._filter = SafetyFilter(limits, period_s, max_age_s=period_s)
-        self.reset(seed=0)
-
-    @property
-    def completed_in_order(self) -> int:
-        """Subtasks completed in order, 0 to K."""
-        return self._progress.completed_in_order
-
-    @property
-    def completed(self) -> tuple[str, ...]:
-        """Subtasks completed in any order."""
-        return tuple(name for name in SUBTASKS if name in self._progress.completed_at_step)
-
-    def reset(self, seed: int) -> np.ndarray:
-        """The same seed gives the same episode, to the last bit."""
-        generator = np.random.default_rng(seed)
-        self.observation = self._robot.home + generator.uniform(-0.02, 0.02, self._robot.home.shape)
-        self._progress, self._step = SubtaskProgress(tuple(SUBTASKS)), 0
-        self._executor.abort()
-        self._commanded = self._filter.activate(self.observation).joint_positions
-        return self.observation
-
-    def execute(self, latent: np.ndarray) -> SkillResult:
-        """A skill to its end, or to the episode's, with the executor and the safety filter of the robot."""
-        self._executor.start(latent)
-        reward = 0.0
-        while True:
-            action = np.clip(self._executor.step(self.observation), -1.0, 1.0)
-            # An action of 1 moves what was commanded at velocity_scale, as on the arm; where the arm really is, it observes.
-            command = self._meaning.joint_command(action, self._commanded)
-            self._commanded = self._filter.filter(command, age_s=0.0).joint_positions
-            self.observation = self._move(self._commanded)
-            self._step += 1
-            reward += self._progress.update(self._done(), self._step)
-            terminated = self._progress.is_complete
-            truncated = not terminated and self._step == MAX_STEPS
-            if self._executor.is_done or terminated or truncated:
-                steps = self._executor.steps_done
-                self._executor.abort()
-                return SkillResult(self.observation, reward, terminated, truncated, steps)
-
-    def _move(self, joint_command: np.ndarray) -> np.ndarray:
-        """Your simulator: one control period, then the new observation (Do,). This arm is where it was sent."""
-        return joint_command
-
-    def _done(self) -> set[str]:
-        """Your task: which subtasks the scene shows as done now."""
-        distance = self.observation[0] - self._robot.home[0]
-        return {name for name, place in SUBTASKS.items() if abs(distance - place) < DONE_DISTANCE_RAD}
+MODEL = """
+<mujoco model="reach">
+  <compiler angle="radian"/> <option timestep="0.005" integrator="implicitfast"/>
+  <worldbody>
+    <light pos="0 0 2"/> <geom type="plane" size="1 1 0.1" contype="0" conaffinity="0"/> <body pos="0 0 0.1">
+      <joint name="shoulder" axis="0 0 1" range="-2.5 2.5" damping="1" armature="0.1"/>
+      <geom type="capsule" fromto="0 0 0 0.3 0 0" size="0.02" rgba="0.2 0.4 0.6 1"/>
+      <body pos="0.3 0 0">
+        <joint name="elbow" axis="0 0 1" range="-2.5 2.5" damping="1" armature="0.1"/>
+        <geom type="capsule" fromto="0 0 0 0.25 0 0" size="0.02" rgba="0.9 0.5 0.1 1"/>
+        <site name="tip" pos="0.25 0 0"/>
+      </body>
+    </body>
+    <body pos="0.75 0 0.1"> <joint name="lever" axis="0 0 1" range="-1.5 1.5" damping="0.1" frictionloss="0.05"/>
+      <geom type="capsule" fromto="0 0 0 -0.3 0 0" size="0.015" mass="0.1"/>
+    </body>
+  </worldbody>
+  <actuator> <position joint="shoulder" kp="100" kv="10"/> <position joint="elbow" kp="100" kv="10"/> </actuator>
+  <keyframe> <key qpos="-0.3 1.5 0"/> </keyframe>
+</mujoco>"""
+WAYS = {"left": [(0.5, 1.5)], "right": [(-1.0, 1.5)], "lever": [(0.5, 1.5), (0.5, 0.0), (-0.5, 0.0)]}
+"""Where the operator goes for each subtask: positions of both joints [rad], one after the other."""
 
 
-def make_training(config: RlTrainingConfig, skills: Path | None, bundle: Path | None) -> RlTraining:
-    """Learning with skills of this arm, or with single actions (method `sac`), which need none."""
-    robot = read_robot("ur5e")
-    size = len(robot.limits.joint_names)
-    torch.set_num_threads(config.threads)  # networks this small are three times slower with two
-    torch.manual_seed(config.seed)
-    if skills is None or bundle is None:
-        foundation = Foundation(nn.Identity(), None, size, latent_size=size, skill_horizon=10)
+class ReachOperator:
+    """Goes the ways of its subtasks, each at a speed of its own."""
 
-        def make_task() -> ReachTask:
-            return ReachTask(robot, SkillExecutor(ActionsAsLatents(), 1, size, size, size))
+    current_subtask: str | None = None
 
-    else:
-        foundation, loaded = skill_foundation(SkillRun.open(skills).load_best_model(), config, ()), load_bundle(bundle)
+    def __init__(self, style: OperatorStyle) -> None:
+        self._style, self.intended_action = style, np.zeros(2)
 
-        def make_task() -> ReachTask:
-            return ReachTask(robot, loaded.executor())
+    def start(self, subtasks: Sequence[str], seed: int) -> None:
+        self._variation = Variation(self._style, np.random.default_rng((1, seed)), action_size=2)
+        self._motion = self._go(tuple(subtasks))
 
-    learner = make_learner(LearnerConfig(), config, foundation, len(SUBTASKS))
-    replay = Replay(config.steps + config.environments * 10, foundation.observation_size, foundation.latent_size)
-    return RlTraining(config, learner, replay, None, make_task)
+    def act(self, observation: np.ndarray) -> np.ndarray | None:
+        self._positions = observation[:2]
+        self.intended_action = next(self._motion, np.zeros(2))
+        return None if self.current_subtask is None else self.intended_action + self._variation.next_action_noise()
 
-
-def main() -> None:
-    """Learn, and print how it goes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--skills", type=Path, metavar="RUN", help="of spirl skills train; without it: plain SAC")
-    parser.add_argument("--bundle", type=Path, metavar="DIR", help="what spirl export made of them")
-    parsed = parser.parse_args()
-    method = "sac" if parsed.skills is None else "spirl"
-    config = RlTrainingConfig(method=method, steps=parsed.steps, demos_in_replay=False, evaluate_every=2000)
-    training = make_training(config, parsed.skills, parsed.bundle)
-    # Ctrl-C ends it: RlTraining.state is what a longer training would save.
-    with suppress(KeyboardInterrupt), closing(training), tqdm(total=config.steps) as bar:
-        for report in training.run():
-            bar.update(report.step - bar.n)
-            if report.is_evaluation:
-                bar.write(f"step {report.step}: {report.ordered_mean:.2f} of {len(SUBTASKS)} in order")
+    def _go(self, subtasks: tuple[str, ...]) -> Iterator[np.ndarray]:
+        for self.current_subtask in subtasks:
+            speed = self._variation.speed()
+            for place in WAYS[self.current_subtask]:
+                while np.abs(error := place - self._positions).max() > 0.05:
+                    yield speed * np.clip(4.0 * error, -0.8, 0.8)
+        self.current_subtask = None
 
 
-if __name__ == "__main__":
-    main()
+class ReachFamily(MujocoFamily):
+    """Be at the left, turn the lever, be at the right, or any of these in another order."""
+
+    name, subtasks, tasks = "reach", tuple(WAYS), {"all": ("left", "lever", "right")}
+    max_steps, chain_length, velocity_scale = 150, 2, 1.5
+
+    def make_scene(self, *, with_visuals: bool = False) -> MujocoScene:
+        model = mujoco.MjModel.from_xml_string(MODEL)
+        return scene_of_model(model, 2, control_period_s=0.05, velocity=2.0, acceleration=40.0, jerk=2000.0)
+
+    def done_now(self, positions: np.ndarray) -> set[str]:
+        is_at = [name for name in ("left", "right") if np.abs(positions[:2] - WAYS[name][0]).max() < 0.1]
+        return {*is_at, "lever"} if positions[2] > 0.4 else set(is_at)
+
+    def operator(self, style: OperatorStyle) -> ReachOperator:
+        return ReachOperator(style)
+
+
+REACH = ReachFamily()
