@@ -97,11 +97,12 @@ def _measure(speed: float, rounds: int, seed: int, state_rate_hz: float) -> dict
             "acceleration_tolerance": 1000.0,
             "realtime_priority": 49,
         }
-        stack.enter_context(running(node_command("stand_in_arm", arm), environment))
+        log = stack.enter_context(Path(folder, "nodes.log").open("w+"))
+        stack.enter_context(running(node_command("stand_in_arm", arm), environment, log.fileno()))
         of_executor = {"robot": ROBOT, "bundle": bundle, "speed": speed, "joint_state_topic": DISTURBED_TOPIC}
         of_executor |= {"command_interface": "joint_trajectory", "discovery_s": 0.0, "max_age_s": 0.15}
         of_executor["trajectory_controller"] = read_robot(ROBOT).trajectory_controller
-        executor = stack.enter_context(running(node_command("skill_executor", of_executor), environment))
+        executor = stack.enter_context(running(node_command("skill_executor", of_executor), environment, log.fileno()))
         command = [
             sys.executable,
             "-m",
@@ -112,7 +113,10 @@ def _measure(speed: float, rounds: int, seed: int, state_rate_hz: float) -> dict
         ]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode != 0:
-            raise SpirlError(f"arm_probe at speed {speed:g} failed: {done.stderr.strip()}")
+            log.seek(0)
+            raise SpirlError(
+                f"arm_probe at speed {speed:g} failed: {done.stderr.strip()}; arm and executor: {log.read()}"
+            )
         return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -310,21 +310,26 @@ class EpisodeRun:
         )
 
     def _halt(self, executor: ExecutorMoment, now_s: float, lacking: str) -> str:
-        """What stands still for too long, or nothing."""
+        """What stands still for too long, or nothing.
+
+        In lockstep one thing that stands still stops all others, and any of them may be noticed first: what has been
+        silent for half the time is the cause.
+        """
         longest_s, handover = self.config.patience_s, self.handover
         unseen_s, silent_s = now_s - self._observed_s, now_s - self._executor_s
-        is_stuck = now_s > self._executor_moved_s + longest_s
+        unmoved_s = now_s - self._executor_moved_s
+        is_task_stuck = not self.config.max_steps and now_s > self._task_moved_s + longest_s
+        is_stuck = is_task_stuck or unmoved_s > longest_s
         if unseen_s > longest_s or (is_stuck and min(unseen_s, silent_s) > 0.5 * longest_s):
-            # In lockstep an executor is silent, too, when there are no states.
             cause = f": waited for {lacking}." if lacking else ". Is the arm or the simulator running?"
             return f"no observation for {unseen_s:.1f} s{cause}"
-        if is_stuck:
-            if silent_s > 0.5 * longest_s:
-                return f"nothing from the skill executor for {silent_s:.1f} s. Is it running and active?"
-            if handover.skill_id is not None and not handover.has_begun:
-                why = executor.reason or "its log says why"
-                return f"the skill executor did not begin skill {handover.skill_id} for {longest_s:g} s: {why}"
+        if not is_stuck:
+            return ""
+        if silent_s > 0.5 * longest_s:
+            return f"nothing from the skill executor for {silent_s:.1f} s. Is it running and active?"
+        if unmoved_s > 0.5 * longest_s and handover.skill_id is not None and not handover.has_begun:
+            why = executor.reason or "its log says why"
+            return f"the skill executor did not begin skill {handover.skill_id} for {unmoved_s:.1f} s: {why}"
+        if unmoved_s > longest_s:
             return f"the skill executor made no step for {longest_s:g} s."
-        if not self.config.max_steps and now_s > self._task_moved_s + longest_s:
-            return f"no control step of the task for {longest_s:g} s. Is the simulator running?"
-        return ""
+        return f"no control step of the task for {longest_s:g} s. Is the simulator running?"

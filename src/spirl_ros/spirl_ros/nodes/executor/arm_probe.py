@@ -73,6 +73,8 @@ class ArmProbe(Node):
         self.status = SkillStatus(reason="none yet")
         self.change: Callable[[JointState], None] = lambda state: None
         self._state: JointState | None = None
+        self._state_s = self._status_s = -np.inf
+        self._diagnosis: dict[str, str] = {}
         self._peaks: list[tuple[float, float]] = []
         self._told_ns = 0
         self._skill_id, self._moves = 0, False
@@ -241,13 +243,16 @@ class ArmProbe(Node):
         end_s = time.monotonic() + PATIENCE_S
         while not condition():
             if time.monotonic() > end_s:
+                now_s = time.monotonic()
                 raise SpirlError(
-                    f"{self._disturbance}: waited {PATIENCE_S:g} s for {what}; the executor's state is "
-                    f"{self.status.state}, and it says: {self.status.reason or 'fine'}"
+                    f"{self._disturbance}: waited {PATIENCE_S:g} s for {what}; {now_s - self._status_s:.1f} s ago the "
+                    f"executor's state was {self.status.state}, and it said: {self.status.reason or 'fine'}; the last "
+                    f"joint state came {now_s - self._state_s:.1f} s ago. Its diagnostics: {self._diagnosis}"
                 )
             self._spinner.spin_once(timeout_sec=0.02)
 
     def _on_state(self, state: JointState) -> None:
+        self._state_s = time.monotonic()
         self._state = JointState(name=state.name, position=list(state.position), velocity=list(state.velocity))
         self.change(state)
         self._held_back.append(state)
@@ -258,12 +263,14 @@ class ArmProbe(Node):
 
     def _on_status(self, status: SkillStatus) -> None:
         is_last_step = status.skill_id == self._skill_id and status.step >= status.skill_horizon - 1
-        before, self.status = self.status, status
+        before, self.status, self._status_s = self.status, status, time.monotonic()
         if self._moves and status.state == SkillStatus.EXECUTING and is_last_step and before.step < status.step:
             self._send_skill()
 
     def _on_diagnostics(self, array: DiagnosticArray) -> None:
         for status in array.status:
+            if status.name.startswith("skill_executor"):
+                self._diagnosis = {"message": status.message} | {value.key: value.value for value in status.values}
             if status.name.startswith("stand_in_arm"):
                 self._told_ns = stamp_ns(array.header.stamp)  # once a second, the peaks since the time before
                 values = {value.key: value.value for value in status.values}
