@@ -12,7 +12,6 @@ from spirl_ros.control.safety_filter import FilteredCommand, SafetyState
 from spirl_ros.control.skill_model import RunnableSkills
 from spirl_ros.control.skill_sequence import Outcome, SkillReport, SkillRequest, SkillSequence
 from spirl_ros.control.tracking import MOVED_TOLERANCE, TRACKING_TOLERANCE, Tracking
-from spirl_ros.control.trajectory_knots import arrival_s
 from spirl_ros.errors import CommandError, ObservationError, SkillError
 
 STOPPED_BY_PERSON = "stopped by a service call"
@@ -101,11 +100,8 @@ class ControlLoop:
         self._brake_outcome = Outcome.STOPPED  # how the skill under way ends when the arm is at rest
         limits, period_s = model.limits, model.control_period_s
         self._tracking: Tracking | None = None
-        self._takeover_s = 0.0
         if tracking_tolerance is not None and not time_waits:
             self._tracking = Tracking(limits, period_s, tracking_tolerance, has_braking_tail=has_braking_tail)
-            # An arm's controller may hold a set-point that is off by the tolerance.
-            self._takeover_s = arrival_s(np.full(len(limits.joint_names), tracking_tolerance), limits)
         self._now_s = self._taken_over_s = -np.inf
         self._begins_ns = -1
         """Stamp of the first state of this episode [ns], which may be still on its way; -1 when that is not known."""
@@ -238,7 +234,10 @@ class ControlLoop:
                 f"the latch stays: the observation is {self.observation.age_s(now_s):.3f} s old, expected at most "
                 f"{self._max_age_s:.3f} s. Bring the arm's states back first."
             )
-        self.arm.reset(self.observation.joint_positions)
+        positions = self.observation.joint_positions
+        self.arm.reset(positions)
+        if self._tracking is not None and self._tracking.deviations(positions, now_s).max() > MOVED_TOLERANCE:
+            self._tracking.doubt(now_s)
         self.arm.forget()  # The next step takes it over, with a first command of its own.
 
     def begin_episode(self, reason: str, begins_ns: int | None = None) -> None:
@@ -332,8 +331,8 @@ class ControlLoop:
         except CommandError as error:
             return str(error)
         if self._tracking is not None:
-            self._tracking.begin(self.arm.joint_positions, now_s)
-            self._taken_over_s = now_s + self._takeover_s if self._has_braking_tail else -np.inf
+            within_s = self._tracking.begin(self.arm.joint_positions, now_s)
+            self._taken_over_s = now_s + within_s if self._has_braking_tail else -np.inf
         return ""
 
     def _begin_anew(self, reason: str) -> None:

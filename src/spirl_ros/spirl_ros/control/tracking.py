@@ -5,6 +5,7 @@ from collections import deque
 import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.trajectory_knots import arrival_s
 
 TRACKING_TOLERANCE = 0.04
 """How far a joint may be measured from where it can be after its last commands [rad, m]."""
@@ -49,12 +50,19 @@ class Tracking:
         self._slowest, self._fastest = -limits.velocity, limits.velocity
         self._measured: np.ndarray | None = None
         self._measured_s = self._measured_ns = 0.0
-        self._leapt_s = -np.inf
+        self._doubted_s = np.inf
 
-    def begin(self, joint_positions: np.ndarray, now_s: float) -> None:
-        """The arm was taken over at rest, at these positions (Da,)."""
+    def begin(self, joint_positions: np.ndarray, now_s: float) -> float:
+        """The arm was taken over at rest, at these positions (Da,).
+
+        Returns:
+            How long its way there has to take [s]. Its controller may hold another set-point: one that is off by the
+            tolerance, or the last one that was sent, if the arm was moved since, or is measured wrongly.
+        """
+        distances = np.maximum(self.deviations(joint_positions, now_s), self._tolerance)
         self._sent.clear()
         self.sent(joint_positions, np.zeros_like(joint_positions), now_s)
+        return arrival_s(distances, self._limits)
 
     def sent(self, joint_positions: np.ndarray, joint_velocities: np.ndarray, now_s: float) -> None:
         """A command: positions (Da,) [rad, m] and the velocities (Da,) of the way there [rad/s, m/s]."""
@@ -84,9 +92,19 @@ class Tracking:
             f"expected at most {self._tolerance:.3f}: something holds the arm, moves it too, or measures it wrongly"
         )
 
+    def doubt(self, now_s: float) -> None:
+        """What is measured need not be true yet: look on for a while."""
+        self._doubted_s = now_s
+
     def why_unsettled(self, now_s: float) -> str:
-        """Why an arm must not be taken over where it is measured now, or nothing: its last leap may be undone."""
-        return "the joint states have leapt" if now_s < self._leapt_s + _SETTLED_S else ""
+        """Why an arm must not be taken over where it is measured now, or nothing.
+
+        A leap may be undone, and whether the first measurements or those after a release are true is not known. An arm
+        that is sent to a false place goes there, whatever is measured later.
+        """
+        if now_s >= self._doubted_s + _SETTLED_S:
+            return ""
+        return f"the joint states have to go on without a leap for {_SETTLED_S:g} s"
 
     def leap(self, joint_positions: np.ndarray, now_s: float, stamp_ns: int) -> str:
         """Why no joint can have come from the last measurement to this one (Da,), or nothing.
@@ -100,12 +118,13 @@ class Tracking:
         since_s = max(now_s - self._measured_s, (stamp_ns - self._measured_ns) * 1e-9, _SHORTEST_S)
         self._measured, self._measured_s, self._measured_ns = joint_positions, now_s, stamp_ns
         if before is None:
+            self.doubt(now_s)
             return ""
         moved, within_s = joint_positions - before, _LEAP_SPEED * since_s
         excess = np.maximum(moved - self._fastest * within_s, self._slowest * within_s - moved) - _LEAP
         if not excess.max() > 0.0:
             return ""
-        self._leapt_s = now_s
+        self.doubt(now_s)
         worst = int(np.argmax(excess))
         name, way = self._limits.joint_names[worst], abs(moved[worst])
         if abs(way - 2.0 * np.pi) < 0.1 * np.pi:
