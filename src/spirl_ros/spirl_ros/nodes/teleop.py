@@ -227,6 +227,8 @@ class Teleop(ManagedNode):
         self._has_episode_ended = False
         self._recording: RecordingStatus | None = None
         self._kept_before: int | None = None
+        self._finished: list[Path] = []
+        """Recordings that were ended here; the recorder's status may tell of the last one later."""
         self._drawn_s, self._polled_s, self._deaf_until_s = -np.inf, self.now_s(), -np.inf
         self._told_missed = 0
         path = terminal_path() if self._config.keyboard == "auto" else None
@@ -480,7 +482,7 @@ class Teleop(ManagedNode):
             self._start_recording()
         elif asked in (Request.FINISH_AS_SUCCESS, Request.FINISH_AS_FAILURE):
             is_success = asked is Request.FINISH_AS_SUCCESS
-            self._call(self._stop_client, StopRecording.Request(is_success=is_success))
+            self._call(self._stop_client, StopRecording.Request(is_success=is_success), self._on_recorded)
         elif asked is Request.DISCARD_RECORDING:
             self._call(self._discard_client, Trigger.Request())
         elif asked is Request.SHOW_HELP and self._terminal is not None:
@@ -529,12 +531,14 @@ class Teleop(ManagedNode):
         self._call(self._start_client, request)
 
     def _tell_what_was_recorded(self) -> None:
-        if self._recording is None or self._recording.episodes == (self._kept_before or 0):
+        told = 0 if self._recording is None else self._recording.episodes - (self._kept_before or 0)
+        new = max(told, len(self._finished))
+        if new == 0:
             return
-        new, folder = self._recording.episodes - (self._kept_before or 0), Path(self._recording.path).parent
+        path = self._finished[-1] if self._recording is None else Path(self._recording.path)
         robot = "" if self._robot is None else f" --robot {self._config.robot_file or self._config.robot}"
         self.get_logger().info(
-            f"{new} episode{'s' * (new > 1)} recorded. Next: spirl demos import {folder}{robot} --out data/mine"
+            f"{new} episode{'s' * (new > 1)} recorded. Next: spirl demos import {path.parent}{robot} --out data/mine"
         )
 
     def _call(self, client, service_request, on_answer=None) -> bool:
@@ -549,6 +553,11 @@ class Teleop(ManagedNode):
             self.get_logger().info(response.message)
         else:
             self.get_logger().error(response.message)
+
+    def _on_recorded(self, response: StopRecording.Response) -> None:
+        if response.success:
+            self._finished.append(Path(response.path))
+        self._on_answer(response)
 
     def _on_reset(self, response) -> None:
         if response.success:
