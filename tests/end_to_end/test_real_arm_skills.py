@@ -113,10 +113,15 @@ def test_skills_learned_on_an_arm_move_it_about_within_its_limits(tmp_path: Path
     )
     loop, commanded = ControlLoop(model, 1.0, np.random.default_rng(0)), CommandedArm(robot)
     arm, ends = commanded.arm, []
+    while loop.arm.last is None:  # it looks on for a moment before it takes the arm over
+        stamp_ns = round(arm.time_s * 1e9)
+        loop.update_joint_state(arm.joint_names, arm.positions.tolist(), stamp_ns, arm.time_s)
+        loop.step(arm.time_s)
+        arm.advance(arm.time_s + model.control_period_s)
     for tick in range(30 * description.skill_horizon):
         stamp_ns = round(arm.time_s * 1e9)
         loop.update_joint_state(arm.joint_names, arm.positions.tolist(), stamp_ns, arm.time_s)
-        if tick % description.skill_horizon == 1:
+        if tick % description.skill_horizon == 0:
             loop.execute(SkillRequest(None), arm.time_s)
             ends.append(arm.positions)
         command = loop.step(arm.time_s).command
