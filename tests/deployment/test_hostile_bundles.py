@@ -144,16 +144,19 @@ def graph_in_two_parts() -> bytes:
     return first.SerializeToString() + second.SerializeToString()
 
 
+TOO_LONG = "more than 3 s of processor time|took more than 8 s"
+"""On a machine that does many other things the second comes first."""
+
 GRAPHS: list[tuple[Callable[[], bytes], str]] = [
     (endless_loop, "operator Loop is not one"),
-    (expand_by_a_constant, "running its graphs fails|does not take it|processor time"),
+    (expand_by_a_constant, f"running its graphs fails|does not take it|{TOO_LONG}"),
     (expand_by_what_is_measured, "how much its operator Expand gives depends on what is measured"),
     (outer_product, "running its graphs fails|does not take it"),
     (doublings, "running its graphs fails|does not take it"),
-    (hours_of_products, "more than 3 s of processor time|bad_alloc"),
-    (products_while_it_is_opened, "more than 3 s of processor time|bad_alloc"),
+    (hours_of_products, f"{TOO_LONG}|bad_alloc"),
+    (products_while_it_is_opened, f"{TOO_LONG}|bad_alloc"),
     (far_more_nodes_than_any_network, "more than 10000 nodes"),
-    (node_after_node, "running its graphs fails|not an ONNX model|processor time"),
+    (node_after_node, f"running its graphs fails|not an ONNX model|{TOO_LONG}"),
     (graph_in_two_parts, "how much its operator Expand gives depends on what is measured"),
     (weights_in_another_file, "in another file"),
     (weights_without_values, "does not take it"),

@@ -296,3 +296,26 @@ def test_arm_that_says_nothing_for_long_is_let_go(person_with_stamps) -> None:
     person.run(0.6, AHEAD)
     assert np.abs(person.arm.velocities).max() > 0.05
     assert peaks(person) < 1.05
+
+
+@pytest.mark.parametrize("takes_positions", [False, True])
+def test_who_quits_in_motion_brings_the_arm_to_rest_within_its_limits(takes_positions: bool) -> None:
+    person = Person(takes_positions=takes_positions)
+    person.take_over()
+    person.run(1.0, AHEAD)
+    assert np.abs(person.arm.velocities).max() > 0.05 and person.steps.state is not SafetyState.LATCHED
+    sent = person.sent
+
+    def wait() -> None:
+        """Until the next period, in which nothing else is done."""
+        person.node.time_s = person.node.due_s
+        person.node.due_s += person.node.period_s
+        person.arm.advance(person.node.time_s)
+
+    wait()
+    person.steps.brake_to_rest(wait)
+    assert person.sent > sent and person.steps.state is SafetyState.LATCHED
+    for _ in range(10):
+        wait()
+    assert np.abs(person.arm.velocities).max() < 1e-3 and person.arm.is_ready
+    assert peaks(person) < 1.05
