@@ -37,6 +37,7 @@ class Steps:
 
     def __init__(self) -> None:
         self.begun_at: list[float] = []
+        self.stepped_at: list[float] = []
 
     def begin_anew(self, *, with_release: bool) -> None:
         self.has_begun = False
@@ -46,7 +47,7 @@ class Steps:
         self.begun_at.append(float(joint_positions[0]))
 
     def step(self, joint_positions: np.ndarray, age_s: float) -> None:
-        pass
+        self.stepped_at.append(float(joint_positions[0]))
 
 
 @pytest.fixture
@@ -54,8 +55,8 @@ def graph():
     node, steps = Node(), Steps()
     pace = SimulationPace(node, steps, ("joint",), PERIOD_NS * 1e-9, 10.0, 0.02)  # type: ignore[arg-type]
 
-    def state(period: int, position: float) -> None:
-        node.now += 0.08
+    def state(period: float, position: float, after_s: float = 0.08) -> None:
+        node.now += after_s
         pace._on_joint_state(JointState(header=_header(period), name=["joint"], position=[position], velocity=[0.0]))
 
     def status(period: int, episode: int) -> None:
@@ -64,9 +65,9 @@ def graph():
     return SimpleNamespace(node=node, steps=steps, state=state, status=status, watch=pace.watch)
 
 
-def _header(period: int):
+def _header(period: float):
     header = JointState().header
-    header.stamp = to_stamp(period * PERIOD_NS)
+    header.stamp = to_stamp(round(period * PERIOD_NS))
     return header
 
 
@@ -90,3 +91,25 @@ def test_simulator_that_was_started_again_in_the_same_episode_is_not_waited_for(
     graph.state(1, 0.3)
     graph.status(1, 1)
     assert graph.steps.begun_at == [0.1, 0.3]
+
+
+def test_state_within_a_control_step_is_not_acted_on(graph):
+    graph.status(0, 1)
+    graph.state(0, 0.1)
+    graph.state(0.5, 0.2)
+    assert graph.steps.stepped_at == []
+    graph.state(1, 0.3)
+    graph.status(1, 1)
+    graph.state(1.5, 0.4)
+    assert graph.steps.begun_at == [0.1] and graph.steps.stepped_at == [0.3]
+
+
+def test_person_gets_real_time_where_the_simulators_waits_for_commands(graph):
+    graph.status(0, 1)
+    graph.state(0, 0.1)
+    graph.status(1, 1)
+    graph.state(1, 0.2, after_s=0.005)  # at once, as the answer of a simulator in lockstep
+    assert graph.steps.stepped_at == []
+    graph.node.now += 0.07
+    graph.watch()
+    assert graph.steps.stepped_at == [0.2]
