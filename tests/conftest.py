@@ -17,6 +17,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Where Python is told to keep no compiled modules, each process that a test starts would compile all of ours again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+_LONGEST = ("test_disturbed_arm.py", "test_respawn.py", "test_monitor_page.py", "test_policy.py", "test_trainer.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules that take longest come first, so that no worker has one of them left when the other has finished."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
+
 
 @pytest.fixture
 def domain_environment() -> Iterator[dict[str, str]]:
