@@ -44,4 +44,4 @@ def test_film_that_cannot_be_is_refused_before_anything_is_evaluated(
     assert main([*EVAL, "--video", str(tmp_path / "film.avi")]) == 2
     assert main([*EVAL, "--video", str(tmp_path / "film.gif"), "--franka-kitchen"]) == 2
     output = capsys.readouterr()
-    assert output.out == "" and ".gif or .mp4" in output.err and "leave --franka-kitchen out" in output.err
+    assert output.out == "" and ".gif or .mp4" in output.err and "leave --peer out" in output.err

@@ -1,6 +1,3 @@
-import contextlib
-import io
-
 import numpy as np
 import pytest
 
@@ -12,6 +9,7 @@ from spirl_ros.maze.environment import GOAL_CELLS
 from spirl_ros.maze.episodes import ANYWHERE, episode_of, target_maze, unseen_maze
 from spirl_ros.maze.family import MAZE
 from spirl_ros.maze.layouts import FREE
+from spirl_ros.maze.point_maze import PointMaze
 from spirl_ros.tasks.task import EpisodeConfig
 
 
@@ -86,28 +84,19 @@ def test_maze_has_one_goal() -> None:
 
 @pytest.mark.parametrize("task", ["goal", ANYWHERE])
 def test_point_moves_as_in_point_maze_under_the_servos_force(task: str) -> None:
-    gymnasium = pytest.importorskip("gymnasium")
     pytest.importorskip("gymnasium_robotics")
-    with contextlib.redirect_stderr(io.StringIO()):
-        import gymnasium_robotics
-    gymnasium.register_envs(gymnasium_robotics)
     contacts, generator = 0, np.random.default_rng(0)
     for seed in range(3):
         environment = MAZE.environment(EpisodeConfig(task=task))
-        state, layout = environment.reset(seed), environment.maze.layout
-        across, along = layout.shape
-        rows = [[int(layout[x, along - 1 - row]) for x in range(across)] for row in range(along)]
-        theirs = gymnasium.make("PointMaze_UMaze-v3", maze_map=rows, max_episode_steps=10_000).unwrapped
-        theirs.reset(seed=0)
-        point = theirs.point_env
-        offset = 0.5 - 0.5 * np.array(layout.shape)
-        point.set_state(state[:2] + offset, np.zeros(2))
+        state = environment.reset(seed)
+        point = PointMaze(environment.maze.layout)
+        point.begin(state[:2])
         action = np.zeros(2)
         for _ in range(600):
             action = np.clip(0.9 * action + 0.5 * generator.standard_normal(2), -1.0, 1.0)
             state = environment.step(action).observation
             contacts += environment.simulation.data.ncon > 0
-            point.step(environment.simulation.data.actuator_force / 100.0)  # in shares of 100 N
-            np.testing.assert_allclose(point.data.qpos - offset, state[:2], rtol=0.0, atol=1e-9)
-            np.testing.assert_allclose(point.data.qvel, state[2:], rtol=0.0, atol=1e-8)
+            point.push(environment.simulation.data.actuator_force)
+            np.testing.assert_allclose(point.state[:2], state[:2], rtol=0.0, atol=1e-9)
+            np.testing.assert_allclose(point.state[2:], state[2:], rtol=0.0, atol=1e-8)
     assert contacts > 10

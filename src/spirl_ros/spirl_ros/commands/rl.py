@@ -234,9 +234,12 @@ def _add_eval(commands) -> None:
         "--sampled", action="store_true", help="draw latents from the policy instead of taking its mean"
     )
     parser.add_argument(
+        "--peer",
         "--franka-kitchen",
         action="store_true",
-        help="in gymnasium-robotics' own FrankaKitchen-v1, without our environment, executor and safety filter",
+        dest="peer",
+        help="in somebody else's simulator, without our environment, executor and safety filter (kitchen: "
+        "gymnasium-robotics' FrankaKitchen-v1; maze: its PointMaze)",
     )
     parser.add_argument(
         "--disturb",
@@ -258,13 +261,13 @@ def run_eval(parsed: argparse.Namespace) -> int:
     from spirl_ros.rl.evaluation import EvaluationSettings, evaluate_bundle
 
     if parsed.video is not None:
-        if parsed.franka_kitchen:
-            raise ConfigError("--video films our simulator, leave --franka-kitchen out.")
+        if parsed.peer:
+            raise ConfigError("--video films our simulator, leave --peer out.")
         if parsed.disturb is not None:
             raise ConfigError("--video films an undisturbed episode, leave --disturb out.")
         check_film_path(parsed.video)
-    if parsed.franka_kitchen:
-        refuse_options(parsed, ("task", "workers"), "--franka-kitchen runs the policy's own task in one thread")
+    if parsed.peer:
+        refuse_options(parsed, ("task", "workers"), "--peer runs the policy's own task in one thread")
     workers = 2 if parsed.workers is None else parsed.workers
     settings = EvaluationSettings(parsed.task, parsed.episodes, parsed.seed, workers, parsed.sampled)
     with tempfile.TemporaryDirectory() as folder:
@@ -274,7 +277,7 @@ def run_eval(parsed: argparse.Namespace) -> int:
             from spirl_ros.rl.policy_bundle import exported_policy  # needs torch, which a bundle alone does not
 
             bundle = exported_policy(parsed.run_folder, Path(folder) / "bundle")
-        evaluate = _peer_evaluation(bundle) if parsed.franka_kitchen else evaluate_bundle
+        evaluate = _peer_evaluation(bundle) if parsed.peer else evaluate_bundle
         if parsed.disturb is not None:
             return _evaluate_disturbed(parsed, lambda changed: evaluate(bundle, changed), settings, bundle)
         figures = evaluate(bundle, settings)
@@ -322,5 +325,5 @@ def _peer_evaluation(bundle: "Bundle") -> "Callable[[Bundle, EvaluationSettings]
     family = bundle_family(bundle)
     evaluate = family.peer_evaluation()
     if evaluate is None:
-        raise ConfigError(f"--franka-kitchen: nobody else simulates the {family.name}. Leave it out.")
+        raise ConfigError(f"--peer: nobody else simulates the {family.name}. Leave it out.")
     return evaluate

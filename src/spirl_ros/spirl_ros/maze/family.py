@@ -1,7 +1,7 @@
 """The maze as a task family: what the engine knows of it."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from spirl_ros.tasks.task import EpisodeConfig, Operator
 
 if TYPE_CHECKING:
     from spirl_ros.demonstrations.operator_style import OperatorStyle
+    from spirl_ros.deployment.bundle import Bundle
+    from spirl_ros.rl.evaluation import EvaluationSettings
 
 
 class MazeFamily(MujocoFamily):
@@ -46,6 +48,12 @@ class MazeFamily(MujocoFamily):
     def done_now(self, positions: np.ndarray) -> set[str]:
         """Nobody can say without the maze: positions in a demonstration may be of any."""
         return set()
+
+    def peer_evaluation(self) -> "Callable[[Bundle, EvaluationSettings], dict[str, Any]]":
+        """In gymnasium-robotics' own PointMaze."""
+        from spirl_ros.maze.point_maze_evaluation import evaluate_in_point_maze
+
+        return evaluate_in_point_maze
 
     def operator(self, style: "OperatorStyle") -> Operator:
         """The scripted operator."""

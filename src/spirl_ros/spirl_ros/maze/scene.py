@@ -15,11 +15,11 @@ from spirl_ros.tasks.mujoco_scene import MujocoScene
 CONTROL_PERIOD_S = 0.01
 SPEED_M_S = 5.0
 """Of an action of 1; PointMaze's point is never faster."""
-_FORCE_N = 100.0
-_DAMPING = 50.0
+SERVO_FORCE_N = 100.0
+SERVO_DAMPING = 50.0
 """Of the servo [N s/m]. A set-point that leads the point by one period at some speed is held with this much force for
 each m/s that lacks: half of PointMaze's range for 1 m/s."""
-_STIFFNESS = _DAMPING / CONTROL_PERIOD_S
+_STIFFNESS = SERVO_DAMPING / CONTROL_PERIOD_S
 JOINTS = ("x", "y")
 VELOCITY = Field("velocity", (2,), names=("x_velocity", "y_velocity"), units=("m/s", "m/s"))
 """The state without the position."""
@@ -34,7 +34,7 @@ def maze_scene(layout: np.ndarray) -> MujocoScene:
         for x, y, half_x, half_y in wall_boxes(layout)
     )
     across = layout.shape[0] / 2.0
-    servo = f'gainprm="{_STIFFNESS}" biastype="affine" biasprm="0 {-_STIFFNESS} {-_DAMPING}"'
+    servo = f'gainprm="{_STIFFNESS}" biastype="affine" biasprm="0 {-_STIFFNESS} {-SERVO_DAMPING}"'
     model = mujoco.MjModel.from_xml_string(f"""
 <mujoco model="maze">
   <compiler inertiafromgeom="true" angle="radian"/>
@@ -55,8 +55,8 @@ def maze_scene(layout: np.ndarray) -> MujocoScene:
     </body>
   </worldbody>
   <actuator>
-    <general name="x" joint="x" {servo} forcelimited="true" forcerange="{-_FORCE_N} {_FORCE_N}"/>
-    <general name="y" joint="y" {servo} forcelimited="true" forcerange="{-_FORCE_N} {_FORCE_N}"/>
+    <general name="x" joint="x" {servo} forcelimited="true" forcerange="{-SERVO_FORCE_N} {SERVO_FORCE_N}"/>
+    <general name="y" joint="y" {servo} forcelimited="true" forcerange="{-SERVO_FORCE_N} {SERVO_FORCE_N}"/>
   </actuator>
 </mujoco>""")
     both = np.ones(2)
