@@ -12,7 +12,7 @@ from action_msgs.msg import GoalStatus, GoalStatusArray
 
 from spirl_ros.control.safety_filter import SafetyState
 from spirl_ros.nodes.executor import arm_command_topic
-from tests.nodes.arm_in_process import AHEAD, Person
+from tests.nodes.arm_in_process import AHEAD, STATE_PERIOD_S, Person
 
 ELBOW = 2
 LAGS_S = (0.02, 0.1)
@@ -319,3 +319,30 @@ def test_who_quits_in_motion_brings_the_arm_to_rest_within_its_limits(takes_posi
         wait()
     assert np.abs(person.arm.velocities).max() < 1e-3 and person.arm.is_ready
     assert peaks(person) < 1.05
+
+
+def test_step_that_waited_for_a_state_is_made_when_it_comes(person_with_stamps) -> None:
+    """Not at the next period: until then the arm would brake on."""
+    person = person_with_stamps
+    person.take_over()
+    person.run(0.6, AHEAD)
+    person.silent_until_s = back_s = person.node.time_s + 0.08
+    sent, sent_at = person.sent, []
+
+    def note() -> None:
+        if person.sent > sent and not sent_at:
+            sent_at.append(person.node.time_s)
+
+    person.run(0.03, AHEAD, beside=note)
+    sent, sent_at = person.sent, []
+    person.run(0.2, AHEAD, beside=note)
+    assert back_s < sent_at[0] <= back_s + 3.0 * STATE_PERIOD_S
+
+
+def test_arm_that_is_held_for_want_of_states_is_told_once() -> None:
+    person = Person()
+    person.take_over()
+    for _ in range(2):
+        person.steps.without_measurement(0.2)
+    assert person.steps.state is SafetyState.HOLDING
+    assert [line for line in person.node.log if "HOLDING" in line] == ["HOLDING: no joint state for 0.20 s"]

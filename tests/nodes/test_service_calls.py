@@ -52,3 +52,15 @@ def test_call_without_an_answer_fails_once() -> None:
     for now_s in (12.9, 13.1, 20.0):
         calls.poll(now_s)
     assert answers == [] and failures == ["no answer from /load_bundle for 3 s."]
+
+
+def test_calls_that_were_forgotten_are_neither_answered_nor_given_up() -> None:
+    failures, answers, service = [], [], Service()
+    calls = ServiceCalls(failures.append, patience_s=3.0)
+    calls.call(service, "request", answers.append, 10.0)  # pyright: ignore[reportArgumentType]
+    calls.clear()
+    assert not calls.are_under_way and service.forgotten == service.requests
+    service.requests[0].set_result("late")
+    for now_s in (10.5, 20.0):
+        calls.poll(now_s)
+    assert answers == failures == []
