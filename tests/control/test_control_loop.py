@@ -762,3 +762,25 @@ def test_arm_is_not_taken_over_at_a_state_that_has_just_leapt():
     arm.measure()  # a leap, too
     assert arm.tick().command is None
     np.testing.assert_allclose(arm.command().joint_positions, [0.1, -0.2], atol=1e-12)
+
+
+@pytest.mark.parametrize(("error", "is_released"), [(0.03, True), (0.05, False), (1.0, False)])
+def test_arm_that_takes_set_points_is_not_released_where_they_would_make_it_leap(
+    error: float, is_released: bool
+) -> None:
+    arm = begun(has_braking_tail=False)
+    arm.loop.stop("hand on the button")
+    arm.tick()
+    arm.error = np.array([error, 0.0])
+    for _ in range(5):
+        arm.tick()
+    assert arm.loop.state is LoopState.LATCHED
+    if is_released:
+        np.testing.assert_allclose(released(arm).joint_positions, [0.1 + error, -0.2], atol=1e-9)
+        return
+    with pytest.raises(CommandError, match="the latch stays: a is measured .* The first set-point"):
+        arm.loop.reset(arm.now_s)
+    assert arm.loop.state is LoopState.LATCHED
+    arm.error = np.zeros(2)
+    arm.tick()
+    np.testing.assert_allclose(released(arm).joint_positions, [0.1, -0.2], atol=1e-9)

@@ -346,3 +346,18 @@ def test_arm_that_is_held_for_want_of_states_is_told_once() -> None:
         person.steps.without_measurement(0.2)
     assert person.steps.state is SafetyState.HOLDING
     assert [line for line in person.node.log if "HOLDING" in line] == ["HOLDING: no joint state for 0.20 s"]
+
+
+def test_arm_that_takes_set_points_keeps_its_latch_where_it_is_not_where_it_was_sent() -> None:
+    person = Person(takes_positions=True)
+    person.take_over()
+    person.offset[ELBOW] = 0.3
+    person.run(1.0)
+    assert person.steps.state is SafetyState.LATCHED
+    assert "elbow_joint is measured 0.300 from where it was sent" in person.pace.why_latched()
+    person.offset[ELBOW] = 0.0
+    person.run(1.0)
+    assert person.pace.why_latched() == ""
+    person.release()
+    person.run(1.0, AHEAD)
+    assert person.steps.state <= SafetyState.LIMITED and np.abs(person.arm.velocities).max() > 0.05

@@ -18,6 +18,19 @@ STOPPED_BY_PERSON = "stopped by a service call"
 """Reason of a stop that somebody asked for; a simulation resumes automatically after every other one."""
 
 
+def set_points_fault(fault: str) -> str:
+    """Why an arm that takes set-points must not be taken over where it is measured, or nothing.
+
+    Args:
+        fault: why it is not measured where it was sent, or nothing.
+    """
+    # A controller that holds another place goes to the first set-point at once, however far that is.
+    return fault and (
+        f"{fault}. The first set-point would make it leap. Mend the cause, or have its controller hold it where it is, "
+        "then deactivate and activate this node."
+    )
+
+
 class LoopState(IntEnum):
     """What the loop is doing; the numbers are those of spirl_msgs/SkillStatus."""
 
@@ -225,7 +238,8 @@ class ControlLoop:
         """Release the latch, on somebody's explicit demand. The arm stays where it is measured.
 
         Raises:
-            CommandError: there is no latch, the arm still moves, or there is no fresh observation inside the limits.
+            CommandError: there is no latch, the arm still moves, or there is no fresh observation inside the limits; or
+                an arm that takes set-points is not where it was sent.
         """
         if self.state is not LoopState.LATCHED:
             raise CommandError(f"there is no latch to release: the arm is {self.state.name.lower()}.")
@@ -235,6 +249,9 @@ class ControlLoop:
                 f"{self._max_age_s:.3f} s. Bring the arm's states back first."
             )
         positions = self.observation.joint_positions
+        if self._tracking is not None and not self._has_braking_tail:
+            if reason := set_points_fault(self._tracking.fault(positions, now_s)):
+                raise CommandError(f"the latch stays: {reason}")
         self.arm.reset(positions)
         if self._tracking is not None and self._tracking.deviations(positions, now_s).max() > MOVED_TOLERANCE:
             self._tracking.doubt(now_s)

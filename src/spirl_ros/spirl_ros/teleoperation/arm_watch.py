@@ -86,8 +86,13 @@ class ArmWatch:
     @property
     def fault(self) -> str:
         """Why the arm must not be moved from where it was sent last, or nothing."""
-        if self._leap or not self._measured:
-            return self._leap
+        return self._leap or self.displacement
+
+    @property
+    def displacement(self) -> str:
+        """Why the arm is not measured where it was sent last, or nothing; a leap that is over does not count."""
+        if self._sent is None or not self._measured:
+            return ""
         now_s, joint_positions = self._measured[-1]
         return self._tracking.fault(joint_positions, now_s)
 

@@ -9,6 +9,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import JointState
 
 from spirl_msgs.msg import TaskStatus
+from spirl_ros.control.control_loop import set_points_fault
 from spirl_ros.control.observation import LatestObservation
 from spirl_ros.control.publisher_counts import PublisherCounts
 from spirl_ros.control.realtime_priority import ask_for_process, ask_for_realtime_priority
@@ -167,7 +168,9 @@ class ArmPace:
 
     def why_latched(self) -> str:
         """What keeps a latch from being released, or nothing."""
-        return self._readiness.fault or self._states_fault()
+        if reason := self._readiness.fault or self._states_fault():
+            return reason
+        return set_points_fault(self._arm.displacement) if self._steps.command_topic.takes_positions else ""
 
     def release_latch(self) -> None:
         """Go on where the arm is measured, on somebody's demand; raises CommandError where it cannot."""
