@@ -13,7 +13,7 @@ from spirl_ros.maze.episodes import episode_of
 from spirl_ros.maze.family import MAZE
 from spirl_ros.maze.picture import VIEW, draw, padded
 from spirl_ros.maze.point_maze import POINT_MAZE, PointMaze
-from spirl_ros.maze.scene import VELOCITY
+from spirl_ros.maze.scene import SPEED_M_S, VELOCITY
 from spirl_ros.rl.evaluation import FIRST_SEED, EvaluationSettings, evaluation_figures
 from spirl_ros.tasks.disturbance import NO_DISTURBANCE
 
@@ -31,7 +31,7 @@ def evaluate_in_point_maze(bundle: Bundle, settings: EvaluationSettings) -> dict
         raise ConfigError(f"{bundle.folder} does not observe what {POINT_MAZE} gives.")
     if settings.disturbance != NO_DISTURBANCE:
         raise ConfigError(f"{POINT_MAZE} runs undisturbed episodes alone. Leave --disturb out.")
-    (target,), scale = about.target_subtasks, MAZE.velocity_scale
+    (target,) = about.target_subtasks
     mazes: dict[bytes, PointMaze] = {}
     reached, steps = [], 0
     began = time.perf_counter()
@@ -48,7 +48,7 @@ def evaluate_in_point_maze(bundle: Bundle, settings: EvaluationSettings) -> dict
                 seen = {STATE: state, VELOCITY.name: state[2:], VIEW.name: draw(surroundings, state[:2])}
                 latent = policy.sample(seen, generator) if settings.is_sampled else policy.distribution(seen).latent
             action = bundle.decoder.decode(state, latent, step % about.skill_horizon)
-            point.go(scale * np.clip(action, -1.0, 1.0))
+            point.go(np.clip(action, -1.0, 1.0) * SPEED_M_S)
             steps += 1
             cell = tuple(np.rint(point.state[:2]).astype(int))
             is_there = 0 <= maze.distances[cell] <= GOAL_CELLS
