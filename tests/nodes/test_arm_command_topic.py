@@ -1,10 +1,18 @@
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 
 pytest.importorskip("spirl_msgs")
 
-from spirl_ros.nodes.executor.arm_command_topic import ArmClock
+from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.safety_filter import FilteredCommand, SafetyFilter, SafetyState
+from spirl_ros.nodes.executor import arm_command_topic
+from spirl_ros.nodes.executor.arm_command_topic import ArmClock, ArmCommandTopic
 
 DAY_NS = 86_400_000_000_000
+LIMITS = JointLimits(("a", "b"), *(np.array([value, value]) for value in (-1.0, 1.0, 4.0, 20.0, 100.0)))
 
 
 def hear(clock: ArmClock, sent_s: float, after_s: float, ahead_s: float = 0.0) -> None:
@@ -55,3 +63,55 @@ def test_time_of_an_arm_whose_clock_was_set_is_unknown_until_that_is_certain() -
         if i == 40:
             assert clock.silent_s(10.4) == pytest.approx(0.4 - 0.001)
     assert clock.ns(10.6) is None
+
+
+class Topic:
+    """Sends to a list, at a time that the test sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings) -> None:
+        self.messages: list = []
+        self.now_s, self.is_slowed = 10.0, False
+        publisher = SimpleNamespace(publish=self.messages.append, assert_liveliness=lambda: None)
+        node: Any = SimpleNamespace(create_publisher=lambda *_: publisher)
+        monkeypatch.setattr(arm_command_topic, "time", SimpleNamespace(monotonic=lambda: self.now_s))
+        self.topic = ArmCommandTopic(
+            node,
+            LIMITS,
+            0.1,
+            controller="c",
+            is_slowed=lambda: self.is_slowed,
+            **{"takes_positions": False, **settings},
+        )
+        self.first = SafetyFilter(LIMITS, 0.1, 1.0).activate(np.array([0.1, -0.2]))
+
+    def sent(self, command: FilteredCommand, after_s: float = 0.1) -> int:
+        """How many messages that command makes, so much later."""
+        self.now_s += after_s
+        before = len(self.messages)
+        self.topic.send(command)
+        return len(self.messages) - before
+
+
+def test_arm_on_its_way_to_a_place_is_not_sent_there_again(monkeypatch) -> None:
+    topic = Topic(monkeypatch)
+    on_its_way = topic.first._replace(arrives_s=0.35)
+    assert [topic.sent(on_its_way) for _ in range(3)] == [1, 0, 0]
+    elsewhere = on_its_way._replace(joint_positions=np.array([0.2, -0.2]))
+    assert topic.sent(elsewhere) == 1
+    assert topic.sent(elsewhere, after_s=0.4) == 1  # it has arrived since, and may be sent there anew
+
+
+def test_nothing_is_sent_to_an_arm_that_is_slowed_until_it_may_move_again(monkeypatch) -> None:
+    topic = Topic(monkeypatch)
+    topic.is_slowed = True
+    assert topic.sent(topic.first) == 0
+    topic.is_slowed = False
+    assert topic.sent(topic.first._replace(state=SafetyState.BRAKING)) == 0  # it brakes by itself
+    assert topic.sent(topic.first) == 1
+    assert topic.sent(topic.first._replace(state=SafetyState.BRAKING)) == 1
+
+
+def test_set_points_are_sent_each_time(monkeypatch) -> None:
+    topic = Topic(monkeypatch, takes_positions=True)
+    topic.is_slowed = True
+    assert [topic.sent(topic.first._replace(arrives_s=0.35)) for _ in range(3)] == [1, 1, 1]

@@ -84,3 +84,19 @@ def test_step_that_is_in_time_misses_nothing() -> None:
     steps = Steps(0.0, 0, braked_s=None, takes_positions=False, is_moving=True)
     steps._on_period()
     assert steps.loop.missed == [0.0] and steps.delays == []
+
+
+def test_step_waits_for_the_state_of_an_arm_that_is_silent() -> None:
+    """What is heard while it waits is what ends the wait."""
+    steps = Steps(0.0, 0, braked_s=None, takes_positions=False, is_moving=True)
+    topic, heard = steps.command_topic, []
+
+    def hear(stamp_ns: int, received_s: float) -> None:
+        heard.append(stamp_ns)
+        if len(heard) == 3:
+            topic.silent_s = 0.0
+
+    topic.hear, topic.silent_s = hear, 0.04
+    steps.loop.observation = SimpleNamespace(measured_ns=7, age_s=lambda _: 0.04)
+    steps._on_period()
+    assert heard[:3] == [7, 7, 7] and steps.loop.missed == [0.0]

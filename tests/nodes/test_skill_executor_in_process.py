@@ -79,6 +79,7 @@ class Graph:
         )
 
         def make_loop(*arguments, **settings) -> ControlLoop:
+            self.settings = settings
             self.loops.append(ControlLoop(*arguments, **settings))
             return self.loops[-1]
 
@@ -268,3 +269,15 @@ def test_bundle_that_cannot_be_used_fails_configuration(graph: Graph) -> None:
     graph.node._load = load
     assert graph.node.trigger_configure() == TransitionCallbackReturn.FAILURE
     assert graph.diagnose() == (OK, "not active")
+
+
+@pytest.mark.parametrize(("asked", "used"), [(0.0, 0.04), (0.1, 0.1)])
+def test_tracking_tolerance_is_the_robots_unless_one_is_asked_for(graph: Graph, asked: float, used: float) -> None:
+    asked_for = [Parameter("robot", value="ur5e"), Parameter("tracking_tolerance", value=asked)]
+    graph.node.set_parameters(asked_for)
+    assert graph.activate().settings["tracking_tolerance"] == used
+
+
+def test_simulated_arm_has_no_tracking_tolerance(graph: Graph) -> None:
+    """Its scene may be put back, and then it stands elsewhere at once."""
+    assert graph.activate().settings["tracking_tolerance"] is None
