@@ -143,6 +143,12 @@ def test_compression_of_another_kind_is_refused(seen_here, client, start_here) -
     assert code == 2 and "compressed_pictures" in output and "none, png, jpeg" in output
 
 
+def test_compression_needs_pillow(seen_here, client, start_here, monkeypatch) -> None:
+    monkeypatch.setattr("spirl_ros.nodes.graph.camera_topics.find_spec", lambda name: None)
+    code, output = start_here("mujoco_sim", task="seen", compressed_pictures="png").wait()
+    assert code == 2 and "pip install pillow" in output and "Traceback" not in output
+
+
 def test_page_shows_what_the_camera_sees(seen_here, client, start_here) -> None:
     viser = pytest.importorskip("viser")
     msgspec = pytest.importorskip("msgspec")

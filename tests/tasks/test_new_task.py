@@ -72,7 +72,7 @@ def test_example_with_a_camera_is_demonstrated_with_what_it_sees(installed: Path
     assert stored_digest(tmp_path / "one") == stored_digest(tmp_path / "two")
     episode = read_dataset(tmp_path / "one").episodes[0]
     environment = find_family("reach_seen").environment()
-    assert environment is not None
+    assert environment is not None and episode.metadata.seed is not None
     environment.reset(episode.metadata.seed)
     assert episode.fields["view"].shape == (episode.steps + 1, 64, 64, 3)
     for step, picture in enumerate(episode.fields["view"]):

@@ -16,11 +16,21 @@ def test_osmesa_draws_where_egl_does_not(egl: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("spirl_ros.tasks.opengl._PROBE_PATIENCE_S", 3.0)
     assert working_backend() == "osmesa"
     monkeypatch.setenv("MUJOCO_GL", "egl")  # what somebody asks for is not replaced
-    with pytest.raises(PlotError, match="nothing can draw without a screen .egl: "):
+    with pytest.raises(PlotError, match="nothing can draw without a screen.* Tried egl: "):
         working_backend()
 
 
 def test_machine_that_cannot_draw_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUJOCO_GL", "nothing")
     with pytest.raises(PlotError, match="libosmesa6"):
+        working_backend()
+
+
+def test_glfw_without_a_screen_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It makes a context all the same, and films were promised that could not be drawn."""
+    pytest.importorskip("mujoco")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MUJOCO_GL", "glfw")
+    with pytest.raises(PlotError, match="Tried glfw: "):
         working_backend()

@@ -5,6 +5,7 @@ import importlib
 import os
 import subprocess
 import sys
+import textwrap
 
 from spirl_ros.errors import PlotError
 
@@ -17,6 +18,8 @@ with mujoco.Renderer(mujoco.MjModel.from_xml_string("<mujoco/>"), 8, 8) as rende
     renderer.render()
 """
 _PROBE_PATIENCE_S = 60.0
+_REASON_LENGTH = 80
+"""Letters of what each says when it fails."""
 
 
 def working_backend() -> str:
@@ -44,11 +47,11 @@ def working_backend() -> str:
         if result.returncode == 0:
             return backend
         # After the reason Python may complain of objects that were half made.
-        reason = result.stderr.partition("Exception ignored in")[0].strip().splitlines()
-        complaints.append(f"{backend}: {reason[-1] if reason else 'failed'}")
+        reason = result.stderr.partition("Exception ignored in")[0].strip().splitlines() or ["failed"]
+        complaints.append(f"{backend}: {textwrap.shorten(reason[-1], _REASON_LENGTH, placeholder=' …')}")
     raise PlotError(
-        f"nothing can draw without a screen ({'; '.join(complaints)}). Install OSMesa (apt install libosmesa6), or "
-        "EGL with a driver (apt install libegl1 libgl1-mesa-dri)."
+        "nothing can draw without a screen. Install OSMesa (apt install libosmesa6), or EGL with a driver (apt install "
+        f"libegl1 libgl1-mesa-dri). Tried {'; '.join(complaints)}"
     )
 
 
