@@ -75,7 +75,7 @@ def test_simulator_shows_each_moment_as_the_rollout_in_process(
 
 
 def test_in_real_time_nobody_waits_for_a_picture(seen_here, client, start_here, monkeypatch) -> None:
-    """Drawing hangs: states, resets and the end do not; its picture has the stamp of the state that it shows."""
+    """Drawing hangs: states and resets do not; its picture has the stamp of the state that it shows."""
     hangs, may_go_on = threading.Event(), threading.Event()
     drawn = SceneCameras._drawn
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 
-from spirl_ros.errors import PlotError
+from spirl_ros.errors import HOW_TO_DRAW, PlotError
 
 BACKENDS = ("egl", "osmesa", "glfw")
 """What MuJoCo can draw with, the fastest without a screen first."""
@@ -49,10 +49,7 @@ def working_backend() -> str:
         # After the reason Python may complain of objects that were half made.
         reason = result.stderr.partition("Exception ignored in")[0].strip().splitlines() or ["failed"]
         complaints.append(f"{backend}: {textwrap.shorten(reason[-1], _REASON_LENGTH, placeholder=' …')}")
-    raise PlotError(
-        "nothing can draw without a screen. Install OSMesa (apt install libosmesa6), or EGL with a driver (apt install "
-        f"libegl1 libgl1-mesa-dri). Tried {'; '.join(complaints)}"
-    )
+    raise PlotError(f"nothing can draw without a screen. {HOW_TO_DRAW}. Tried {'; '.join(complaints)}")
 
 
 @functools.cache
