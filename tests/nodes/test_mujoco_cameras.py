@@ -2,6 +2,7 @@
 
 import io
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip("spirl_msgs")
 pytest.importorskip("mujoco")
 
+import mujoco
 from diagnostic_msgs.msg import DiagnosticArray
 from PIL import Image as PillowImage
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
@@ -17,11 +19,13 @@ from std_msgs.msg import Float64MultiArray
 
 from spirl_msgs.msg import TaskStatus
 from spirl_msgs.srv import ResetScene
+from spirl_ros.control.observation_fields import PICTURE, Field
 from spirl_ros.nodes.graph.camera_topics import from_image, image_topic, to_compressed_image
 from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_stamp
 from spirl_ros.tasks import families
+from spirl_ros.tasks.mujoco_scene import MujocoScene
 from spirl_ros.tasks.scene_cameras import SceneCameras
-from tests.tasks.small_family import SEEN, install, put_on_path
+from tests.tasks.small_family import MODEL, SEEN, SeenFamily, install, put_on_path
 
 (VIEW,) = SEEN.more_fields
 CAMERA = image_topic(VIEW.source)
@@ -136,6 +140,26 @@ def test_compressed_picture_is_the_same_to_what_its_kind_keeps(kind: str, error:
     assert message.format == (f"rgb8; {kind} compressed bgr8" if channels == 3 else f"mono8; {kind} compressed mono8")
     difference = np.asarray(file).astype(int).reshape(picture.shape) - picture
     assert np.abs(difference).max() <= error
+
+
+class DashedFamily(SeenFamily):
+    """Its camera has a name that MuJoCo takes and ROS does not."""
+
+    name = "dashed"
+    more_fields = (Field("view", (48, 64, 3), PICTURE, source="left-cap"),)
+
+    def make_scene(self, *, with_visuals: bool = False) -> MujocoScene:
+        model = mujoco.MjModel.from_xml_string(MODEL.replace('"above"', '"left-cap"'))
+        return replace(super().make_scene(), model=model)
+
+
+DASHED = DashedFamily()
+
+
+def test_camera_that_no_topic_can_be_named_after_is_told(client, start_here, monkeypatch) -> None:
+    monkeypatch.setitem(families._OURS, "dashed", "tests.nodes.test_mujoco_cameras:DASHED")
+    code, output = start_here("mujoco_sim", task="dashed").wait()
+    assert code == 2 and "camera 'left-cap', expected a name of letters" in output and "Traceback" not in output
 
 
 def test_compression_of_another_kind_is_refused(seen_here, client, start_here) -> None:

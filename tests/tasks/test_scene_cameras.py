@@ -137,6 +137,15 @@ def test_without_opengl_pictures_are_refused_and_nothing_else(monkeypatch: pytes
     assert set(SMALL.environment().observe()) == {STATE}
 
 
+def test_pictures_that_are_too_large_are_told_each_time(opengl: str) -> None:
+    cameras = SceneCameras(SEEN.load_scene().model, [Field("huge", (20_000, 20_000, 3), PICTURE, source="above")])
+    environment = SEEN.environment()
+    for _ in range(2):
+        with pytest.raises(PlotError, match="draws no pictures of 20000 x 20000 pixels: "):
+            cameras.draw(environment.scene.model, environment.simulation.data).result()
+    cameras.close()
+
+
 def test_process_that_drew_ends_without_a_word(opengl: str) -> None:
     code = "from tests.tasks.small_family import SEEN; print(SEEN.environment().observe()['view'].shape)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

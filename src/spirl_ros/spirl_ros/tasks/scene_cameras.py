@@ -127,11 +127,15 @@ class SceneCameras:
     def _open(self, renderers: dict[tuple[int, ...], mujoco.Renderer], opened: ExitStack) -> None:
         backend = use_opengl()
         sizes = {field.shape[:2] for field in self.pictures}
-        try:
-            made = {size: opened.enter_context(plain_renderer(self._model, *size)) for size in sizes}
-        except mujoco.FatalError as error:
-            told = ", ".join(f"{height} x {width}" for height, width in sizes)
-            raise PlotError(f"{backend} draws no pictures of {told} pixels: {error}. Choose smaller ones.") from error
+        with ExitStack() as opening:
+            try:
+                made = {size: opening.enter_context(plain_renderer(self._model, *size)) for size in sizes}
+            except (mujoco.FatalError, RuntimeError, MemoryError) as error:
+                told = ", ".join(f"{height} x {width}" for height, width in sizes)
+                raise PlotError(
+                    f"{backend} draws no pictures of {told} pixels: {str(error).rstrip('.')}. Choose smaller ones."
+                ) from error
+            opened.enter_context(opening.pop_all())
         renderers |= made
         self.backend = backend
         # After what MuJoCo has registered there to end OpenGL, so that it runs before.

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
+from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from spirl_ros.control.observation_fields import Field, Observation
@@ -103,6 +105,16 @@ def to_camera_info(image: Image, matrix: np.ndarray | None) -> CameraInfo:
     return info
 
 
+def _check_source(field: Field) -> None:
+    try:
+        validate_topic_name(image_topic(field.source))
+    except InvalidTopicNameException:
+        raise ConfigError(
+            f"the picture {field.name} is of camera '{field.source}', expected a name of letters, digits and _, which "
+            "can be part of a topic's name. Name the camera otherwise."
+        ) from None
+
+
 class CameraTopics:
     """The cameras of a simulated scene: `camera/SOURCE/image_raw` and `camera/SOURCE/camera_info` of each picture.
 
@@ -129,7 +141,8 @@ class CameraTopics:
             on_error: called from that thread when it fails.
 
         Raises:
-            ConfigError: a picture's source is no camera of the model, or there is nothing to compress with.
+            ConfigError: a picture's source is no camera of the model or cannot be part of a topic's name, or there is
+                nothing to compress with.
         """
         if compression != NO_COMPRESSION and find_spec("PIL") is None:
             raise ConfigError(
@@ -139,6 +152,8 @@ class CameraTopics:
         self._node, self._environment, self._is_waited_for = node, environment, is_waited_for
         self._compression, self._on_error = compression, on_error
         self._pictures = pictures = environment.family.robot.observation.pictures
+        for field in pictures:
+            _check_source(field)
         self._matrices = {} if environment.cameras is None else environment.cameras.matrices()
         self._images = [node.create_publisher(Image, image_topic(field.source), _DEPTH) for field in pictures]
         self._infos = [
