@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.node_processes import own_domain
+from spirl_ros.errors import PlotError
+from spirl_ros.tasks.opengl import working_backend
 
 # Of this worker alone, for the processes that tests start as well; it goes with the run.
 _cache = tempfile.TemporaryDirectory(prefix="spirl_test_cache_")
@@ -30,6 +32,16 @@ def domain_environment() -> Iterator[dict[str, str]]:
     """Such an environment for one test."""
     with own_domain() as environment:
         yield environment
+
+
+@pytest.fixture(scope="session")
+def opengl() -> str:
+    """What MuJoCo draws with here, for tests that draw."""
+    pytest.importorskip("mujoco")
+    try:
+        return working_backend()
+    except PlotError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session", autouse=True)

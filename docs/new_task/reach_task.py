@@ -12,7 +12,7 @@ from spirl_ros.tasks.mujoco_scene import MujocoScene, scene_of_model
 MODEL = """
 <mujoco model="reach">
   <compiler angle="radian"/> <option timestep="0.005" integrator="implicitfast"/>
-  <worldbody>
+  <worldbody> <camera name="above" pos="0.35 0 1.3"/>
     <light pos="0 0 2"/> <geom type="plane" size="1 1 0.1" contype="0" conaffinity="0"/> <body pos="0 0 0.1">
       <joint name="shoulder" axis="0 0 1" range="-2.5 2.5" damping="1" armature="0.1"/>
       <geom type="capsule" fromto="0 0 0 0.3 0 0" size="0.02" rgba="0.2 0.4 0.6 1"/>

@@ -46,6 +46,7 @@ setup(
             "tqdm>=4.66",
             "jinja2>=3.1",
             "mjviser>=0.0.14,<0.1",
+            "pillow>=11",
             "viser>=1.1.1,<2",
         ],
         "train": [

@@ -11,6 +11,7 @@ import mujoco
 import numpy as np
 
 from spirl_ros.control.joint_limits import JointLimits
+from spirl_ros.control.observation_fields import PICTURE, STATE, Field
 from spirl_ros.tasks.mujoco_family import MujocoFamily
 from spirl_ros.tasks.mujoco_scene import MujocoScene
 from spirl_ros.tasks.task import Operator
@@ -22,6 +23,7 @@ MODEL = """
   <default><geom contype="0" conaffinity="0"/></default>
   <worldbody>
     <geom type="plane" size="1 1 0.1"/>
+    <camera name="above" pos="0.3 0.2 1.5"/>
     <body name="upper" pos="0 0 0.1">
       <joint name="shoulder" axis="0 0 1" range="-2 2" damping="2"/>
       <geom type="capsule" fromto="0 0 0 0.3 0 0" size="0.03" rgba="1 0 0 1"/>
@@ -132,16 +134,26 @@ class ArmAlone(SmallFamily):
         return None
 
 
-SMALL, ALONE = SmallFamily(), ArmAlone()
+class SeenFamily(SmallFamily):
+    """The same, with a picture that MuJoCo draws."""
+
+    name = "seen"
+    more_fields = (Field("view", (48, 64, 3), PICTURE, source="above"),)
+    seen_by_policy = seen_by_critic = (STATE, "view")
+
+
+SMALL, ALONE, SEEN = SmallFamily(), ArmAlone(), SeenFamily()
 
 
 def install(folder: Path) -> Path:
-    """What pip would leave of a package with both families in a folder, to be put on the path of Python."""
+    """What pip would leave of a package with these families in a folder, to be put on the path of Python."""
     about = folder / "small_tasks-1.0.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: small-tasks\nVersion: 1.0\n")
     module = "tests.tasks.small_family"
-    (about / "entry_points.txt").write_text(f"[spirl_ros.tasks]\nsmall = {module}:SMALL\nalone = {module}:ALONE\n")
+    (about / "entry_points.txt").write_text(
+        "[spirl_ros.tasks]\n" + "".join(f"{name.lower()} = {module}:{name}\n" for name in ("SMALL", "ALONE", "SEEN"))
+    )
     return folder
 
 

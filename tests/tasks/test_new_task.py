@@ -15,9 +15,10 @@ pytest.importorskip("onnxruntime")
 
 from spirl_ros.commands.main import main
 from spirl_ros.demonstrations.operator_style import MACHINE
+from spirl_ros.demonstrations.storage import read_dataset, stored_digest
 from spirl_ros.errors import PlotError
-from spirl_ros.monitoring.film import working_backend
 from spirl_ros.tasks.families import find_family
+from spirl_ros.tasks.opengl import working_backend
 from spirl_ros.tasks.task import EpisodeConfig
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "new_task"
@@ -62,6 +63,23 @@ def test_operator_does_everything_in_any_order(installed: Path) -> None:
     assert tuple(environment.progress.completed_at_step) == ("left", "lever", "right")
     at_right = np.array([[-1.0, 1.5, 0.0], [0.5, 1.5, 0.5]])
     assert list(reach.done(at_right)) == [{"right"}, {"left", "lever"}]
+
+
+def test_example_with_a_camera_is_demonstrated_with_what_it_sees(installed: Path, opengl: str, tmp_path: Path) -> None:
+    collect = ("demos", "collect", "--task", "reach_seen", "--episodes", 3)
+    spirl(*collect, "--workers", 1, "--out", tmp_path / "one")
+    spirl(*collect, "--workers", 2, "--out", tmp_path / "two")  # each with an OpenGL of its own
+    assert stored_digest(tmp_path / "one") == stored_digest(tmp_path / "two")
+    episode = read_dataset(tmp_path / "one").episodes[0]
+    environment = find_family("reach_seen").environment()
+    assert environment is not None and episode.metadata.seed is not None
+    environment.reset(episode.metadata.seed)
+    assert episode.fields["view"].shape == (episode.steps + 1, 64, 64, 3)
+    for step, picture in enumerate(episode.fields["view"]):
+        np.testing.assert_array_equal(environment.observe()["view"], picture)
+        if step < episode.steps:
+            environment.step(episode.executed_actions[step])
+    assert len(np.unique(episode.fields["view"], axis=0)) > 0.8 * episode.steps
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Errors that a user can act on: each says what was found, what was expected and the next step."""
 
+import os
 from collections.abc import Sequence
 
 from spirl_ros.files.outside_text import printable
@@ -77,6 +78,9 @@ _HOW_TO_INSTALL = {
     "rclpy": "Nodes need it: source a ROS 2 distribution, or use `make shell` in the repository.",
 }
 
+HOW_TO_DRAW = "Install OSMesa (apt install libosmesa6), or EGL with a driver (apt install libegl1 libgl1-mesa-dri)"
+"""For a machine on which MuJoCo finds no OpenGL."""
+
 
 def explain(error: BaseException) -> str | None:
     """What to tell of an error that the user can mend, with the next step; None for every other error.
@@ -89,4 +93,21 @@ def explain(error: BaseException) -> str | None:
         return printable(str(error), limit=10_000)
     if isinstance(error, ModuleNotFoundError) and error.name in _HOW_TO_INSTALL:
         return f"the package {error.name} is not installed. {_HOW_TO_INSTALL[error.name]}"
+    if _is_opengl_of_mujoco(error):
+        return printable(
+            f"MUJOCO_GL is '{os.environ.get('MUJOCO_GL', '')}', with which MuJoCo cannot be loaded "
+            f"({type(error).__name__}: {error}). {HOW_TO_DRAW}, or unset MUJOCO_GL.",
+            limit=1_000,
+        )
     return None
+
+
+def _is_opengl_of_mujoco(error: BaseException) -> bool:
+    """Whether MuJoCo, which loads its OpenGL when it is imported, could not."""
+    trace = error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__"))
+        if module.startswith("mujoco.") and module.endswith(".gl_context"):
+            return True
+        trace = trace.tb_next
+    return False

@@ -37,11 +37,10 @@ class MazeEnvironment(MujocoEnvironment):
         self._enter(episode.maze)
         return super().reset(seed, episode.position if positions is None else positions[:2])
 
-    def observe(self) -> Observation:
-        """Every field of the observation, as it is now."""
+    def observe_more(self) -> Observation:
+        """The fields beside the state, as they are now."""
         picture = draw(self._padded, self.measurement.joint_positions)
-        velocity = self.measurement.scene_positions
-        return {**super().observe(), VELOCITY.name: velocity, VIEW.name: picture}
+        return {VELOCITY.name: self.measurement.scene_positions, VIEW.name: picture}
 
     def done_now(self) -> set[str]:
         """Whether the goal is reached."""

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spirl_ros.control.observation_fields import STATE
+from spirl_ros.control.observation_fields import STATE, Observation
 from spirl_ros.control.velocity_action import MEASURED
 from spirl_ros.maze.environment import MazeEnvironment
 from spirl_ros.maze.episodes import ANYWHERE, MAZES, target_maze
 from spirl_ros.maze.picture import VIEW
 from spirl_ros.maze.scene import SPEED_M_S, VELOCITY, maze_scene
+from spirl_ros.tasks.mujoco_environment import MujocoEnvironment
 from spirl_ros.tasks.mujoco_family import MujocoFamily
 from spirl_ros.tasks.mujoco_scene import MujocoScene
 from spirl_ros.tasks.task import EpisodeConfig, Operator
@@ -44,6 +45,11 @@ class MazeFamily(MujocoFamily):
     def environment(self, config: EpisodeConfig = EpisodeConfig()) -> MazeEnvironment:
         """One of its own. Raises ConfigError for an unknown task or count, or no time."""
         return MazeEnvironment(self, config)
+
+    def observe_more(self, environment: MujocoEnvironment) -> Observation:
+        """Velocity and picture."""
+        assert isinstance(environment, MazeEnvironment)
+        return environment.observe_more()
 
     def done_now(self, positions: np.ndarray) -> set[str]:
         """Nobody can say without the maze: positions in a demonstration may be of any."""

@@ -12,12 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from spirl_ros.errors import ConfigError, PlotError
+from spirl_ros.tasks.opengl import working_backend
 from spirl_ros.tasks.scene_view import find_view
-
-BACKENDS = ("egl", "osmesa", "glfw")
-"""What MuJoCo can draw with, the fastest without a screen first."""
-_PROBE = "import mujoco; mujoco.GLContext(8, 8).make_current()"
-_PROBE_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -55,37 +51,6 @@ def ffmpeg_program() -> str | None:
     return program
 
 
-def working_backend() -> str:
-    """What MuJoCo draws with on this machine: MUJOCO_GL where that is set, else the first of BACKENDS that works.
-
-    Each is tried in a process of its own, because one that fails spoils the others.
-
-    Raises:
-        PlotError: none works.
-    """
-    wanted = os.environ.get("MUJOCO_GL", "")
-    complaints = []
-    for backend in (wanted,) if wanted else BACKENDS:
-        try:
-            result = subprocess.run(
-                [sys.executable, "-c", _PROBE],
-                env={**os.environ, "MUJOCO_GL": backend},
-                capture_output=True,
-                text=True,
-                timeout=_PROBE_PATIENCE_S,
-            )
-        except subprocess.TimeoutExpired:
-            complaints.append(f"{backend}: no answer for {_PROBE_PATIENCE_S:.0f} s")
-            continue
-        if result.returncode == 0:
-            return backend
-        complaints.append(f"{backend}: {(result.stderr.strip().splitlines() or ['failed'])[-1]}")
-    raise PlotError(
-        f"nothing can draw without a screen ({'; '.join(complaints)}). Install OSMesa (apt install libosmesa6), or "
-        "EGL with a driver (apt install libegl1 libgl1-mesa-dri)."
-    )
-
-
 def write_film(film: EpisodeFilm, path: Path, width: int = 480, height: int = 360) -> str:
     """Draw a film and write it; a file of that name is replaced when the new one is complete.
 
@@ -96,7 +61,7 @@ def write_film(film: EpisodeFilm, path: Path, width: int = 480, height: int = 36
         height: of the pictures [pixel].
 
     Returns:
-        What it was drawn with: one of BACKENDS.
+        What it was drawn with: one of opengl.BACKENDS.
 
     Raises:
         ConfigError: another kind of file, no folder for it, or a family without view.

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from spirl_ros.monitoring.film import ffmpeg_program
+from spirl_ros.tasks.scene_cameras import plain_renderer
 from spirl_ros.tasks.scene_view import Camera, SceneView, find_view
 
-_LEFT_OUT = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_SKYBOX)
 _COLOURS = 128
 """Of a GIF's palette."""
 _MARGIN_PIXELS = 8
@@ -21,15 +21,9 @@ _MARGIN_PIXELS = 8
 def draw(view: SceneView, positions: np.ndarray, captions: list[str], width: int, height: int) -> Iterator[Image.Image]:
     """A picture per row of positions (N, Da+Ds), with its caption."""
     model = view.load_scene().model
-    model.vis.global_.offwidth = max(width, model.vis.global_.offwidth)
-    model.vis.global_.offheight = max(height, model.vis.global_.offheight)
-    # A program draws in place of a graphics card: smoothed edges, shadows and mirrors would take seconds per picture.
-    model.vis.quality.offsamples = 0
     data = mujoco.MjData(model)
     camera = _mujoco_camera(view.look(view.film_camera))
-    with mujoco.Renderer(model, height, width) as renderer:
-        for flag in _LEFT_OUT:
-            renderer.scene.flags[flag] = 0
+    with plain_renderer(model, height, width) as renderer:
         for row, caption in zip(positions, captions, strict=True):
             data.qpos[:] = row
             mujoco.mj_forward(model, data)

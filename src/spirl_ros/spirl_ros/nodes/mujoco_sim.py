@@ -19,7 +19,7 @@ from spirl_ros.control.event_rate import EventRate
 from spirl_ros.control.periodic_thread import PeriodicThread
 from spirl_ros.demonstrations.self_descriptions import SIMULATOR_DESCRIPTION, describe_simulator
 from spirl_ros.errors import CommandError, ConfigError, SpirlError
-from spirl_ros.nodes.graph.camera_topics import CameraTopics
+from spirl_ros.nodes.graph.camera_topics import COMPRESSIONS, NO_COMPRESSION, CameraTopics
 from spirl_ros.nodes.graph.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.graph.message_thread import MessageThread, Topic
 from spirl_ros.nodes.graph.messages import (
@@ -68,6 +68,12 @@ class MujocoSimConfig:
     discovery_s: float = parameter(
         1.0, "how long to look for another machine's simulator before starting [s]", minimum=0.0, maximum=60.0
     )
+    compressed_pictures: str = parameter(
+        NO_COMPRESSION,
+        "pictures of cameras are also published on camera/SOURCE/image_raw/compressed: png keeps every bit, jpeg is "
+        "smaller",
+        choices=(NO_COMPRESSION, *COMPRESSIONS),
+    )
     frame_id: str = parameter("world", "frame of the scene's positions")
     position_controller: str = parameter(
         "forward_position_controller", "position set-points are taken from <name>/commands"
@@ -81,7 +87,8 @@ class MujocoSim(ManagedNode):
     """Carries commands to a MujocoArm and its state to topics.
 
     In realtime a thread advances the simulation; in lockstep each command does, in the thread that takes commands in. A
-    lock keeps them and the services apart. Commands are taken reliably and only the newest counts.
+    lock keeps them and the services apart. Commands are taken reliably and only the newest counts. In realtime nobody
+    waits for pictures; in lockstep each is there before the state of its moment.
     """
 
     def __init__(self) -> None:
@@ -124,7 +131,14 @@ class MujocoSim(ManagedNode):
         self._clock_publisher = self.create_publisher(Clock, "clock", 1)
         self._joint_state_publisher = self.create_publisher(JointState, "joint_states", 10)
         self._scene_state_publisher = self.create_publisher(SceneState, "scene_state", 10)
-        self._cameras = CameraTopics(self, family.robot.observation.pictures)
+        self._cameras = CameraTopics(
+            self,
+            environment,
+            # What a family draws itself takes no longer than a message of it.
+            is_waited_for=config.rate == "lockstep" or environment.cameras is None,
+            compression=config.compressed_pictures,
+            on_error=self.fail,
+        )
         self._task_status_publisher = self.create_publisher(TaskStatus, "task_status", LATCHED_QOS)
         self._description_publisher = self.create_publisher(String, SIMULATOR_DESCRIPTION, LATCHED_QOS)
         self._commands = MessageThread(
@@ -175,6 +189,7 @@ class MujocoSim(ManagedNode):
             self._thread = None
         else:
             self.destroy_timer(self._repeat_timer)
+        self._cameras.finish()
 
     def cleanup(self) -> None:
         """Close topics and services and forget the scene."""
@@ -210,6 +225,10 @@ class MujocoSim(ManagedNode):
             simulated_s = (self._arm.time_ns - self._reported_time_ns) * 1e-9
             self._reported_time_ns = self._arm.time_ns
         level, message = (WARN, f"command refused: {self._last_refusal}") if self._last_refusal else (OK, "simulating")
+        if self._cameras.sources:
+            values |= {"cameras": ", ".join(self._cameras.sources), "pictures left out": self._cameras.left_out}
+        if self._cameras.fault and level == OK:
+            level, message = WARN, self._cameras.fault
         self._last_refusal = ""
         if self._thread is not None:
             timing = self._thread.timing()
@@ -289,8 +308,8 @@ class MujocoSim(ManagedNode):
         )
         self._scene_state = to_scene_state(tick.measurement, scene.observed_scene_names, stamp, self._config.frame_id)
         self._clock_publisher.publish(Clock(clock=stamp))
-        if is_reset or tick.step is not None:  # A picture is there before the state of its moment.
-            self._cameras.publish(self._arm.environment.observe, stamp)
+        if is_reset or tick.step is not None:  # In lockstep a picture is there before the state of its moment.
+            self._cameras.publish(stamp)
         self._joint_state_publisher.publish(self._joint_state)
         self._state_rate.mark(self.now_s())
         self._scene_state_publisher.publish(self._scene_state)
@@ -300,7 +319,7 @@ class MujocoSim(ManagedNode):
     def _repeat(self) -> None:
         with self._lock:
             self._clock_publisher.publish(Clock(clock=self._joint_state.header.stamp))
-            self._cameras.repeat(self._arm.environment.observe, self._joint_state.header.stamp)
+            self._cameras.repeat(self._joint_state.header.stamp)
             self._joint_state_publisher.publish(self._joint_state)
             self._scene_state_publisher.publish(self._scene_state)
 

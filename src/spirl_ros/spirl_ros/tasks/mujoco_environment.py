@@ -1,16 +1,19 @@
 """Episodes of a task in a MuJoCo scene: actions, observations and sparse rewards."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spirl_ros.control.observation_fields import STATE, Observation
+from spirl_ros.control.observation_fields import STATE, Field, Observation
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.errors import CommandError, ConfigError
 from spirl_ros.tasks.mujoco_scene import MujocoScene
 from spirl_ros.tasks.mujoco_simulation import MujocoSimulation, SimulationState
 from spirl_ros.tasks.progress import SubtaskProgress
+from spirl_ros.tasks.scene_cameras import SceneCameras
 from spirl_ros.tasks.task import EpisodeConfig, Measurement, StepResult
 
 if TYPE_CHECKING:
@@ -81,9 +84,31 @@ class MujocoEnvironment:
         self.measurement = self.simulation.measure()
         return self.measurement.observation()
 
+    @functools.cached_property
+    def cameras(self) -> SceneCameras | None:
+        """Draws the pictures that the family does not give itself; None where there are none.
+
+        Raises:
+            ConfigError: such a picture's source is no camera of the model.
+        """
+        given = self.family.observe_more(self)
+        pictures = tuple(field for field in self.family.robot.observation.pictures if field.name not in given)
+        return _cameras(self.family, pictures) if pictures else None
+
     def observe(self) -> Observation:
-        """Every field of the observation, as it is now."""
-        return {STATE: self.measurement.observation(), **self.family.observe_more(self)}
+        """Every field of the observation, as it is now. Raises PlotError where cameras cannot be drawn."""
+        return self.observe_soon()()
+
+    def observe_soon(self) -> Callable[[], Observation]:
+        """Gives every field of the observation as it is now, when called; until then time may pass here.
+
+        What is called waits for the cameras' thread; it may be called in any other.
+        """
+        given = {STATE: self.measurement.observation(), **self.family.observe_more(self)}
+        if self.cameras is None:
+            return lambda: given
+        pictures = self.cameras.draw(self.simulation.scene.model, self.simulation.data)
+        return lambda: {**given, **pictures.result()}
 
     def step(self, action: np.ndarray) -> StepResult:
         """Act for one control period with an action (Da,), as FrankaKitchen-v1: clipped to [-1, 1], unfiltered.
@@ -145,3 +170,8 @@ class MujocoEnvironment:
         self.step_count = state.step
         self.seed = state.seed
         return self.measurement.observation()
+
+
+@functools.cache
+def _cameras(family: "MujocoFamily", pictures: tuple[Field, ...]) -> SceneCameras:
+    return SceneCameras(family.load_scene(with_visuals=True).model, pictures)

@@ -54,7 +54,7 @@ class MujocoFamily(ABC):
     noise: MeasurementNoise = NO_NOISE
     """Of the simulated sensors."""
     more_fields: tuple[Field, ...] = ()
-    """What is observed beside the state; `observe_more` gives it."""
+    """What is observed beside the state; `observe_more` gives it, or a picture's source is a camera of the model."""
     seen_by_prior: tuple[str, ...] = (STATE,)
     """Fields that the skill prior sees, some of the policy's."""
     seen_by_policy: tuple[str, ...] = (STATE,)
@@ -73,7 +73,7 @@ class MujocoFamily(ABC):
         """Subtasks that are done at these positions of robot and scene (Da+Ds,)."""
 
     def observe_more(self, environment: MujocoEnvironment) -> Observation:
-        """The fields of `more_fields`, as they are now; nothing unless a family has some."""
+        """The fields of `more_fields`, as they are now, but for pictures that the model's cameras take."""
         return {}
 
     def load_scene(self, *, with_visuals: bool = False) -> MujocoScene:
