@@ -115,3 +115,12 @@ def test_set_points_are_sent_each_time(monkeypatch) -> None:
     topic = Topic(monkeypatch, takes_positions=True)
     topic.is_slowed = True
     assert [topic.sent(topic.first._replace(arrives_s=0.35)) for _ in range(3)] == [1, 1, 1]
+
+
+def test_last_command_is_sent_again_where_there_is_one(monkeypatch) -> None:
+    topic = Topic(monkeypatch, takes_positions=True)
+    topic.topic.send_again()
+    assert topic.messages == []
+    topic.sent(topic.first)
+    topic.topic.send_again()
+    assert len(topic.messages) == 2 and topic.messages[0] is topic.messages[1]

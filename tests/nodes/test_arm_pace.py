@@ -361,3 +361,20 @@ def test_arm_that_takes_set_points_keeps_its_latch_where_it_is_not_where_it_was_
     person.release()
     person.run(1.0, AHEAD)
     assert person.steps.state <= SafetyState.LIMITED and np.abs(person.arm.velocities).max() > 0.05
+
+
+def test_state_from_the_past_is_not_taken_while_the_arm_moves_and_is_before_it_was_taken_over() -> None:
+    """A driver that was started again may have another clock; in motion it is a fault."""
+    person = Person()
+    person.run(0.1)
+    before_s, person.node.time_s = person.node.time_s, person.node.time_s - 0.05
+    person.publish("driver", person.arm.joint_names, person.arm.positions)
+    person.pace.watch()
+    assert person.node.log == []
+    person.node.time_s = before_s
+    person.take_over()
+    person.run(0.5, AHEAD)
+    person.node.time_s -= 0.05
+    person.publish("driver", person.arm.joint_names, person.arm.positions)
+    person.pace.watch()
+    assert "while the arm is busy" in person.node.log[-1]

@@ -19,6 +19,7 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import SceneState, Skill, TaskStatus
 from spirl_ros.control.control_loop import STOPPED_BY_PERSON, ControlLoop, LoopState
+from spirl_ros.control.skill_sequence import Outcome
 from spirl_ros.errors import BundleError
 from spirl_ros.nodes.executor.control_steps import LockstepSteps
 from spirl_ros.nodes.graph.managed_node import ERROR, OK, WARN
@@ -281,3 +282,19 @@ def test_tracking_tolerance_is_the_robots_unless_one_is_asked_for(graph: Graph, 
 def test_simulated_arm_has_no_tracking_tolerance(graph: Graph) -> None:
     """Its scene may be put back, and then it stands elsewhere at once."""
     assert graph.activate().settings["tracking_tolerance"] is None
+
+
+def test_skill_that_waits_when_the_node_is_deactivated_is_told_of_as_canceled(graph: Graph) -> None:
+    graph.activate().tick()
+    ahead = Skill(latent=[0.25, 0.0], skill_id=3)
+    ahead.header.stamp = to_stamp(graph.time_ns + PERIOD_NS)  # chosen on a state that has not come here yet
+    told: list[Any] = []
+    graph.node._action.tell = told.append
+    graph.node._on_skill(ahead)
+    assert graph.loop.skills.waiting is not None and graph.arm.sent == []
+    graph.node.trigger_deactivate()
+    reports = [report for record in told for report in record.tick.reports]
+    assert [(report.outcome, report.message) for report in reports] == [
+        (Outcome.CANCELED, "the skill executor was deactivated")
+    ]
+    assert graph.arm.sent == []
