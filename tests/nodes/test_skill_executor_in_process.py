@@ -75,6 +75,8 @@ class Graph:
     def __init__(self, **injected) -> None:
         self.arm = FakeArm()
         self.loops: list[ControlLoop] = []
+        self.settings: dict[str, Any] = {}
+        """That the last loop was made with."""
         bundle: Any = SimpleNamespace(
             description=DESCRIPTION, decoder=LatentAsAction(), prior=None, provider="cpu", digest="ab" * 32
         )

@@ -7,8 +7,11 @@ import numpy as np
 
 from spirl_ros.control.observation_fields import STATE, Observation
 from spirl_ros.errors import TrainingError
+from spirl_ros.rl.picture_store import PictureStore
 
 _OBSERVATIONS = ("observation", "next_observation")
+_PICTURES = "pictures"
+"""Of a field, in what is saved: the transitions have their slots."""
 
 
 class SkillTransition(NamedTuple):
@@ -55,7 +58,7 @@ def unflattened(values: Mapping[str, Any]) -> SkillTransition:
 
 
 class Replay:
-    """A ring of transitions in preallocated arrays. Not thread-safe."""
+    """A ring of transitions in preallocated arrays, and their pictures, each once. Not thread-safe."""
 
     def __init__(self, capacity: int, example: Observation, latent_size: int) -> None:
         """Reserve room; memory is taken as rows are written.
@@ -67,7 +70,13 @@ class Replay:
         """
         assert capacity >= 1
         self.capacity, self.added = capacity, 0
-        observation = {name: values[None] for name, values in example.items()}
+        # The picture before a decision and that after it, if no other decision has one of them.
+        self._pictures = {
+            name: PictureStore(2 * capacity, values.shape) for name, values in example.items() if values.ndim == 3
+        }
+        observation = {
+            name: np.zeros(1, np.int64) if name in self._pictures else values[None] for name, values in example.items()
+        }
         row = SkillTransition(
             observation=observation,
             progress=np.zeros(1, np.int64),
@@ -94,6 +103,11 @@ class Replay:
         """Keep one transition; of its observations those fields that the example had."""
         row = self.added % self.capacity
         values = flat(transition)
+        for name, store in self._picture_columns():
+            if self.added >= self.capacity:
+                store.drop(int(self._columns[name][row]))
+        for name, store in self._picture_columns():
+            values[name] = store.keep(values[name])
         for name, column in self._columns.items():
             column[row] = values[name]
         self.added += 1
@@ -110,24 +124,30 @@ class Replay:
             rows = generator.integers(len(self), size=count)
         else:
             rows = generator.choice(among, count) % self.capacity
-        return unflattened({name: column.take(rows, axis=0) for name, column in self._columns.items()})
+        drawn = {name: column.take(rows, axis=0) for name, column in self._columns.items()}
+        for name, store in self._picture_columns():
+            drawn[name] = store.take(drawn[name])
+        return unflattened(drawn)
 
     def state(self) -> dict[str, Any]:
         """A copy of what is filled."""
         columns = {name: column[: len(self)].copy() for name, column in self._columns.items()}
+        columns |= {f"{_PICTURES}.{name}": store.state() for name, store in self._pictures.items()}
         return {"added": self.added, "columns": columns}
 
     def restore(self, state: dict[str, Any], decision_steps: int) -> None:
         """Take the contents of a buffer of the same sizes.
 
-        One of an earlier version may have no steps, when every decision took so many, and the state alone as its
-        observation.
+        One of an earlier version may have no steps, when every decision took so many, the state alone as its
+        observation, and each picture twice.
         """
         filled = min(state["added"], self.capacity)
         columns = {"steps": np.full(filled, decision_steps), **state["columns"]}
         for part in _OBSERVATIONS:
             if part in columns:
                 columns[f"{part}.{STATE}"] = columns.pop(part)
+        for name, store in self._pictures.items():
+            self._restore_pictures(name, store, columns)
         for name, column in self._columns.items():
             values = columns.get(name)
             if values is None or values.shape != (filled, *column.shape[1:]):
@@ -138,3 +158,21 @@ class Replay:
                 )
             column[:filled] = values
         self.added = state["added"]
+
+    def _picture_columns(self) -> list[tuple[str, PictureStore]]:
+        return [(f"{part}.{name}", store) for name, store in self._pictures.items() for part in _OBSERVATIONS]
+
+    def _restore_pictures(self, name: str, store: PictureStore, columns: dict[str, Any]) -> None:
+        """Fill a field's store, and put slots in the place of the pictures of an earlier version."""
+        parts, pictures = [f"{part}.{name}" for part in _OBSERVATIONS], columns.pop(f"{_PICTURES}.{name}", None)
+        if pictures is None:
+            for part in parts:
+                if part in columns and columns[part].shape[1:] == store.shape:
+                    columns[part] = np.array([store.keep(picture) for picture in columns[part]], np.int64)
+        elif pictures.shape[1:] == store.shape:
+            store.restore(pictures, np.concatenate([columns[part] for part in parts]))
+        else:
+            raise TrainingError(
+                f"the checkpoint's replay has pictures {name} {pictures.shape[1:]}, expected {store.shape}. "
+                "It belongs to another configuration."
+            )
