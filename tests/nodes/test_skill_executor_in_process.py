@@ -286,12 +286,12 @@ def test_simulated_arm_has_no_tracking_tolerance(graph: Graph) -> None:
     assert graph.activate().settings["tracking_tolerance"] is None
 
 
-def test_skill_that_waits_when_the_node_is_deactivated_is_told_of_as_canceled(graph: Graph) -> None:
+def test_skill_that_waits_when_the_node_is_deactivated_is_told_of_as_canceled(graph: Graph, monkeypatch) -> None:
     graph.activate().tick()
     ahead = Skill(latent=[0.25, 0.0], skill_id=3)
     ahead.header.stamp = to_stamp(graph.time_ns + PERIOD_NS)  # chosen on a state that has not come here yet
     told: list[Any] = []
-    graph.node._action.tell = told.append
+    monkeypatch.setattr(graph.node._action, "tell", told.append)
     graph.node._on_skill(ahead)
     assert graph.loop.skills.waiting is not None and graph.arm.sent == []
     graph.node.trigger_deactivate()
