@@ -8,56 +8,19 @@ from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
+from spirl_ros.control.image_messages import ENCODINGS, image_topic
 from spirl_ros.control.observation_fields import Field, Observation
-from spirl_ros.errors import ObservationError
-from spirl_ros.files.outside_text import shortened
 
-_ENCODINGS = {1: ("mono8",), 3: ("rgb8", "bgr8")}
-"""By the number of channels, the one that is sent first."""
 _DEPTH = 3
-
-
-def image_topic(source: str) -> str:
-    """Topic of a camera's pictures, as image drivers name it."""
-    return f"camera/{source}/image_raw"
 
 
 def to_image(picture: np.ndarray, stamp: Time, frame_id: str) -> Image:
     """A picture (H, W, 3) of red, green and blue, or (H, W, 1) of grey, uint8."""
     height, width, channels = picture.shape
-    message = Image(height=height, width=width, encoding=_ENCODINGS[channels][0], step=width * channels)
+    message = Image(height=height, width=width, encoding=ENCODINGS[channels][0], step=width * channels)
     message.header.stamp, message.header.frame_id = stamp, frame_id
     message.data = array("B", np.ascontiguousarray(picture).tobytes())
     return message
-
-
-def from_image(message: Image, field: Field) -> np.ndarray:
-    """The picture (H, W, C) of a field, uint8; blue and red of `bgr8` change places.
-
-    Raises:
-        ObservationError: another size or encoding than the field's, or data that lacks.
-    """
-    height, width, channels = field.shape
-    camera, encodings = f"camera '{field.source}'", _ENCODINGS.get(channels, ())
-    if message.encoding not in encodings:
-        raise ObservationError(
-            f"{camera} sends {shortened(message.encoding)}, expected {' or '.join(encodings) or 'none'}. Set its "
-            "driver, or convert its pictures with image_proc."
-        )
-    if (message.height, message.width) != (height, width):
-        raise ObservationError(
-            f"{camera} sends {message.width} x {message.height} pixels, expected {width} x {height}. Set its driver, "
-            "or resize its pictures with image_proc."
-        )
-    row = width * channels
-    if message.step < row or len(message.data) != height * message.step:
-        raise ObservationError(
-            f"{camera} sends {len(message.data)} bytes in rows of {message.step}, expected {height} rows of at least "
-            f"{row}. Its driver is faulty."
-        )
-    rows = np.frombuffer(message.data, np.uint8).reshape(height, message.step)
-    picture = rows[:, :row].reshape(height, width, channels)
-    return np.ascontiguousarray(picture[..., ::-1] if message.encoding == "bgr8" else picture)
 
 
 class CameraTopics:
