@@ -68,9 +68,10 @@ def _read_of_any_arm(path: Path, layout: str, task: str | None, robot: RobotConf
 def _read_simulated(path: Path, layout: str, task: str | None) -> Dataset:
     family, _ = split_task(task or DEFAULT_FAMILY)
     if layout == BAG:
-        from spirl_ros.demonstrations.formats.bag_import import import_bags  # needs mcap, which others do not
+        from spirl_ros.demonstrations.asked_pictures import AskedPictures  # needs mcap, which others do not
+        from spirl_ros.demonstrations.formats.bag_import import import_bags
 
-        return import_bags([path], task)
+        return import_bags([path], task, pictures=AskedPictures(may_lack=True))
     return family.formats()[layout].read(path, task)
 
 
