@@ -43,6 +43,7 @@ setup(
             "mujoco>=3.9,<5",
             "gymnasium-robotics>=1.4.2,<1.5",
             "h5py>=3.11",
+            "pillow>=10.1",
             "tqdm>=4.66",
             "jinja2>=3.1",
             "mjviser>=0.0.14,<0.1",
@@ -57,6 +58,7 @@ setup(
             "h5py>=3.11",
             "tqdm>=4.66",
             "matplotlib>=3.10",
+            "pillow>=10.1",
             "pyarrow>=20",
         ],
         # Peers of `spirl bench`, measured as they are.

@@ -57,8 +57,7 @@ class RecordedPictures:
             DatasetError: a picture is damaged, black, or stands still while the arm moves.
             ConfigError: they are more than fits into memory.
         """
-        described, native = self.described, self.recording.field
-        assert native is not None
+        described = self.described
         _require_room(sum(map(len, numbers)), described)
         filled = [np.empty((len(chosen), *described.shape), np.uint8) for chosen in numbers]
         rows: dict[int, list[tuple[int, np.ndarray]]] = {}
@@ -66,11 +65,11 @@ class RecordedPictures:
             for number in np.unique(chosen).tolist():
                 rows.setdefault(number, []).append((index, np.flatnonzero(chosen == number)))
         times_ns = dict(zip(self.taken.numbers.tolist(), self.taken.times_ns.tolist(), strict=True))
-        seen = [LatestPictures((native,), None) for _ in episodes]
+        seen = [LatestPictures((described,), None) for _ in episodes]
         for number, picture in self.recording.pictures(rows):
             fitting = resized(picture, described.shape)
             for index, places in rows[number]:
-                self._require_seeing(seen[index], picture, times_ns[number], episodes[index], int(places[0]))
+                self._require_seeing(seen[index], fitting, times_ns[number], episodes[index], int(places[0]))
                 filled[index][places] = fitting
         return [_with_field(episode, described, pictures) for episode, pictures in zip(episodes, filled, strict=True)]
 
@@ -79,7 +78,7 @@ class RecordedPictures:
     ) -> None:
         joints = len(episode.metadata.joint_names)
         try:
-            seen.update("picture", picture, time_ns, episode.observations[step, :joints])
+            seen.update(self.described.name, picture, time_ns, episode.observations[step, :joints])
         except ObservationError as error:
             raise DatasetError(
                 f"{self.recording.path}: after {step / episode.metadata.control_rate_hz:.3f} s {error} Leave this "
