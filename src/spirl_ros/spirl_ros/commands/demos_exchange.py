@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,10 +100,11 @@ def _read(parsed: argparse.Namespace) -> "Dataset":
     paths = [Path(source) for source in parsed.source]
     choice = (parsed.task, parsed.keep_truncated, parsed.only_successful, parsed.skip_bad)
     of_pictures = (parsed.cameras, parsed.picture_size, parsed.max_picture_age)
-    if any(option is not None for option in of_pictures) and not find_bags(paths[0]):
+    with_pictures = parsed.cameras != "none"
+    if not find_bags(paths[0]) and of_pictures not in ((None, None, None), ("none", None, None)):
         raise ConfigError(
             f"{paths[0]} is no recording, and --cameras, --picture-size and --max-picture-age are for recordings. "
-            "Leave them out."
+            "Leave them out; --cameras none imports a LeRobot dataset of ours without its pictures."
         )
     if parsed.robot is not None:
         from spirl_ros.arms.robot_configuration import find_robot
@@ -110,7 +112,7 @@ def _read(parsed: argparse.Namespace) -> "Dataset":
 
         robot = find_robot(parsed.robot)
         if len(paths) == 1 and not find_bags(paths[0]) and find_source(parsed.source[0])[1] in (LEROBOT, ROBOMIMIC):
-            return read_source(parsed.source[0], parsed.task, robot=robot)
+            return read_source(parsed.source[0], parsed.task, robot=robot, with_pictures=with_pictures)
         from spirl_ros.demonstrations.arm_recording import import_arm_recordings
         from spirl_ros.demonstrations.asked_pictures import asked_pictures
 
@@ -122,7 +124,7 @@ def _read(parsed: argparse.Namespace) -> "Dataset":
         return import_bags(paths, *choice, asked_pictures(*of_pictures))
     from spirl_ros.demonstrations.sources import read_source
 
-    return read_source(parsed.source[0], parsed.task, download=parsed.download)
+    return read_source(parsed.source[0], parsed.task, download=parsed.download, with_pictures=with_pictures)
 
 
 def _add_export(commands) -> None:
@@ -130,9 +132,10 @@ def _add_export(commands) -> None:
         "export",
         help="write a dataset in another format",
         description="Write a dataset in another format. d4rl: one HDF5 file in the kitchen family's schema, with "
-        "next_observations and infos/executed_actions added. lerobot: a folder in LeRobot's dataset format v3.0. "
-        "Importing either gives the same dataset again. bag: a folder of bags, one per episode, with "
-        "pictures. Other fields beside the state are left out.",
+        "next_observations and infos/executed_actions added. lerobot: a folder in LeRobot's dataset format v3.0, "
+        "with pictures as video where PyAV is installed. bag: a folder of bags, one per episode, with pictures. "
+        "Importing any of them gives the same dataset again, but for other fields beside the state: these are left "
+        "out.",
         epilog="example: spirl demos export data/kitchen_mixed --format lerobot --out data/lerobot/kitchen_mixed",
     )
     parser.add_argument("source", metavar="DATASET", help="folder of the dataset")
@@ -155,15 +158,24 @@ def run_export(parsed: argparse.Namespace) -> int:
     else:
         write = _family_writer(family_of(dataset.task), parsed.format)
     write(parsed.out, dataset)
-    holds, but_for = ("pictures", PICTURE) if parsed.format == "bag" else ("nothing", "")
+    holds, but_for = ("pictures", PICTURE) if parsed.format in ("bag", "lerobot") else ("nothing", "")
     left_out = say_left_out_fields(
         dataset, f"what --format {parsed.format} writes holds {holds} beside the state", but_for
     )
+    if parsed.format == "lerobot":
+        _say_how_pictures_are_written(dataset)
     print(f"{len(dataset.episodes)} episodes with {dataset.steps} steps in {parsed.out}")
     if parsed.json:
         figures = {"path": str(parsed.out), "episodes": len(dataset.episodes), "steps": dataset.steps}
         print(json.dumps(figures | {"left_out_fields": left_out}))
     return 0
+
+
+def _say_how_pictures_are_written(dataset: "Dataset") -> None:
+    from spirl_ros.demonstrations.formats.lerobot_video import INSTALL_VIDEO, has_video
+
+    if any(one.dtype == PICTURE for one in dataset.episodes[0].metadata.more_fields) and not has_video():
+        print(f"note: pictures are PNG files in the frames; video needs PyAV: {INSTALL_VIDEO}.", file=sys.stderr)
 
 
 def _family_writer(family: "TaskFamily", name: str) -> Callable[[Path, "Dataset"], None]:
