@@ -61,9 +61,12 @@ setup(
             "pillow>=10.1",
             "pyarrow>=20",
         ],
+        # Pictures as video, in LeRobot's datasets.
+        "video": ["av>=14"],
         # Peers of `spirl bench`, measured as they are.
         "bench": ["stable-baselines3>=2.9", "minari>=0.5.3", "rosbags>=0.11.9"],
         "dev": [
+            "av>=14",
             "hypothesis>=6.100",
             "matplotlib>=3.10",
             "minari>=0.5.3",
