@@ -95,7 +95,7 @@ def test_command_takes_every_camera_in_the_size_that_is_asked_for(tmp_path, caps
     record_seeing(tmp_path / "bags" / "one", ROBOT, TIMES_S, swing(TIMES_S), topics)
     command = ["demos", "import", str(tmp_path / "bags"), "--robot", "ur5e", "--out"]
     assert main([*command, str(tmp_path / "none")]) == 0
-    assert "left out: pictures of front, wrist. Take them with --cameras front,wrist.\n" in capsys.readouterr().out
+    assert "left out: pictures of front,wrist. Take them with --cameras front,wrist.\n" in capsys.readouterr().out
     assert main([*command, str(tmp_path / "all"), "--cameras", "all", "--picture-size", "16x12"]) == 0
     dataset = read_dataset(tmp_path / "all")
     (episode,) = dataset.episodes

@@ -28,9 +28,9 @@ from spirl_ros.demonstrations.storage import read_dataset, write_dataset
 from spirl_ros.kitchen.environment import KitchenEnvironment
 from spirl_ros.kitchen.family import KITCHEN
 from spirl_ros.kitchen.operator import KitchenOperator
+from spirl_ros.maze.family import MAZE
 from spirl_ros.nodes.graph.messages import LATCHED_QOS
 from spirl_ros.recording.bag_reader import BagFile
-from spirl_ros.tasks.families import family_of
 from spirl_ros.tasks.task import EpisodeConfig
 
 TWO_TOPICS = "topics:=['joint_states sensor_msgs/msg/JointState','note std_msgs/msg/String latched']"
@@ -301,7 +301,7 @@ def test_maze_recorded_over_ros_is_imported_with_the_picture_of_every_state(clie
     assert recorder.end()[0] == 0
     (episode,) = import_bags([tmp_path]).episodes
     assert episode.steps > 100 and [one.name for one in episode.metadata.more_fields] == ["view"]
-    environment = family_of("maze:goal").environment(EpisodeConfig("goal"))
+    environment = MAZE.environment(EpisodeConfig("goal"))
     environment.reset(3)
     for state, picture in zip(episode.observations, episode.fields["view"], strict=True):
         environment.reset(3, state)

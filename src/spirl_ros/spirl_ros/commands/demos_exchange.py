@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spirl_ros.commands.left_out_fields import say_left_out_fields
 from spirl_ros.control.observation_fields import PICTURE
 from spirl_ros.errors import ConfigError
+from spirl_ros.files.outside_text import printable
 
 if TYPE_CHECKING:
     from spirl_ros.demonstrations.dataset import Dataset
@@ -86,7 +87,8 @@ def run_import(parsed: argparse.Namespace) -> int:
     for note in (*dataset.origin.get("clocks", ()), *dataset.origin.get("pictures", ())):
         print(f"note: {note}")
     if cameras := dataset.origin.get("cameras_left_out"):
-        print(f"left out: pictures of {', '.join(cameras)}. Take them with --cameras {','.join(cameras)}.")
+        names = printable(",".join(cameras), limit=200)
+        print(f"left out: pictures of {names}. Take them with --cameras {names}.")
     print(f"{len(dataset.episodes)} episodes with {dataset.steps} steps in {parsed.out}\ndigest {digest}")
     if parsed.json:
         figures = {"path": str(parsed.out), "episodes": len(dataset.episodes), "steps": dataset.steps, "digest": digest}

@@ -124,7 +124,7 @@ def _naming(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (av.FFmpegError, EOFError, IndexError) as error:
+    except (av.error.FFmpegError, EOFError, IndexError) as error:
         raise DatasetError(
             f"{path} cannot be used: {str(error) or type(error).__name__:.200}. Expected room on the disk, and whole "
             "files of video."
