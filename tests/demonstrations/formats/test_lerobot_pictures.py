@@ -152,7 +152,7 @@ def test_video_that_was_changed_is_told(tmp_path, dataset) -> None:
     file, other = tmp_path / "a" / VIDEO, tmp_path / "other"
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DatasetError, match="file-000.mp4 cannot be used: .* Expected .* whole files of video"):
+    with pytest.raises(DatasetError, match="file-000.mp4 cannot be read: .* Expected a whole file of video"):
         read_lerobot(tmp_path / "a")
     file.unlink()
     with pytest.raises(DatasetError, match=f"{KEY} has too few pictures, expected 8 of 6 x 4"):
@@ -184,7 +184,7 @@ def test_png_that_is_damaged_is_told(tmp_path, monkeypatch, dataset) -> None:
     rows[2] = {**rows[2], "bytes": rows[2]["bytes"][:50]}
     place = table.column_names.index(KEY)
     parquet.write_table(table.set_column(place, KEY, pa.array(rows, table.schema.field(KEY).type)), path)
-    with pytest.raises(DatasetError, match="a picture is no whole PNG file"):
+    with pytest.raises(DatasetError, match="a picture is no PNG file that can be read"):
         read_lerobot(tmp_path / "a")
 
 

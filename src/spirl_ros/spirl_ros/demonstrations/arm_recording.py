@@ -114,8 +114,8 @@ def import_arm_recordings(
         for one in recorded:
             numbers = one.numbers_at(moments_ns, pictures.max_age_s)
             (episode,) = one.of_episodes([episode], [numbers])
-            fields.setdefault(one.described.name, one.described)
             notes += [f"camera '{one.described.source}': {note}" for note in one.taken.notes]
+        fields.update((one.described.name, one.described) for one in recorded)
         sent = {one.described.source: one.sends for one in recorded}
         left_out = {name: count for name, count in cameras_in(messages.topics).items() if name not in sent}
         return _Read(messages.details.get("task"), episode, motion.times.notes, tuple(notes), sent, left_out)

@@ -16,6 +16,8 @@ from spirl_ros.demonstrations.formats.lerobot_video import CODEC, PIXELS, VideoF
 from spirl_ros.demonstrations.formats.parquet_source import read_table
 from spirl_ros.errors import DatasetError
 
+_LARGEST_PIXELS = 2**25
+"""A file of some kilobytes may claim any number."""
 _QUANTILES = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
 
 
@@ -54,15 +56,20 @@ def from_png(data: Any) -> np.ndarray:
     """The picture (H, W, 3) in a file. Raises DatasetError."""
     try:
         with Image.open(BytesIO(data), formats=("PNG",)) as image:
+            if image.width * image.height > _LARGEST_PIXELS:
+                raise ValueError(f"it has {image.width} x {image.height} pixels")
             return np.asarray(image.convert("RGB"))
     except Exception as error:  # What damaged bytes lead to inside the decoder.
-        raise DatasetError(f"a picture is no whole PNG file: {error!s:.100}.") from error
+        raise DatasetError(f"a picture is no PNG file that can be read: {error!s:.100}.") from error
 
 
 def histogram(pictures: np.ndarray) -> np.ndarray:
     """How often each channel of pictures (T, H, W, C) has each value, (3, 256)."""
-    counts = [np.bincount(pictures[..., channel].ravel(), minlength=256) for channel in range(pictures.shape[-1])]
-    return np.array(counts if len(counts) == 3 else counts * 3)
+    counts, at_once = np.zeros((pictures.shape[-1], 256), np.int64), max(1, 2**20 // pictures[0].size)
+    for first in range(0, len(pictures), at_once):  # bincount takes eight bytes for each value
+        for channel, of_channel in enumerate(counts):
+            of_channel += np.bincount(pictures[first : first + at_once, ..., channel].ravel(), minlength=256)
+    return np.array(np.broadcast_to(counts, (3, 256)))
 
 
 def picture_statistics(counts: np.ndarray, pictures: int) -> dict[str, list]:

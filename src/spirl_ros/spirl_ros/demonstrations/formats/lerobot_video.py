@@ -54,11 +54,11 @@ class VideoFiles:
         """Write the pictures (T, H, W, 3) of an episode; returns where they are, as its row in meta/episodes says it.
 
         Raises:
-            DatasetError: the disk refuses.
+            OSError: the disk refuses.
         """
         import av
 
-        with _naming(self._folder / "videos"):
+        with _as_os_error():
             if self._container is None or self._bytes > VIDEO_FILE_MB * 2**20:
                 self._open()
             first = self._pictures
@@ -74,10 +74,10 @@ class VideoFiles:
         }
 
     def close(self) -> None:
-        """Complete the last file."""
+        """Complete the last file. Raises OSError: the disk refuses."""
         if self._container is None:
             return
-        with _naming(self._folder / "videos"):
+        with _as_os_error():
             self._mux(None)
             self._container.close()
         self._container = None
@@ -118,14 +118,24 @@ def video_frames(folder: Path, key: str) -> Iterator[np.ndarray]:
 
 
 @contextmanager
+def _as_os_error() -> Iterator[None]:
+    """What PyAV says of a disk that is full, as other writers say it."""
+    import av
+
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        raise OSError(error.errno, error.strerror) from error
+
+
+@contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """What PyAV says of a file."""
+    """What PyAV says of a file that it reads."""
     import av
 
     try:
         yield
     except (av.error.FFmpegError, EOFError, IndexError) as error:
         raise DatasetError(
-            f"{path} cannot be used: {str(error) or type(error).__name__:.200}. Expected room on the disk, and whole "
-            "files of video."
+            f"{path} cannot be read: {str(error) or type(error).__name__:.200}. Expected a whole file of video."
         ) from error
