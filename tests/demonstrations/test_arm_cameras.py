@@ -2,6 +2,8 @@
 
 import json
 import re
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,9 +179,20 @@ def test_pictures_that_cannot_be_used_are_told_in_one_line(tmp_path, capsys, see
     assert main([*command[:-2], "--out", str(tmp_path / "out"), "--cameras", "none"]) == 0
 
 
+def png_that_claims(side: int) -> bytes:
+    """A few bytes that say they are side x side pixels."""
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(100)))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        ({"data": png_that_claims(60_000)}, "picture 3 on .* sends more pixels than 33554432"),
+        ({"data": png_that_claims(10_000)}, "picture 3 on .* sends more pixels than 33554432"),
+        ({"data": png_that_claims(7_000)}, "sends 7000 x 7000 pixels, expected at most 33554432"),
         ({"data": b"no picture", "format": "h264"}, "camera 'wrist' sends 'h264', expected jpeg or png"),
         ({"data": compressed(scene(0), 0.0)[1]["data"][:-35]}, "picture 3 on .* sends a damaged 'rgb8; png"),
         (
@@ -188,7 +201,7 @@ def test_pictures_that_cannot_be_used_are_told_in_one_line(tmp_path, capsys, see
         ),
         ({"data": compressed(scene(0, 12, 32), 0.0)[1]["data"]}, "sends 32 x 12 pixels in colours, but 32 x 24"),
     ],
-    ids=["video", "cut", "depth", "size"],
+    ids=["bomb", "large", "too large", "video", "cut", "depth", "size"],
 )
 def test_compressed_picture_that_cannot_be_used_is_told(tmp_path, change: dict, told: str) -> None:
     seen = shots(compressed)

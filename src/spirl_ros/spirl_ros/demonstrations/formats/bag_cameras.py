@@ -4,6 +4,7 @@ So there is one whole picture in memory at a time, and pictures that no observat
 """
 
 import re
+import warnings
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -232,7 +233,14 @@ def _shape_of(content: Any, type_name: str, camera: str) -> tuple[int, int, int]
 def _opened(content: Any, camera: str) -> Image.Image:
     """A compressed picture, of which the beginning alone was read."""
     try:
-        image = Image.open(BytesIO(content.data), formats=_FORMATS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(BytesIO(content.data), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ObservationError(
+            f"camera '{camera}' sends more pixels than {_LARGEST_PIXELS}, which are expected at most. Its driver is "
+            "faulty."
+        ) from error
     except UnidentifiedImageError as error:
         raise ObservationError(
             f"camera '{camera}' sends {shortened(content.format)}, expected jpeg or png. Set format of its "
