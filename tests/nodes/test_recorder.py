@@ -293,9 +293,12 @@ def test_any_arm_is_recorded_by_configuration(client, start_here, tmp_path) -> N
     assert list(message.data) == [1.0, 2.0]
 
 
-def test_maze_recorded_over_ros_is_imported_with_the_picture_of_every_state(client, start_node, tmp_path) -> None:
+@pytest.mark.parametrize("rate", ["lockstep", "realtime"])
+def test_maze_recorded_over_ros_is_imported_with_the_picture_of_every_state(
+    client, start_node, tmp_path, rate: str
+) -> None:
     recorder = start_node("recorder", folder=tmp_path, start="each_episode", cameras="above")
-    start_node("mujoco_sim", rate="lockstep", task="maze:goal")
+    start_node("mujoco_sim", rate=rate, task="maze:goal")
     operator = start_node("scripted_operator", task="maze:goal", episodes=1, seed=3, wait_for_recorder=True)
     client.wait_for(lambda: operator.process.poll() is not None, "the operator's end", deadline_s=90.0)
     assert recorder.end()[0] == 0

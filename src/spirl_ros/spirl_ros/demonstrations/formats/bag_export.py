@@ -76,9 +76,8 @@ def write_bags(path: Path, dataset: Dataset) -> None:
     pictures = [one for one in dataset.episodes[0].metadata.more_fields if one.dtype == PICTURE]
     for one in pictures:
         definition = message_definition(_IMAGE)
-        qos = qos_profile(depth=3)
         name = f"/{image_topic(one.source)}"
-        topics.append(BagTopic(name, definition.type_name, definition.text, definition.type_hash, (qos,)))
+        topics.append(BagTopic(name, definition.type_name, definition.text, definition.type_hash, (qos_profile(),)))
         encoders.append(_image_encoder(topics[-1]))
     with appearing_whole(path) as temporary:
         temporary.mkdir()

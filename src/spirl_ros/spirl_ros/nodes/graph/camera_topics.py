@@ -11,7 +11,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from spirl_ros.control.image_messages import ENCODINGS, image_topic
 from spirl_ros.control.observation_fields import Field, Observation
 
-_DEPTH = 3
+_DEPTH = 10
+"""As deep as the topics of states: who records needs the picture of each."""
 
 
 def to_image(picture: np.ndarray, stamp: Time, frame_id: str) -> Image:
