@@ -120,22 +120,22 @@ def video_frames(folder: Path, key: str) -> Iterator[np.ndarray]:
 @contextmanager
 def _as_os_error() -> Iterator[None]:
     """What PyAV says of a disk that is full, as other writers say it."""
-    import av
+    from av.error import FFmpegError
 
     try:
         yield
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise OSError(error.errno, error.strerror) from error
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
     """What PyAV says of a file that it reads."""
-    import av
+    from av.error import FFmpegError
 
     try:
         yield
-    except (av.error.FFmpegError, EOFError, IndexError) as error:
+    except (FFmpegError, EOFError, IndexError) as error:
         raise DatasetError(
             f"{path} cannot be read: {str(error) or type(error).__name__:.200}. Expected a whole file of video."
         ) from error
