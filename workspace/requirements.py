@@ -5,7 +5,7 @@ from pathlib import Path
 
 from workspace.problem import SetupProblem
 
-EXTRAS = ("sim", "dev", "train", "bench")
+EXTRAS = ("sim", "dev", "train", "video", "bench")
 """What can be added to the robot's packages, each a file in requirements/."""
 
 

@@ -43,10 +43,10 @@ setup(
             "mujoco>=3.9,<5",
             "gymnasium-robotics>=1.4.2,<1.5",
             "h5py>=3.11",
+            "pillow>=11",
             "tqdm>=4.66",
             "jinja2>=3.1",
             "mjviser>=0.0.14,<0.1",
-            "pillow>=11",
             "viser>=1.1.1,<2",
         ],
         "train": [
@@ -58,11 +58,15 @@ setup(
             "h5py>=3.11",
             "tqdm>=4.66",
             "matplotlib>=3.10",
+            "pillow>=11",
             "pyarrow>=20",
         ],
+        # Pictures as video, in LeRobot's datasets.
+        "video": ["av>=14"],
         # Peers of `spirl bench`, measured as they are.
         "bench": ["stable-baselines3>=2.9", "minari>=0.5.3", "rosbags>=0.11.9"],
         "dev": [
+            "av>=14",
             "hypothesis>=6.100",
             "matplotlib>=3.10",
             "minari>=0.5.3",

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from spirl_ros.control.observation_fields import PICTURE, Field
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.layout import robot_metadata
 from spirl_ros.demonstrations.storage import write_dataset
 from spirl_ros.kitchen.d4rl import write_d4rl
 from spirl_ros.kitchen.family import KITCHEN
 from tests.demonstrations.full_disk import kind_of_disk, run_on_small_disk
-from tests.demonstrations.small_dataset import make_episode
+from tests.demonstrations.small_dataset import METADATA, make_dataset, make_episode
 
 SIZE_KB = 64
 
@@ -48,6 +49,20 @@ def test_export_leaves_nothing_on_a_full_disk(source, disk, kind):
     assert codes == [2, 0]  # and with room, the same command works
     assert left[0] == ["mine"]
     assert "out" in left[1]
+    assert_one_line(errors, f"{disk}/out cannot be written")
+
+
+def test_export_of_pictures_leaves_nothing_on_a_full_disk(tmp_path_factory, disk):
+    """The video alone is larger than the disk: 20 pictures of noise are 0.25 MB."""
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("av", reason="PyAV is not installed")
+    folder = tmp_path_factory.mktemp("pictures")
+    seeing = replace(METADATA, more_fields=(Field("front", (64, 64, 3), PICTURE, source="front"),))
+    write_dataset(folder / "dataset", make_dataset((20,), seeing))
+    arguments = ["demos", "export", str(folder / "dataset"), "--format", "lerobot", "--out", str(disk / "out")]
+    codes, left, errors = run_on_small_disk(disk, SIZE_KB, arguments, arguments)
+    assert codes == [2, 0]
+    assert left[0] == ["mine"] and any(name.endswith(".mp4") for name in left[1])
     assert_one_line(errors, f"{disk}/out cannot be written")
 
 

@@ -16,12 +16,13 @@ from std_msgs.msg import Float64MultiArray
 
 from spirl_msgs.action import RunEpisode
 from spirl_msgs.msg import Skill, SkillStatus, TaskStatus
+from spirl_ros.control.image_messages import from_image, image_topic
 from spirl_ros.control.observation_fields import PICTURE, STATE, Field
 from spirl_ros.deployment.bundle import load_bundle
 from spirl_ros.errors import ObservationError
 from spirl_ros.maze.family import MAZE
 from spirl_ros.maze.picture import VIEW
-from spirl_ros.nodes.graph.camera_topics import from_image, image_topic, to_image
+from spirl_ros.nodes.graph.camera_topics import to_image
 from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_stamp
 from spirl_ros.tasks.skill_environment import SkillEnvironment
 from spirl_ros.tasks.task import EpisodeConfig

@@ -12,9 +12,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import Image
 
 from spirl_msgs.msg import SafetyStatus, Skill, SkillStatus
+from spirl_ros.control.image_messages import image_topic
 from spirl_ros.control.observation_fields import PICTURE, Field
 from spirl_ros.monitoring.page_html import skill_html
-from spirl_ros.nodes.graph.camera_topics import image_topic, to_image
+from spirl_ros.nodes.graph.camera_topics import to_image
 from spirl_ros.nodes.graph.graph_listener import GraphListener
 from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS
 

@@ -19,8 +19,9 @@ from std_msgs.msg import Float64MultiArray
 
 from spirl_msgs.msg import TaskStatus
 from spirl_msgs.srv import ResetScene
+from spirl_ros.control.image_messages import from_image, image_topic
 from spirl_ros.control.observation_fields import PICTURE, Field
-from spirl_ros.nodes.graph.camera_topics import from_image, image_topic, to_compressed_image
+from spirl_ros.nodes.graph.camera_topics import to_compressed_image
 from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns, to_stamp
 from spirl_ros.tasks import families
 from spirl_ros.tasks.mujoco_scene import MujocoScene

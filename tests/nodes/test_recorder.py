@@ -28,8 +28,10 @@ from spirl_ros.demonstrations.storage import read_dataset, write_dataset
 from spirl_ros.kitchen.environment import KitchenEnvironment
 from spirl_ros.kitchen.family import KITCHEN
 from spirl_ros.kitchen.operator import KitchenOperator
+from spirl_ros.maze.family import MAZE
 from spirl_ros.nodes.graph.messages import LATCHED_QOS
 from spirl_ros.recording.bag_reader import BagFile
+from spirl_ros.tasks.task import EpisodeConfig
 
 TWO_TOPICS = "topics:=['joint_states sensor_msgs/msg/JointState','note std_msgs/msg/String latched']"
 
@@ -289,3 +291,21 @@ def test_any_arm_is_recorded_by_configuration(client, start_here, tmp_path) -> N
     bag = Path(stop_recording(client).path)
     (message,) = messages_of(bag, "/left/arm_controller/commands", Float64MultiArray)
     assert list(message.data) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("rate", ["lockstep", "realtime"])
+def test_maze_recorded_over_ros_is_imported_with_the_picture_of_every_state(
+    client, start_node, tmp_path, rate: str
+) -> None:
+    recorder = start_node("recorder", folder=tmp_path, start="each_episode", cameras="above")
+    start_node("mujoco_sim", rate=rate, task="maze:goal")
+    operator = start_node("scripted_operator", task="maze:goal", episodes=1, seed=3, wait_for_recorder=True)
+    client.wait_for(lambda: operator.process.poll() is not None, "the operator's end", deadline_s=90.0)
+    assert recorder.end()[0] == 0
+    (episode,) = import_bags([tmp_path]).episodes
+    assert episode.steps > 100 and [one.name for one in episode.metadata.more_fields] == ["view"]
+    environment = MAZE.environment(EpisodeConfig("goal"))
+    environment.reset(3)
+    for state, picture in zip(episode.observations, episode.fields["view"], strict=True):
+        environment.reset(3, state)
+        np.testing.assert_array_equal(environment.observe()["view"], picture)

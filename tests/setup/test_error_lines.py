@@ -79,7 +79,7 @@ def test_folder_that_the_setup_did_not_make_is_left_alone(run_setup, clone):
 
 
 def test_unknown_extra_lists_the_known_ones(run_setup):
-    assert "nonsense. There are sim, dev, train, bench." in the_line(run_setup("--extras", "sim", "nonsense"))
+    assert "nonsense. There are sim, dev, train, video, bench." in the_line(run_setup("--extras", "sim", "nonsense"))
 
 
 def test_unknown_onnxruntime_lists_the_known_ones(run_setup):

@@ -73,7 +73,7 @@ def test_robot_extra_of_the_package_installs_no_torch():
 
 
 def test_unknown_extra_is_refused():
-    with pytest.raises(SetupProblem, match="There are sim, dev, train, bench"):
+    with pytest.raises(SetupProblem, match="There are sim, dev, train, video, bench"):
         check_choices(frozenset({"robot"}), "cpu")
 
 

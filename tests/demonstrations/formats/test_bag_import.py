@@ -62,11 +62,13 @@ def bag(tmp_path) -> Path:
     return tmp_path / "bags" / "episode_000001"
 
 
-def rewrite(bag: Path, change=lambda topic, number, data: data, define=lambda topic, text: text, added=()) -> Path:
+def rewrite(
+    bag: Path, change=lambda topic, number, data: data, define=lambda topic, text: text, added=(), task: str = ""
+) -> Path:
     """The same bag, changed: `change(topic, number, data)` gives new data, several or None, `define(topic, text)` a
     definition.
 
-    `added` are texts as (time [s], topic, text).
+    `added` are texts as (time [s], topic, text); `task` is what the recorder noted.
     """
     source = BagFile(bag / f"{bag.name}_0.mcap")
     messages = source.read_all()
@@ -78,7 +80,7 @@ def rewrite(bag: Path, change=lambda topic, number, data: data, define=lambda to
         topics.append(BagTopic(channel.topic, schema.name, define(channel.topic, schema.data.decode())))
     topics += [BagTopic(name, "std_msgs/msg/String", "string data\n") for _, name, _ in added]
     target = bag.with_name("changed")
-    writer = BagWriter(target, topics, {})
+    writer = BagWriter(target, topics, {"task": task} if task else {})
     for index, (time_s, _, text) in enumerate(added, start=len(numbers)):
         time_ns, data = round(time_s * 1e9), text.encode() + b"\0"
         writer.write(RawMessage(index, time_ns, time_ns, 0, b"\0\1\0\0" + len(data).to_bytes(4, "little") + data))

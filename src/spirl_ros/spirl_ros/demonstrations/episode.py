@@ -1,6 +1,6 @@
 """One recorded run: what was observed, intended, executed and rewarded, and how it came about."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -111,7 +111,12 @@ class Episode:
 
     def without_fields(self) -> "Episode":
         """The same with the state alone, for formats that have no place for more."""
-        return replace(self, fields={}, metadata=replace(self.metadata, more_fields=()))
+        return self.with_fields(())
+
+    def with_fields(self, described: Sequence[Field]) -> "Episode":
+        """The same with some of its fields alone."""
+        fields = {one.name: self.fields[one.name] for one in described}
+        return replace(self, fields=fields, metadata=replace(self.metadata, more_fields=tuple(described)))
 
     def _checked_fields(self) -> dict[str, np.ndarray]:
         """The fields in the order of their descriptions, read-only."""

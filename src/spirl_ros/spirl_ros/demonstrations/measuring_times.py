@@ -24,8 +24,15 @@ class MeasuringTimes(NamedTuple):
     """(M,) of the messages that are new: not sent twice, and not overtaken on the way."""
     times_s: np.ndarray
     """(M,) of these since the first [s], rising."""
+    begin_ns: int
+    """When that was, on the clock that all of them go by [ns]."""
     notes: tuple[str, ...]
     """What was wrong with the stamps, for people."""
+
+    @property
+    def times_ns(self) -> np.ndarray:
+        """(M,) on that clock [ns]."""
+        return self.begin_ns + np.rint(self.times_s * 1e9).astype(np.int64)
 
 
 def measuring_times(messages: Sequence[Stamped], positions: np.ndarray, longest_gap_s: float) -> MeasuringTimes:
@@ -69,4 +76,4 @@ def _rising(indices: np.ndarray, times_ns: np.ndarray, notes: tuple[str, ...]) -
     highest = np.maximum.accumulate(times_ns)
     is_later = np.append(True, times_ns[1:] > highest[:-1])
     times_ns = times_ns[is_later]
-    return MeasuringTimes(indices[is_later], (times_ns - times_ns[0]) * 1e-9, notes)
+    return MeasuringTimes(indices[is_later], (times_ns - times_ns[0]) * 1e-9, int(times_ns[0]), notes)

@@ -1,16 +1,19 @@
 """Keeps what another program's format has no place for, so that an exported dataset comes back equal, to the last bit.
 
 Two records as JSON, of the dataset and of each episode, and for every number what single precision leaves off it.
-Fields beside the state are left out: what comes back is the dataset without them.
+Fields beside the state are left out unless the format has them: what comes back is the dataset without the others.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from spirl_ros.control.observation_fields import Field
 from spirl_ros.demonstrations.dataset import Dataset, dataset_digest, require_task
 from spirl_ros.demonstrations.episode import Episode
 from spirl_ros.demonstrations.storage import metadata_from, plain_metadata
@@ -39,27 +42,48 @@ def unrounded(single: np.ndarray, left_off: np.ndarray) -> np.ndarray:
     return (rounded.view(np.int64) + left_off).view(np.float64)
 
 
-def dataset_record(dataset: Dataset) -> str:
-    """What a dataset is beside its episodes."""
+def dataset_record(dataset: Dataset, kept: Sequence[Field] = ()) -> str:
+    """What a dataset is beside its episodes, of which the format keeps these fields."""
     record = {"version": _VERSION, "task": dataset.task, "origin": dict(dataset.origin)}
-    digest = dataset_digest(episode.without_fields() for episode in dataset.episodes)
-    return json.dumps(record | {"digest": digest}, default=_plain)
+    record["digest"] = dataset_digest(episode.without_fields() for episode in dataset.episodes)
+    if kept:
+        record["digest_with_fields"] = dataset_digest(episode.with_fields(kept) for episode in dataset.episodes)
+    return json.dumps(record, default=_plain)
 
 
-def episode_record(episode: Episode) -> str:
-    """What an episode is beside the rows of its actions; the observation after the last action is one of them."""
+def episode_record(episode: Episode, kept: Sequence[Field] = ()) -> str:
+    """What an episode is beside the rows of its actions, and the fields that the format keeps.
+
+    The observation after the last action is not one of those rows, so its state is here.
+    """
     record = {
         "steps": episode.steps,
         "last_observation": episode.observations[-1].tolist(),
         "terminated": episode.terminated,
         "truncated": episode.truncated,
-        "metadata": plain_metadata(episode.without_fields().metadata),
+        "metadata": plain_metadata(replace(episode.metadata, more_fields=tuple(kept))),
     }
     return json.dumps(record, default=_plain)
 
 
+def recorded_fields(episode_records: Sequence[str]) -> tuple[tuple[Field, ...], list[int]]:
+    """Fields that the format keeps, the same in every episode, and the steps of each. Raises DatasetError."""
+    try:
+        entries = [json.loads(text) for text in episode_records]
+        described = metadata_from(_flat(entries[0]["metadata"])).more_fields
+        return described, [int(entry["steps"]) for entry in entries]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise DatasetError(f"the records of its episodes are damaged: {error!s:.200}") from error
+
+
 def restore(
-    record: str, episode_records: Sequence[str], rows: Mapping[str, np.ndarray], path: Path, ours: str, task: str | None
+    record: str,
+    episode_records: Sequence[str],
+    rows: Mapping[str, np.ndarray],
+    path: Path,
+    ours: str,
+    task: str | None,
+    fields: Mapping[str, Sequence[np.ndarray]] = MappingProxyType({}),
 ) -> Dataset:
     """The dataset that was exported.
 
@@ -71,6 +95,7 @@ def restore(
         path: where it was read from, for messages.
         ours: what to delete there, so that the rest is read as anybody's.
         task: what it must have been made for; None where that does not matter.
+        fields: by name, the array of each episode, of all that were kept; or nothing, which leaves all of them out.
 
     Raises:
         DatasetError: the records are damaged, or its numbers were changed.
@@ -79,17 +104,20 @@ def restore(
     episodes, first = [], 0
     try:
         kept = json.loads(record)
-        for text in episode_records:
+        for number, text in enumerate(episode_records):
             entry = json.loads(text)
             one = {name: values[first : first + entry["steps"]] for name, values in rows.items()}
             last = np.array([entry["last_observation"]], dtype=np.float64)
             one["observations"] = np.concatenate((one["observations"], last))
             metadata = metadata_from(_flat(entry["metadata"]))
+            if not fields:
+                metadata = replace(metadata, more_fields=())
+            more = {name: values[number] for name, values in fields.items()}
             ends = (entry["terminated"], entry["truncated"])
-            episodes.append(Episode(**one, terminated=ends[0], truncated=ends[1], metadata=metadata, fields={}))
+            episodes.append(Episode(**one, terminated=ends[0], truncated=ends[1], metadata=metadata, fields=more))
             first += entry["steps"]
         dataset = Dataset(tuple(episodes), kept["task"], kept["origin"], str(path))
-        stored, found = kept["digest"], dataset_digest(dataset.episodes)
+        stored, found = kept["digest_with_fields" if fields else "digest"], dataset_digest(dataset.episodes)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:  # DatasetError is a ValueError
         raise DatasetError(f"{path}: what was stored with it to bring it back is damaged: {error} {advice}") from error
     if found != stored or first != len(rows["actions"]):

@@ -30,7 +30,7 @@ _REAL_TIME = (0.9, 1.1)
 """Rates of a clock that is not a simulation's, relative to the receiver's."""
 _OUT_OF_ORDER_NS = 100_000_000
 """Receive times that go back by less stand in another order in the file, but were of one clock [ns]."""
-_TWO_MACHINES_NS = 20_000_000, 200_000_000
+TWO_MACHINES_NS = 20_000_000, 200_000_000
 """Leads above the first, or below minus the second, are another machine's clock and not latency [ns]."""
 
 
@@ -145,7 +145,7 @@ def _is_of_another_machine(sent_ns: Times, received_ns: Times) -> bool:
     if len(sent_ns) < _FEWEST_MESSAGES:
         return False
     lead = int((np.asarray(sent_ns, dtype=np.int64) - np.asarray(received_ns, dtype=np.int64)).max())
-    return lead > _TWO_MACHINES_NS[0] or lead < -_TWO_MACHINES_NS[1]
+    return lead > TWO_MACHINES_NS[0] or lead < -TWO_MACHINES_NS[1]
 
 
 def _require_one_receive_clock(topic: str, received_ns: Times) -> None:

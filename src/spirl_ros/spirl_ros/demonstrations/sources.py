@@ -23,6 +23,7 @@ def read_source(
     download: bool = False,
     only_simulated: bool = False,
     robot: RobotConfiguration | None = None,
+    with_pictures: bool = True,
 ) -> Dataset:
     """Read demonstrations from anywhere.
 
@@ -33,6 +34,7 @@ def read_source(
         download: fetch a Minari id that is not in the local storage.
         only_simulated: refuse a dataset of another robot than a simulated one.
         robot: the arm that demonstrations of LeRobot or robomimic are of; None takes their joints as they are.
+        with_pictures: read those of a LeRobot dataset of ours, for which PyAV may be needed.
 
     Raises:
         ConfigError: there is no such task.
@@ -42,7 +44,7 @@ def read_source(
     if layout == MINARI and is_ours(path):
         dataset = read_dataset(path)
     elif layout in (LEROBOT, ROBOMIMIC):
-        dataset = _read_of_any_arm(path, layout, None if only_simulated else task, robot)
+        dataset = _read_of_any_arm(path, layout, None if only_simulated else task, robot, with_pictures)
     else:
         return _read_simulated(path, layout, task)
     if only_simulated:  # before the task: what another robot does is no task here, so asking for it cannot help
@@ -57,20 +59,23 @@ def read_source(
     return dataset
 
 
-def _read_of_any_arm(path: Path, layout: str, task: str | None, robot: RobotConfiguration | None) -> Dataset:
+def _read_of_any_arm(
+    path: Path, layout: str, task: str | None, robot: RobotConfiguration | None, with_pictures: bool
+) -> Dataset:
     if layout == ROBOMIMIC:
         return read_robomimic(path, task, robot)
     from spirl_ros.demonstrations.formats.lerobot_source import read_lerobot  # needs pyarrow, which others do not
 
-    return read_lerobot(path, task, robot)
+    return read_lerobot(path, task, robot, with_pictures=with_pictures)
 
 
 def _read_simulated(path: Path, layout: str, task: str | None) -> Dataset:
     family, _ = split_task(task or DEFAULT_FAMILY)
     if layout == BAG:
-        from spirl_ros.demonstrations.formats.bag_import import import_bags  # needs mcap, which others do not
+        from spirl_ros.demonstrations.asked_pictures import AskedPictures  # needs mcap, which others do not
+        from spirl_ros.demonstrations.formats.bag_import import import_bags
 
-        return import_bags([path], task)
+        return import_bags([path], task, pictures=AskedPictures(may_lack=True))
     return family.formats()[layout].read(path, task)
 
 

@@ -14,8 +14,8 @@ from std_srvs.srv import Trigger
 
 from spirl_msgs.msg import RecordingStatus, TaskStatus
 from spirl_msgs.srv import StartRecording, StopRecording
+from spirl_ros.control.image_messages import image_topic
 from spirl_ros.errors import ConfigError, RecordingError
-from spirl_ros.nodes.graph.camera_topics import image_topic
 from spirl_ros.nodes.graph.managed_node import ERROR, OK, WARN, ManagedNode, run
 from spirl_ros.nodes.graph.messages import LATCHED_QOS, to_recording_status
 from spirl_ros.nodes.graph.parameters import names_in, parameter, read_parameters

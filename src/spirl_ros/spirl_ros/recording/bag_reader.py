@@ -82,6 +82,11 @@ class BagFile:
             counts[channel.topic] += self._counts[number]
         return counts
 
+    @property
+    def counts_by_channel(self) -> list[int]:
+        """Messages on each of `channels`, of those read."""
+        return [self._counts[number] for number in self.channels]
+
     def messages(self, wanted: Callable[[Channel], bool] = lambda channel: True) -> Iterator[Message]:
         """Every whole message on a wanted channel in the order of the file; the others are counted alone.
 

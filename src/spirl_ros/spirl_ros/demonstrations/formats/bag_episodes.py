@@ -62,6 +62,16 @@ class _Told(NamedTuple):
     """Fields of EpisodeMetadata."""
 
 
+class ReadEpisodes(NamedTuple):
+    """What was read from a recording."""
+
+    episodes: list[Episode]
+    moments_ns: list[np.ndarray]
+    """Of each, the stamps (T+1,) of its observations [ns]."""
+    left_out: int
+    """Others, whose beginning or every action is missing."""
+
+
 class EpisodeReader:
     """Reads recordings of one arm and scene."""
 
@@ -76,8 +86,8 @@ class EpisodeReader:
         self._meaning = meaning
         self._joints = len(metadata.joint_names)
 
-    def episodes(self, messages: BagMessages) -> tuple[list[Episode], int]:
-        """Episodes of a recording, and how many were left out because their beginning or every action is missing.
+    def episodes(self, messages: BagMessages) -> ReadEpisodes:
+        """Episodes of a recording.
 
         Raises:
             DatasetError: other joints, another rate, a value that is not finite, or control steps are missing.
@@ -110,7 +120,8 @@ class EpisodeReader:
                 "recorded "
                 "when the task was over, or was ended at once. Leave it out: import the others by name, or delete it."
             )
-        return episodes, len(runs) - len(episodes)
+        moments_ns = [np.array([stamp_ns(status.content) for status in run], dtype=np.int64) for run in chosen]
+        return ReadEpisodes(episodes, moments_ns, len(runs) - len(episodes))
 
     def _observations(self, messages: BagMessages) -> dict[int, np.ndarray]:
         """Observation (Do,) by stamp [ns]."""

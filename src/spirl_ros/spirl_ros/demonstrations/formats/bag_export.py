@@ -1,15 +1,19 @@
 """Writes a dataset of a task family as bags, one per episode: the messages that recording it would have given.
 
 One topic is more than that: `executed_action`, because a command at a joint's limit does not tell the whole of it.
+Pictures are there, too; vectors beside the state are not.
 """
 
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mcap_ros2._dynamic import serialize_dynamic
 
+from spirl_ros.control.image_messages import ENCODINGS, image_topic
+from spirl_ros.control.observation_fields import PICTURE, Field
 from spirl_ros.control.velocity_action import VelocityAction
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
@@ -41,6 +45,8 @@ _TOPICS = {
 }
 _JOINT_STATES, _SCENE_STATE, _TASK_STATUS, _OPERATOR_ACTION, _COMMANDS, _EXECUTED, _SIMULATOR, _STYLE = range(8)
 
+_IMAGE = "sensor_msgs/msg/Image"
+
 _BEGIN_NS = 1_000_000_000
 """When an exported episode begins [ns since 1970]: its simulation has no date."""
 
@@ -67,6 +73,12 @@ def write_bags(path: Path, dataset: Dataset) -> None:
         for (name, (_, qos)), definition in zip(_TOPICS.items(), definitions, strict=True)
     ]
     encoders = [_encoder(topic) for topic in topics]
+    pictures = [one for one in dataset.episodes[0].metadata.more_fields if one.dtype == PICTURE]
+    for one in pictures:
+        definition = message_definition(_IMAGE)
+        name = f"/{image_topic(one.source)}"
+        topics.append(BagTopic(name, definition.type_name, definition.text, definition.type_hash, (qos_profile(),)))
+        encoders.append(_image_encoder(topics[-1]))
     with appearing_whole(path) as temporary:
         temporary.mkdir()
         for number, episode in enumerate(dataset.episodes, start=1):
@@ -75,14 +87,14 @@ def write_bags(path: Path, dataset: Dataset) -> None:
             if metadata.seed is None:
                 details[SEED] = UNKNOWN  # the status can only say 0
             writer = BagWriter(temporary / f"episode_{number:06d}", topics, details)
-            for time_ns, topic, content in _messages(episode, number, dataset.task, meaning):
+            for time_ns, topic, content in _messages(episode, number, dataset.task, meaning, pictures):
                 writer.write(RawMessage(topic, time_ns, time_ns, 0, encoders[topic](content)))
             verdict = {} if metadata.is_success is None else {"is_success": str(metadata.is_success).lower()}
             writer.finish({**verdict, "note": "exported"})
 
 
 def _messages(
-    episode: Episode, number: int, task: str, meaning: VelocityAction
+    episode: Episode, number: int, task: str, meaning: VelocityAction, pictures: Sequence[Field]
 ) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Time [ns], topic and content of every message of an episode, in the order of a control loop."""
     metadata, joints = episode.metadata, len(episode.metadata.joint_names)
@@ -91,6 +103,8 @@ def _messages(
         time_ns = _BEGIN_NS + step * period_ns
         header = {"stamp": {"sec": time_ns // 10**9, "nanosec": time_ns % 10**9}, "frame_id": ""}
         positions = observation[:joints]
+        for topic, described in enumerate(pictures, start=len(_TOPICS)):
+            yield time_ns, topic, _image(episode.fields[described.name][step], described, header)
         yield (
             time_ns,
             _JOINT_STATES,
@@ -147,6 +161,30 @@ def _task_status(episode: Episode, number: int, task: str, step: int) -> dict[st
 
 def _float_array(values: np.ndarray) -> dict[str, Any]:
     return {"layout": {"dim": [], "data_offset": 0}, "data": values.tolist()}
+
+
+def _image(picture: np.ndarray, described: Field, header: dict[str, Any]) -> dict[str, Any]:
+    height, width, channels = picture.shape
+    return {
+        "header": {**header, "frame_id": described.source},
+        "height": height,
+        "width": width,
+        "encoding": ENCODINGS[channels][0],
+        "is_bigendian": 0,
+        "step": width * channels,
+        "data": picture.tobytes(),
+    }
+
+
+def _image_encoder(topic: BagTopic) -> Callable[[Any], bytes]:
+    """As `_encoder`, but for the pixels, which the message ends with: that would write them one by one."""
+    encode = _encoder(topic)
+
+    def encode_image(content: dict[str, Any]) -> bytes:
+        without = encode({**content, "data": b""})
+        return without[:-4] + struct.pack("<I", len(content["data"])) + content["data"]
+
+    return encode_image
 
 
 def _encoder(topic: BagTopic) -> Callable[[Any], bytes]:

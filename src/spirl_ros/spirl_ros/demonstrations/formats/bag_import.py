@@ -4,16 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from spirl_ros.demonstrations.asked_pictures import AS_USUAL, AskedPictures
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
-from spirl_ros.demonstrations.formats.bag_episodes import EpisodeReader
-from spirl_ros.demonstrations.formats.bag_messages import ROLES, read_bag_messages
+from spirl_ros.demonstrations.formats.bag_cameras import CameraRecording, describe
+from spirl_ros.demonstrations.formats.bag_episodes import EpisodeReader, ReadEpisodes
+from spirl_ros.demonstrations.formats.bag_messages import ROLES, BagMessages, read_bag_messages
 from spirl_ros.demonstrations.layout import robot_metadata
+from spirl_ros.demonstrations.picture_times import simulated_times
+from spirl_ros.demonstrations.recorded_pictures import RecordedPictures
 from spirl_ros.demonstrations.recordings import look_at_all
 from spirl_ros.demonstrations.self_descriptions import DESCRIPTION_ROLES
 from spirl_ros.errors import ConfigError, DatasetError
 from spirl_ros.files.plain_yaml import printable, shortened
 from spirl_ros.tasks.families import DEFAULT_FAMILY, family_of, split_task
+from spirl_ros.tasks.task import RobotFacts
 
 
 class _Read(NamedTuple):
@@ -30,6 +35,7 @@ def import_bags(
     keep_truncated: bool = False,
     only_successful: bool = False,
     skip_bad: bool = False,
+    pictures: AskedPictures = AS_USUAL,
 ) -> Dataset:
     """Read bags of a task family's simulator.
 
@@ -39,8 +45,10 @@ def import_bags(
         keep_truncated: take what is whole of truncated files.
         only_successful: leave out what was not finished as success.
         skip_bad: leave out recordings that cannot be used; the dataset's origin says why.
+        pictures: which of those that the task observes.
 
     Raises:
+        ConfigError: the task observes no such pictures.
         DatasetError: some of them cannot be used, without `skip_bad`, or none; the message names each.
     """
 
@@ -50,7 +58,8 @@ def import_bags(
             return None
         recorded = messages.details.get("task")
         robot = family_of(task or recorded or DEFAULT_FAMILY).robot
-        return _Read(recorded, *EpisodeReader(robot_metadata(robot), robot.action_meaning).episodes(messages))
+        found = EpisodeReader(robot_metadata(robot), robot.action_meaning).episodes(messages)
+        return _Read(recorded, _with_pictures(messages, found, robot, pictures), found.left_out)
 
     recordings = look_at_all(paths, read, skip_bad)
     used = {bag: one for bag, one in recordings.read.items() if one is not None}
@@ -64,6 +73,26 @@ def import_bags(
     late = sum(one.joined_late for one in used.values())
     dropped = {"joined late": late, **({"not successful": failed} if failed else {})}
     return Dataset(tuple(episodes), task or _recorded_task(tasks), recordings.origin(dropped))
+
+
+def _with_pictures(
+    messages: BagMessages, found: ReadEpisodes, robot: RobotFacts, asked: AskedPictures
+) -> list[Episode]:
+    """The episodes with the pictures of the moments of their observations."""
+    episodes = found.episodes
+    for camera, described in asked.of_task(robot.observation.pictures, messages.topics):
+        recording = CameraRecording(messages, camera)
+        taken = simulated_times([shot.stamped for shot in recording.shots()])
+        assert recording.field is not None
+        if recording.field.shape != described.shape:
+            raise DatasetError(
+                f"{messages.path}: camera '{camera.name}' sends {describe(recording.field.shape)}, but the task "
+                f"observes {describe(described.shape)}. Was it recorded in another version of the task?"
+            )
+        pictures = RecordedPictures(recording, taken, described)
+        numbers = [pictures.numbers_at(moments_ns, asked.max_age_s) for moments_ns in found.moments_ns]
+        episodes = pictures.of_episodes(episodes, numbers)
+    return episodes
 
 
 def require_some(episodes: Sequence[Episode], failed: int) -> None:

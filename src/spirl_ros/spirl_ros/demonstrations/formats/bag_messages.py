@@ -57,6 +57,15 @@ class Received(NamedTuple):
     """When the recorder received it [ns since 1970]."""
 
 
+class Recorded(NamedTuple):
+    """What is on a topic."""
+
+    type_name: str
+    """Full name of the type."""
+    count: int
+    """Messages."""
+
+
 @dataclass(frozen=True)
 class BagMessages:
     """The messages of one recording, each topic in the order in which it was sent, whatever was done to clocks."""
@@ -66,6 +75,8 @@ class BagMessages:
     """For each role that was asked for, ROLES in the kitchen; empty where nothing was recorded."""
     details: dict[str, str] = field(default_factory=dict)
     """What the recorder noted: `operator`, `is_success`, `note`, …; empty for a bag of another recorder."""
+    topics: dict[str, Recorded] = field(default_factory=dict)
+    """Every topic of the recording by its full name, those of no role too."""
 
     @property
     def is_success(self) -> bool:
@@ -98,7 +109,8 @@ def read_bag_messages(
     """
     encoded = _Encoded(roles)
     details: dict[str, str] = {}
-    for file in _files(path):
+    topics: dict[str, Recorded] = {}
+    for file in mcap_files(path):
         bag = BagFile(file)
         try:
             encoded.take_in(bag)
@@ -108,13 +120,17 @@ def read_bag_messages(
         for record in bag.metadata:
             if record.name == EPISODE_METADATA:
                 details |= record.metadata
+        for channel, count in zip(bag.channels.values(), bag.counts_by_channel, strict=True):
+            type_name = Source(file, channel, bag.schemas.get(channel.schema_id)).type_name
+            before = topics[channel.topic].count if channel.topic in topics else 0
+            topics[channel.topic] = Recorded(type_name, before + count)
     by_role = {role: encoded.decoded(role, path) for role in roles}
     missing = [role for role in needed if not by_role[role]]
     if missing:
         expected = ", ".join(f"{role} ({roles[role]})" for role in needed)
         other = " Recordings of an arm without a scene are imported with --robot." if "scene_state" in missing else ""
         raise DatasetError(f"{path} has no message on {', '.join(missing)}, expected some: {expected}.{other}")
-    return BagMessages(path, _in_sending_order(path, by_role), details)
+    return BagMessages(path, _in_sending_order(path, by_role), details, topics)
 
 
 def _in_sending_order(path: Path, by_role: Mapping[str, list[Received]]) -> dict[str, list[Received]]:
@@ -135,7 +151,7 @@ def _in_sending_order(path: Path, by_role: Mapping[str, list[Received]]) -> dict
     }
 
 
-def _files(path: Path) -> list[Path]:
+def mcap_files(path: Path) -> list[Path]:
     """The MCAP files of a bag, which is a folder with metadata.yaml or one file."""
     if path.is_file():
         return [path]
@@ -178,7 +194,7 @@ def _require_whole(bag: BagFile, keep_truncated: bool) -> None:
         )
 
 
-class _Source(NamedTuple):
+class Source(NamedTuple):
     """A channel in one of a bag's files."""
 
     path: Path
@@ -198,7 +214,7 @@ class _Raw(NamedTuple):
     sent_ns: int
     received_ns: int
     data: bytes
-    source: _Source
+    source: Source
 
 
 class _Encoded:
@@ -212,25 +228,25 @@ class _Encoded:
     def take_in(self, bag: BagFile) -> None:
         """Read a file. Raises OSError; what else is wrong with it as a file stands in `bag.problem`."""
         self._largest += _BYTES_PER_BYTE * bag.path.stat().st_size
-        sources: dict[int, tuple[str, _Source]] = {}
+        sources: dict[int, tuple[str, Source]] = {}
         for message in bag.messages(lambda channel: self._role(channel.topic) is not None):
             number = message.channel_id
             if number not in sources:
                 channel = bag.channels[number]
                 role = self._role(channel.topic)
                 assert role is not None
-                sources[number] = role, _Source(bag.path, channel, bag.schemas.get(channel.schema_id))
+                sources[number] = role, Source(bag.path, channel, bag.schemas.get(channel.schema_id))
             self._add(message, *sources[number])
 
     def _role(self, topic: str) -> str | None:
         return next((role for role in self._roles if f"/{topic}".endswith(f"/{role}")), None)
 
-    def _add(self, message: Message, role: str, source: _Source) -> None:
+    def _add(self, message: Message, role: str, source: Source) -> None:
         messages = self._topics[role].setdefault(source.channel.topic, [])
         try:
             data = decompress_message(message.data, _LARGEST_MESSAGE_BYTES)
         except DECOMPRESSION_ERRORS as error:
-            raise _misfit(source.path, len(messages), role, error) from error
+            raise misfit(source.path, len(messages), role, error) from error
         self._bytes += len(data)
         if len(data) > _LARGEST_MESSAGE_BYTES:
             raise DatasetError(
@@ -253,11 +269,11 @@ class _Encoded:
         encoded.reverse()
         while encoded:
             sent_ns, received_ns, data, source = encoded.pop()
-            decode = decoders.get(id(source)) or decoders.setdefault(id(source), _decoder(source, self._roles[role]))
+            decode = decoders.get(id(source)) or decoders.setdefault(id(source), decoder_of(source, self._roles[role]))
             try:
                 content = decode(data)
             except Exception as error:  # A definition from outside leads anywhere, also to endless recursion.
-                raise _misfit(source.path, len(received), role, error) from error
+                raise misfit(source.path, len(received), role, error) from error
             received.append(Received(sent_ns, _smaller(content, names), received_ns))
         return received
 
@@ -283,8 +299,12 @@ class _Encoded:
         return next(iter(exact or fitting), None)
 
 
-def _decoder(source: _Source, expected: str) -> Callable[[bytes], Any]:
-    """What decodes the messages of a channel, by the definition in the file, or else by the one that is installed."""
+def decoder_of(source: Source, expected: str) -> Callable[[bytes], Any]:
+    """What decodes the messages of a channel, by the definition in the file, or else by the one that is installed.
+
+    Raises:
+        DatasetError: another type than expected, or no definition that can be read.
+    """
     channel, schema = source.channel, source.schema
     if schema is None or source.type_name != expected:
         raise DatasetError(
@@ -330,7 +350,8 @@ def _smaller(content: Any, names: dict[tuple[str, ...], tuple[str, ...]]) -> Any
     return content
 
 
-def _misfit(path: Path, number: int, role: str, error: Exception) -> DatasetError:
+def misfit(path: Path, number: int, role: str, error: Exception) -> DatasetError:
+    """What to tell about a message that cannot be decoded."""
     reason = printable(str(error), limit=200) or type(error).__name__
     return DatasetError(f"{path}: message {number} on {role} does not fit its definition: {reason}.")
 

@@ -1,4 +1,4 @@
-"""Writes LeRobot datasets, format v3.0, with nothing but pyarrow.
+"""Writes LeRobot datasets, format v3.0, with nothing but pyarrow, and PyAV for pictures as video.
 
 The layout is that which lerobot 0.4's LeRobotDataset reads: frames of all episodes in data/, one row per episode with
 its statistics in meta/episodes/, tasks in meta/tasks.parquet, features and rate in meta/info.json. A frame is an
@@ -19,6 +19,14 @@ import pyarrow.parquet as parquet
 
 from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.episode import Episode
+from spirl_ros.demonstrations.formats.lerobot_pictures import (
+    PictureWriter,
+    kept_fields,
+    picture_feature,
+    picture_key,
+    to_png,
+)
+from spirl_ros.demonstrations.formats.lerobot_video import VIDEO_FILE_MB, VIDEO_PATH
 from spirl_ros.demonstrations.layout import layout_difference
 from spirl_ros.demonstrations.round_trip import dataset_record, episode_record, rounding
 from spirl_ros.files.whole_files import appearing_whole
@@ -34,6 +42,8 @@ KEPT = Path("spirl", "episodes.parquet")
 KEPT_DATASET = b"spirl"
 """Its schema's metadata has the record of the dataset under this name."""
 KEPT_RECORD = "record"
+KEPT_LAST = "last_picture/"
+"""Before the name of a field: a column of the pictures after each episode's last action, which no frame has."""
 KEPT_ROWS = {
     "observations": ("observation.state", "observation.environment_state"),
     "actions": ("action",),
@@ -57,7 +67,8 @@ def write_lerobot(folder: Path, dataset: Dataset) -> None:
     """Write a dataset as a LeRobot folder that appears complete or not at all.
 
     `action` is the intended action and `executed_action` the one carried out; observation.state are joint positions,
-    observation.environment_state everything else. Numbers are float32, as LeRobot's policies want them.
+    observation.environment_state everything else. Numbers are float32, as LeRobot's policies want them. Pictures are
+    observation.images.NAME; vectors beside the state are left out.
 
     Raises:
         DatasetError: something is there already, or the disk refuses.
@@ -65,10 +76,11 @@ def write_lerobot(folder: Path, dataset: Dataset) -> None:
     features = _features(dataset)
     tasks = {task: number for number, task in enumerate(dict.fromkeys(_task(e, dataset) for e in dataset.episodes))}
     with appearing_whole(folder) as temporary:
-        rows, frames = [], []
-        for row, table in _episodes(dataset, features, tasks, temporary):
+        rows, frames, pictures = [], [], PictureWriter(dataset, temporary, _place)
+        for row, table in _episodes(dataset, features, tasks, temporary, pictures):
             rows.append(row)
             frames.append(table)
+        pictures.close()
         whole = pa.concat_tables(frames)
         info = {
             "codebase_version": FORMAT_VERSION,
@@ -78,18 +90,18 @@ def write_lerobot(folder: Path, dataset: Dataset) -> None:
             "total_tasks": len(tasks),
             "chunks_size": _FILES_PER_CHUNK,
             "data_files_size_in_mb": _DATA_FILE_MB,
-            "video_files_size_in_mb": 200,
+            "video_files_size_in_mb": VIDEO_FILE_MB,
             "fps": _plain(dataset.episodes[0].metadata.control_rate_hz),
             "splits": {"train": f"0:{len(rows)}"},
             "data_path": f"data/{_CHUNK_PATH}",
-            "video_path": None,
+            "video_path": VIDEO_PATH if pictures.files else None,
             "features": features,
         }
         meta = temporary / "meta"
         _write_table(meta / "episodes" / _CHUNK_PATH.format(chunk_index=0, file_index=0), pa.Table.from_pylist(rows))
         _write_table(meta / "tasks.parquet", _tasks_table(tasks))
         _write_json(meta / "info.json", info)
-        _write_json(meta / "stats.json", _statistics(whole))
+        _write_json(meta / "stats.json", _statistics(whole) | pictures.statistics())
         _write_kept(temporary / KEPT, dataset)
 
 
@@ -110,19 +122,23 @@ def _features(dataset: Dataset) -> dict[str, Any]:
         "next.reward": {"dtype": "float32", "shape": [1], "names": None},
         "next.done": {"dtype": "bool", "shape": [1], "names": None},
         **({SUCCESS: {"dtype": "bool", "shape": [1], "names": None}} if is_known else {}),
+        **{picture_key(one): picture_feature(one, metadata.control_rate_hz) for one in kept_fields(dataset)},
         **_FRAME_NUMBERS,
     }
 
 
 def _episodes(
-    dataset: Dataset, features: Mapping[str, Any], tasks: Mapping[str, int], folder: Path
+    dataset: Dataset, features: Mapping[str, Any], tasks: Mapping[str, int], folder: Path, pictures: PictureWriter
 ) -> Iterator[tuple[dict[str, Any], pa.Table]]:
     """Write the data files, and give each episode's row and frames."""
     writer, file_number, size, first_frame = None, -1, 0, 0
     try:
         for index, episode in enumerate(dataset.episodes):
             task = _task(episode, dataset)
-            table = _frames(episode, features, index, first_frame, tasks[task])
+            numbers = _frames(episode, features, index, first_frame, tasks[task])
+            table = numbers
+            for name, column in pictures.columns(episode).items():
+                table = table.append_column(name, column)
             if writer is None or size + table.nbytes > _DATA_FILE_MB * 2**20:
                 if writer is not None:
                     writer.close()
@@ -141,9 +157,9 @@ def _episodes(
                 "dataset_to_index": first_frame + episode.steps,
                 **{f"meta/episodes/{name}": number for name, number in _place(0).items()},
             }
-            for feature, statistics in _statistics(table).items():
+            for feature, statistics in _statistics(numbers).items():
                 row |= {f"stats/{feature}/{name}": values for name, values in statistics.items()}
-            yield row, table
+            yield row | pictures.add(episode), numbers
             first_frame += episode.steps
     finally:
         if writer is not None:
@@ -166,13 +182,14 @@ def _frames(episode: Episode, features: Mapping[str, Any], index: int, first_fra
         "index": first_frame + frames,
         "task_index": np.full(episode.steps, task),
     }
-    arrays = []
-    for name, feature in features.items():
+    arrays, names = [], [name for name, feature in features.items() if feature["dtype"] not in ("video", "image")]
+    for name in names:
+        feature = features[name]
         values = np.ascontiguousarray(columns[name], dtype=feature["dtype"])
         flat = pa.array(values.ravel())
         # One value per frame is stored as a number, several as a list: the reader tells them apart by the shape.
         arrays.append(flat if feature["shape"] == [1] else pa.FixedSizeListArray.from_arrays(flat, values.shape[1]))
-    return pa.table(arrays, names=list(features))
+    return pa.table(arrays, names=names)
 
 
 def _statistics(table: pa.Table) -> dict[str, dict[str, list]]:
@@ -197,14 +214,18 @@ def _statistics(table: pa.Table) -> dict[str, dict[str, list]]:
 
 def _write_kept(path: Path, dataset: Dataset) -> None:
     """Write what brings the dataset back equal."""
-    columns = {KEPT_RECORD: pa.array([episode_record(episode) for episode in dataset.episodes], pa.string())}
+    fields = kept_fields(dataset)
+    columns = {KEPT_RECORD: pa.array([episode_record(episode, fields) for episode in dataset.episodes], pa.string())}
+    for one in fields:
+        last = [to_png(episode.fields[one.name][-1]) for episode in dataset.episodes]
+        columns[f"{KEPT_LAST}{one.name}"] = pa.array(last, pa.binary())
     for name in KEPT_ROWS:
         values = [getattr(episode, name)[: episode.steps] for episode in dataset.episodes]
         flat = rounding(np.concatenate(values)).ravel()
         offsets = np.cumsum([0, *(value.size for value in values)])
         # Of 64 bits in any case, the encoding takes as few as are needed.
         columns[f"rounding/{name}"] = pa.LargeListArray.from_arrays(offsets, flat.astype(np.int64))
-    table = pa.table(columns).replace_schema_metadata({KEPT_DATASET: dataset_record(dataset)})
+    table = pa.table(columns).replace_schema_metadata({KEPT_DATASET: dataset_record(dataset, fields)})
     path.parent.mkdir()
     encoding = {f"rounding/{name}.list.element": "DELTA_BINARY_PACKED" for name in KEPT_ROWS}
     parquet.write_table(table, path, compression="zstd", use_dictionary=False, column_encoding=encoding)

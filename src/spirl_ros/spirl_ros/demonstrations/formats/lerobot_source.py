@@ -3,7 +3,7 @@
 Both keep frames in data/chunk-NNN/*.parquet, v2 an episode in each file, v3 many; tasks are in meta/tasks.jsonl or
 meta/tasks.parquet. Of a dataset of others the joint positions in observation.state are read, by the names that
 meta/info.json gives them. Its `action` is what that robot was told, mostly the positions to go to, in whatever way its
-driver wants it, so actions are made of the positions (see joint_tracks). Cameras are left out.
+driver wants it, so actions are made of the positions (see joint_tracks). Cameras are left out, but for our own.
 """
 
 import json
@@ -13,13 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from spirl_ros.arms.robot_configuration import RobotConfiguration
 from spirl_ros.demonstrations.dataset import Dataset
-from spirl_ros.demonstrations.formats.lerobot import KEPT, KEPT_DATASET, KEPT_RECORD, KEPT_ROWS, SUCCESS
+from spirl_ros.demonstrations.formats.lerobot import (
+    KEPT,
+    KEPT_DATASET,
+    KEPT_LAST,
+    KEPT_RECORD,
+    KEPT_ROWS,
+    SUCCESS,
+)
+from spirl_ros.demonstrations.formats.lerobot_pictures import picture_key, read_pictures
 from spirl_ros.demonstrations.formats.parquet_source import numbers, read_table
 from spirl_ros.demonstrations.joint_tracks import JointTrack, dataset_of_tracks
-from spirl_ros.demonstrations.round_trip import restore, unrounded
+from spirl_ros.demonstrations.round_trip import recorded_fields, restore, unrounded
 from spirl_ros.errors import DatasetError
 
 INFO_FILE = Path("meta", "info.json")
@@ -34,7 +43,9 @@ def is_lerobot(folder: Path) -> bool:
     return (folder / INFO_FILE).is_file()
 
 
-def read_lerobot(folder: Path, task: str | None = None, robot: RobotConfiguration | None = None) -> Dataset:
+def read_lerobot(
+    folder: Path, task: str | None = None, robot: RobotConfiguration | None = None, *, with_pictures: bool = True
+) -> Dataset:
     """Read a LeRobot dataset. One of ours gives the dataset that was exported, to the last bit.
 
     Args:
@@ -42,6 +53,7 @@ def read_lerobot(folder: Path, task: str | None = None, robot: RobotConfiguratio
         task: name of the dataset's task; None is what the dataset says.
         robot: the arm that it was recorded from: gives the joints, which must be in observation.state by their names,
             and the control rate. None takes all joints, as they are.
+        with_pictures: read those of a dataset of ours.
 
     Raises:
         DatasetError: another format, damaged, not finite, other joints, or motions that the robot cannot do.
@@ -53,7 +65,8 @@ def read_lerobot(folder: Path, task: str | None = None, robot: RobotConfiguratio
         raise DatasetError(f"{folder / 'data'} has no Parquet file in folders like chunk-000. {_EXPECTED}")
     if robot is None and (folder / KEPT).is_file():
         wanted = [feature for parts in KEPT_ROWS.values() for feature in parts if feature in features]
-        return _restored(folder, _read_frames(paths, [*_NUMBERS[:2], *wanted], ()), task)
+        frames = _read_frames(paths, [*_NUMBERS[:2], *wanted], ())
+        return _restored(folder, features, frames, task, with_pictures)
     names, chosen = _joints(features, folder / INFO_FILE, robot)
     frames = _read_frames(paths, [*_NUMBERS, _STATE], (_REWARD, SUCCESS))
     positions = frames[_STATE].reshape(len(frames["frame_index"]), -1).astype(np.float64)
@@ -193,16 +206,19 @@ def _read_tasks(meta: Path) -> dict[int, str]:
     return tasks
 
 
-def _restored(folder: Path, frames: Mapping[str, np.ndarray], task: str | None) -> Dataset:
+def _restored(
+    folder: Path, features: Mapping[str, Any], frames: Mapping[str, np.ndarray], task: str | None, with_pictures: bool
+) -> Dataset:
     """The dataset that `write_lerobot` wrote."""
     path = folder / KEPT
     table = read_table(path)
     record = (table.schema.metadata or {}).get(KEPT_DATASET)
-    if record is None or {*table.column_names} != {KEPT_RECORD, *(f"rounding/{name}" for name in KEPT_ROWS)}:
+    columns = {name for name in table.column_names if not name.startswith(KEPT_LAST)}
+    if record is None or columns != {KEPT_RECORD, *(f"rounding/{name}" for name in KEPT_ROWS)}:
         raise DatasetError(f"{path} is not ours: it has {', '.join(table.column_names)}. Delete it, or export again.")
     rows, count = {}, len(frames["frame_index"])
-    for name, features in KEPT_ROWS.items():
-        parts = [frames[part].reshape(count, -1) for part in features if part in frames]
+    for name, columns in KEPT_ROWS.items():
+        parts = [frames[part].reshape(count, -1) for part in columns if part in frames]
         single = np.concatenate(parts, axis=1) if parts else np.zeros((count, 0))
         left_off = table[f"rounding/{name}"].combine_chunks().flatten().to_numpy()
         if left_off.size != single.size:
@@ -212,7 +228,27 @@ def _restored(folder: Path, frames: Mapping[str, np.ndarray], task: str | None) 
             )
         exact = unrounded(single, left_off.reshape(single.shape))
         rows[name] = exact[:, 0] if name == "rewards" else exact
-    return restore(record.decode(), table[KEPT_RECORD].to_pylist(), rows, folder, str(KEPT), task)
+    records = table[KEPT_RECORD].to_pylist()
+    fields = _kept_pictures(folder, features, table, count) if with_pictures else {}
+    return restore(record.decode(), records, rows, folder, str(KEPT), task, fields)
+
+
+def _kept_pictures(
+    folder: Path, features: Mapping[str, Any], table: pa.Table, frames: int
+) -> dict[str, list[np.ndarray]]:
+    """By field, the pictures (T+1, H, W, C) of each episode."""
+    described, steps = recorded_fields(table[KEPT_RECORD].to_pylist())
+    pictures = {}
+    for one in described:
+        key, last = picture_key(one), f"{KEPT_LAST}{one.name}"
+        is_whole = min(steps) > 0 and sum(steps) == frames and last in table.column_names
+        if not is_whole or not isinstance(features.get(key), dict):
+            raise DatasetError(
+                f"{folder} lacks {key}, or its frames were changed. Export again, or delete {KEPT}: then it is read "
+                "like any other dataset."
+            )
+        pictures[one.name] = read_pictures(folder, features[key], one, steps, table[last].to_pylist())
+    return pictures
 
 
 def _read_json(path: Path) -> Any:

@@ -8,11 +8,11 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, JointState
 
 from spirl_msgs.msg import SceneState
+from spirl_ros.control.image_messages import from_image, image_topic
 from spirl_ros.control.latest_pictures import LatestPictures
 from spirl_ros.control.observation import LatestObservation
 from spirl_ros.control.observation_fields import PICTURE, Field
 from spirl_ros.errors import ObservationError
-from spirl_ros.nodes.graph.camera_topics import from_image, image_topic
 from spirl_ros.nodes.graph.managed_node import ManagedNode
 from spirl_ros.nodes.graph.messages import stamp_ns
 from spirl_ros.nodes.graph.polled_topic import PolledTopic

@@ -14,63 +14,28 @@ from rclpy.node import Node
 from rclpy.validate_topic_name import validate_topic_name
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from spirl_ros.control.image_messages import ENCODINGS, image_topic
 from spirl_ros.control.observation_fields import Field, Observation
-from spirl_ros.errors import ConfigError, ObservationError, PlotError
-from spirl_ros.files.outside_text import shortened
+from spirl_ros.errors import ConfigError, PlotError
 
 if TYPE_CHECKING:  # On a robot's computer mujoco is not installed.
     from spirl_ros.tasks.mujoco_environment import MujocoEnvironment
 
-_ENCODINGS = {1: ("mono8",), 3: ("rgb8", "bgr8")}
-"""By the number of channels, the one that is sent first."""
-_DEPTH = 3
+_DEPTH = 10
+"""As deep as the topics of states: who records needs the picture of each."""
 NO_COMPRESSION = "none"
 COMPRESSIONS = ("png", "jpeg")
 _COMPRESSION_OPTIONS = {"png": {"compress_level": 3}, "jpeg": {"quality": 95}}
 """The defaults of image_transport's plugin."""
 
 
-def image_topic(source: str) -> str:
-    """Topic of a camera's pictures, as image drivers name it."""
-    return f"camera/{source}/image_raw"
-
-
 def to_image(picture: np.ndarray, stamp: Time, frame_id: str) -> Image:
     """A picture (H, W, 3) of red, green and blue, or (H, W, 1) of grey, uint8."""
     height, width, channels = picture.shape
-    message = Image(height=height, width=width, encoding=_ENCODINGS[channels][0], step=width * channels)
+    message = Image(height=height, width=width, encoding=ENCODINGS[channels][0], step=width * channels)
     message.header.stamp, message.header.frame_id = stamp, frame_id
     message.data = array("B", np.ascontiguousarray(picture).tobytes())
     return message
-
-
-def from_image(message: Image, field: Field) -> np.ndarray:
-    """The picture (H, W, C) of a field, uint8; blue and red of `bgr8` change places.
-
-    Raises:
-        ObservationError: another size or encoding than the field's, or data that lacks.
-    """
-    height, width, channels = field.shape
-    camera, encodings = f"camera '{field.source}'", _ENCODINGS.get(channels, ())
-    if message.encoding not in encodings:
-        raise ObservationError(
-            f"{camera} sends {shortened(message.encoding)}, expected {' or '.join(encodings) or 'none'}. Set its "
-            "driver, or convert its pictures with image_proc."
-        )
-    if (message.height, message.width) != (height, width):
-        raise ObservationError(
-            f"{camera} sends {message.width} x {message.height} pixels, expected {width} x {height}. Set its driver, "
-            "or resize its pictures with image_proc."
-        )
-    row = width * channels
-    if message.step < row or len(message.data) != height * message.step:
-        raise ObservationError(
-            f"{camera} sends {len(message.data)} bytes in rows of {message.step}, expected {height} rows of at least "
-            f"{row}. Its driver is faulty."
-        )
-    rows = np.frombuffer(message.data, np.uint8).reshape(height, message.step)
-    picture = rows[:, :row].reshape(height, width, channels)
-    return np.ascontiguousarray(picture[..., ::-1] if message.encoding == "bgr8" else picture)
 
 
 def to_compressed_image(picture: np.ndarray, kind: str, stamp: Time, frame_id: str) -> CompressedImage:
@@ -84,12 +49,12 @@ def to_compressed_image(picture: np.ndarray, kind: str, stamp: Time, frame_id: s
     """
     from PIL import Image as PillowImage
 
-    encoding = _ENCODINGS[picture.shape[-1]][0]
+    encoding = ENCODINGS[picture.shape[-1]][0]
     file = io.BytesIO()
     pixels = picture[..., 0] if picture.shape[-1] == 1 else picture
     PillowImage.fromarray(pixels).save(file, format=kind, **_COMPRESSION_OPTIONS[kind])
     # What image_transport decodes it to: OpenCV has blue first.
-    message = CompressedImage(format=f"{encoding}; {kind} compressed {_ENCODINGS[picture.shape[-1]][-1]}")
+    message = CompressedImage(format=f"{encoding}; {kind} compressed {ENCODINGS[picture.shape[-1]][-1]}")
     message.header.stamp, message.header.frame_id = stamp, frame_id
     message.data = array("B", file.getvalue())
     return message

@@ -14,12 +14,12 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, JointState
 
 from spirl_msgs.msg import SafetyStatus, SceneState, Skill, SkillStatus, TaskStatus, TrainingStatus
+from spirl_ros.control.image_messages import from_image, image_topic
 from spirl_ros.control.observation_fields import Field
 from spirl_ros.errors import ObservationError
 from spirl_ros.monitoring.coming_skill import is_of
 from spirl_ros.monitoring.measured_positions import MeasuredPositions
 from spirl_ros.monitoring.views import ChoiceView, GraphView, SafetyView, SkillView
-from spirl_ros.nodes.graph.camera_topics import from_image, image_topic
 from spirl_ros.nodes.graph.messages import LATCHED_QOS
 from spirl_ros.nodes.graph.polled_topic import PolledTopic
 from spirl_ros.nodes.viewers.monitor_views import (

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from spirl_ros.control.image_messages import image_topic
 from spirl_ros.control.observation_fields import Field
-from spirl_ros.nodes.graph.camera_topics import image_topic
 from spirl_ros.shipped import shipped
 from spirl_ros.tasks.scene_view import SceneView
 
