@@ -15,7 +15,7 @@ from spirl_ros.rl.policy_bundle import exported_policy
 from spirl_ros.rl.run import RlRun, RlRunConfig, SkillsReference, weights_digest
 from spirl_ros.rl.train import simulated_training
 from spirl_ros.rl.training import RlTraining
-from tests.maze.conftest import TrainedSkills
+from tests.maze.trained_skills import TrainedSkills
 
 LEARNER = LearnerConfig(batch_size=8, critic_hidden=16, critic_layers=2, waves=2, max_latent=6.0)
 TRAINING = RlTrainingConfig(

@@ -15,8 +15,8 @@ from spirl_ros.skills.evaluation import evaluate_skills
 from spirl_ros.skills.run import SkillRun
 from spirl_ros.skills.train import prior_fields
 from spirl_ros.tasks.task import EpisodeConfig
-from tests.maze.conftest import TrainedSkills
 from tests.maze.seen_episodes import seen_dataset, without
+from tests.maze.trained_skills import TrainedSkills
 
 
 def test_bundle_of_the_maze_computes_what_the_model_computes(maze_skills: TrainedSkills) -> None:
