@@ -584,7 +584,7 @@ class TrainerNode(ManagedNode):
         self._tell()
         (self.get_logger().info if exit_code == 0 else self.get_logger().error)(message)
         self.end(exit_code)
-        self.publish_diagnostics()  # the process ends before the next second
+        self.publish_diagnostics(is_last=True)  # the process ends before the next second
 
     def _cancel_goal(self) -> None:
         goal, self._goal = self._goal, None

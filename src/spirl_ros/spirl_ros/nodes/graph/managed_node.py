@@ -12,6 +12,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
@@ -29,6 +30,9 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 
 _SIGNAL_CHECK_S = 0.1
 """A signal is noticed within this time: Python cannot act on one inside the executor's wait."""
+
+_LAST_WORD_S = 0.5
+"""How long the last report of a node that ends is waited for [s]."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -90,8 +94,11 @@ class ManagedNode(LifecycleNode):
         self.get_logger().fatal("".join(traceback.format_exception(error)))
         self.end(EXIT_CRASH)
 
-    def publish_diagnostics(self) -> None:
-        """Tell how the node is; done once a second by itself, and by a node that gives up, to say why."""
+    def publish_diagnostics(self, *, is_last: bool = False) -> None:
+        """Tell how the node is; done once a second by itself, and by a node that gives up, to say why.
+
+        The last time it waits a moment until everybody has it: what was lost is not sent again once the process ends.
+        """
         level, message, values = self.diagnose()
         status = DiagnosticStatus(
             level=level,
@@ -103,6 +110,8 @@ class ManagedNode(LifecycleNode):
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(array)
+        if is_last:
+            self._diagnostics_publisher.wait_for_all_acked(Duration(seconds=_LAST_WORD_S))
 
     def get_logger(self) -> PrintableLogger:
         """Of the node; messages hold names and texts from outside."""
