@@ -27,6 +27,23 @@ needs_browser = pytest.mark.skipif(BROWSER is None, reason="Chromium is not inst
 
 _OPTIONS = (*BROWSER_OPTIONS, "--disable-quic", "--remote-allow-origins=*")
 
+_PLACE = """(async () => {
+    const find = () => [...document.querySelectorAll('button')].find(b => b.innerText.trim().startsWith(%s));
+    const frame = () => new Promise(requestAnimationFrame);
+    find()?.scrollIntoView({block: 'center'});
+    const before = find()?.getBoundingClientRect();
+    await frame(); await frame();
+    const button = find(), box = button?.getBoundingClientRect();
+    if (!before || !box || box.x !== before.x || box.y !== before.y) return null;
+    const x = box.x + box.width / 2, y = box.y + box.height / 2;
+    if (!button.contains(document.elementFromPoint(x, y))) return null;
+    window.clickedLabel = null;
+    const note = event => { window.clickedLabel = event.target.closest('button')?.innerText.trim(); };
+    document.addEventListener('click', note, {once: true, capture: true});
+    return {x, y};
+})()"""
+"""Where a button is that has not moved for two frames and that nothing covers; notes what is clicked next."""
+
 _DOMAINS = ("Page", "Runtime", "Network", "Log")
 
 
@@ -74,8 +91,8 @@ class Browser:
         self.command("Page.navigate", url=url)
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page."""
-        result = self.command("Runtime.evaluate", expression=expression, returnByValue=True)
+        """The value of a JavaScript expression in the page, a promise's once it has one."""
+        result = self.command("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
@@ -84,19 +101,26 @@ class Browser:
         return self.evaluate("document.body ? document.body.innerText : ''")
 
     def wait_for(self, condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
-        """Wait until a condition holds and return its value; fail when it does not in time."""
-        return _wait_for(condition, what, deadline_s)
+        """Wait until a condition holds and return its value; fail with the page's text when it does not in time."""
+        return _wait_for(condition, what, deadline_s, self.text)
 
     def click(self, label: str) -> None:
-        """Press the button whose label begins so, with the mouse."""
-        find = (
-            "(() => { const b = [...document.querySelectorAll('button')].find(b => b.innerText.trim().startsWith("
-            f"{json.dumps(label)})); if (!b) return null; b.scrollIntoView({{block: 'center'}}); "
-            "const r = b.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
-        )
-        x, y = self.wait_for(lambda: self.evaluate(find), f"a button '{label}'")
-        for kind in ("mousePressed", "mouseReleased"):
-            self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        """Press the button whose label begins so, with the mouse, as a person does: where it stays, until it clicks.
+
+        What appears or goes above a button moves it, and a button whose labels change is a new one: a press that
+        begins on one element and ends on another is no click.
+        """
+        place, clicked = _PLACE % json.dumps(label), f"window.clickedLabel?.startsWith({json.dumps(label)})"
+
+        def press() -> bool:
+            found = self.evaluate(place)
+            if not found:
+                return False
+            for kind in ("mousePressed", "mouseReleased"):
+                self.command("Input.dispatchMouseEvent", type=kind, **found, button="left", clickCount=1)
+            return self.evaluate(clicked)
+
+        self.wait_for(press, f"a button '{label}' that can be pressed")
 
     def press(self, key: str) -> None:
         """Press a letter of the keyboard, Tab or Enter."""
@@ -143,10 +167,12 @@ class Browser:
             self.complaints.append(f"{values['entry']['text']} {values['entry'].get('url', '')}")
 
 
-def _wait_for(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
+def _wait_for(
+    condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S, seen: Callable[[], str] = str
+) -> Any:
     end_s = time.monotonic() + deadline_s
     while not (value := condition()):
-        assert time.monotonic() < end_s, f"waited {deadline_s} s for {what}"
+        assert time.monotonic() < end_s, f"waited {deadline_s} s for {what}: {seen()}"
         time.sleep(0.1)
     return value
 

@@ -14,6 +14,8 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
+from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from websockets.sync.client import connect
@@ -232,6 +234,24 @@ def test_emergency_stop_ends_the_run_of_the_policy_too(client) -> None:
     assert orders.answer_to(Order(STOP)) == ("The arm brakes.", False)
     client.wait_for(lambda: len(services.asked) == 2, "both")
     assert services.asked == ["stop", "end of the run"]
+
+
+def test_emergency_stop_that_reached_nobody_is_asked_for_again(client, monkeypatch) -> None:
+    """Of an executor that was killed, its place in the graph stays for a while; the next never heard of the stop."""
+    services, orders = Services(client, with_executor=True), Orders(client)
+    client.spin_for(0.5)
+    lost: list[Future] = []
+    call_async = Client.call_async
+
+    def lose_the_first(of: Client, request: object) -> Future:
+        if lost:
+            return call_async(of, request)
+        lost.append(Future())
+        return lost[0]
+
+    monkeypatch.setattr(Client, "call_async", lose_the_first)
+    assert orders.answer_to(Order(STOP)) == ("The arm brakes.", False)
+    assert lost and services.asked == ["stop"]
 
 
 def test_source_takes_what_the_launch_files_take_of_it(client) -> None:

@@ -108,19 +108,22 @@ class GraphOrders:
         self._clients.append(self._node.create_client(service_type, name, qos_profile=CALL_QOS))
         return self._clients[-1]
 
-    def _call(self, client: Client, request: Any, on_answer: Callable[[Any], None]) -> bool:
-        return self._calls.call(client, request, on_answer, self._node.now_s())
+    def _call(self, client: Client, request: Any, on_answer: Callable[[Any], None], may_repeat: bool = False) -> bool:
+        return self._calls.call(client, request, on_answer, self._node.now_s(), may_repeat)
 
     def _tell_answer(self, answer: Trigger.Response) -> None:
         self._tell(answer.message, not answer.success)
 
     def _stop_arm(self) -> None:
-        """The executor brakes and latches. Without one, nobody decides any more and the arm's controller holds."""
+        """The executor brakes and latches. Without one, nobody decides any more and the arm's controller holds.
+
+        A call may reach nobody, as of an executor that is just being started anew: it is repeated.
+        """
         if self._stop.service_is_ready():
-            self._call(self._stop, Trigger.Request(), self._tell_answer)
+            self._call(self._stop, Trigger.Request(), self._tell_answer, may_repeat=True)
             # A run that was interrupted by a fault just now would go on by itself in a simulation.
             if self._end_run.service_is_ready():
-                self._call(self._end_run, Trigger.Request(), lambda _: None)
+                self._call(self._end_run, Trigger.Request(), lambda _: None, may_repeat=True)
         else:
             self._let_deciders_rest("was stopped, the arm's controller holds")
 
