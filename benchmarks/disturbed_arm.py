@@ -8,9 +8,11 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -36,6 +38,7 @@ from spirl_ros.nodes.executor.arm_probe import DISTURBED_TOPIC
 ROBOT = "ur5e"
 SPEEDS = (1.0, 0.1)
 HORIZON = 20
+NO_BOUNDS: Mapping[str, float] = MappingProxyType({})
 _OPSET = 18
 _ACTION = 0.4
 """Of every joint, to one side in one skill and to the other in the next."""
@@ -69,25 +72,30 @@ class DisturbedArmFigures(Figures):
         return lines
 
 
-def measure_disturbed_arm(rounds: int, seed: int = 0, state_rate_hz: float = 500.0) -> DisturbedArmFigures:
+def measure_disturbed_arm(
+    rounds: int, seed: int = 0, state_rate_hz: float = 500.0, enough: Mapping[str, float] = NO_BOUNDS
+) -> DisturbedArmFigures:
     """Every disturbance so many times, at each speed.
 
     Args:
         rounds: of each disturbance.
         seed: of how long the executor is stopped.
         state_rate_hz: joint states per second; passing them on is what takes the processors' time.
+        enough: upper bounds of a reaction's figures; one within all of them is the last of its disturbance.
 
     Raises:
         SpirlError: the nodes do not start, or do not react.
     """
     machine, found = Machine("onnxruntime", "ros-rclpy"), {}
     for speed in SPEEDS:
-        for name, reactions in _measure(speed, rounds, seed, state_rate_hz).items():
+        for name, reactions in _measure(speed, rounds, seed, state_rate_hz, enough).items():
             found[f"{name}, speed {speed:g}"] = reactions
     return DisturbedArmFigures(found, machine.as_dict())
 
 
-def _measure(speed: float, rounds: int, seed: int, state_rate_hz: float) -> dict[str, list[dict[str, object]]]:
+def _measure(
+    speed: float, rounds: int, seed: int, state_rate_hz: float, enough: Mapping[str, float]
+) -> dict[str, list[dict[str, object]]]:
     with tempfile.TemporaryDirectory(prefix="spirl_bench_") as folder, ExitStack() as stack:
         environment = stack.enter_context(own_domain())
         bundle = write_swinging_skills(Path(folder) / "bundle", read_robot(ROBOT))
@@ -110,6 +118,7 @@ def _measure(speed: float, rounds: int, seed: int, state_rate_hz: float) -> dict
             str(rounds),
             str(seed),
             str(executor.pid),
+            json.dumps(dict(enough)),
         ]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode != 0:

@@ -76,8 +76,13 @@ class PolicyFigures(Figures):
         ]
 
 
-def measure_policy(folder: Path, episodes: int) -> PolicyFigures:
+def measure_policy(folder: Path, episodes: int, max_steps: int = KITCHEN.max_steps) -> PolicyFigures:
     """Run so many episodes of a kitchen policy three times: recorded in lockstep, alone in lockstep, in realtime.
+
+    Args:
+        folder: the policy's bundle.
+        episodes: how many each time.
+        max_steps: after how many control steps an episode ends.
 
     Raises:
         ConfigError: the bundle has no policy.
@@ -87,16 +92,16 @@ def measure_policy(folder: Path, episodes: int) -> PolicyFigures:
     if bundle.policy is None:
         raise ConfigError(f"{folder} holds skills alone, expected a policy. Export one: spirl export --policy.")
     with tempfile.TemporaryDirectory(prefix="spirl_bench_") as recordings:
-        recorded = _run(folder, "lockstep", episodes, Path(recordings))
+        recorded = _run(folder, "lockstep", episodes, max_steps, Path(recordings))
         bags = sorted(Path(recordings).glob("episode_*/*.mcap"))
         if len(bags) != episodes:
             raise SpirlError(f"{len(bags)} episodes were recorded, expected {episodes}. Is the disk full?")
-        pairs = [(_recorded(bag), _in_process(bundle, seed)) for seed, bag in enumerate(bags)]
+        pairs = [(_recorded(bag), _in_process(bundle, seed, max_steps)) for seed, bag in enumerate(bags)]
     differences = {
         name: max(_difference(getattr(over_ros, name), getattr(in_process, name)) for over_ros, in_process in pairs)
         for name in Trace._fields
     }
-    alone, realtime = _run(folder, "lockstep", episodes), _run(folder, "realtime", episodes)
+    alone, realtime = (_run(folder, rate, episodes, max_steps) for rate in ("lockstep", "realtime"))
     return PolicyFigures(
         largest_difference=differences,
         in_order={"lockstep": recorded.in_order, "realtime": realtime.in_order},
@@ -114,11 +119,11 @@ class _Run(NamedTuple):
     cpu_percent: dict[str, float]
 
 
-def _run(folder: Path, rate: str, episodes: int, recordings: Path | None = None) -> _Run:
+def _run(folder: Path, rate: str, episodes: int, max_steps: int, recordings: Path | None = None) -> _Run:
     """Run the graph to its end."""
     skills = {"bundle": folder, "rate": rate}
     nodes: dict[str, dict[str, object]] = {
-        "mujoco_sim": {"rate": rate, "discovery_s": 0.0},
+        "mujoco_sim": {"rate": rate, "max_steps": max_steps, "discovery_s": 0.0},
         "skill_executor": {**skills, "max_age_s": 1.0, "max_missed": 12},
         "skill_policy": {**skills, "start": "at_once", "episodes": episodes, "wait_for_recorder": bool(recordings)},
     }
@@ -210,10 +215,11 @@ class _Traced(KitchenEnvironment):
         return result
 
 
-def _in_process(bundle: Bundle, seed: int) -> Trace:
+def _in_process(bundle: Bundle, seed: int, max_steps: int) -> Trace:
     """The episode of the bundle's policy, its mean, without ROS."""
     assert bundle.policy is not None
-    environment, latents = _Traced(KitchenConfig(",".join(bundle.description.target_subtasks))), []
+    task = ",".join(bundle.description.target_subtasks)
+    environment, latents = _Traced(KitchenConfig(task, max_steps=max_steps)), []
     rollout = SkillEnvironment(environment, KITCHEN.robot.safe_arm(), bundle.executor())
     environment.observations[:] = [rollout.reset(seed)]
     while not environment.has_ended:

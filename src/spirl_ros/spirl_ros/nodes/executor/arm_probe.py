@@ -1,8 +1,9 @@
 """Stands between an arm and its executor and falsifies what the arm says, for `spirl bench control`; prints JSON last.
 
-Run as `python -m spirl_ros.nodes.executor.arm_probe ROUNDS SEED EXECUTOR_PID` in the domain of a stand-in arm and an
-executor that listens to
-DISTURBED_TOPIC. Every joint state of the stand-in is passed on, with what the disturbance adds.
+Run as `python -m spirl_ros.nodes.executor.arm_probe ROUNDS SEED EXECUTOR_PID ENOUGH` in the domain of a stand-in arm
+and an executor that listens to DISTURBED_TOPIC. Every joint state of the stand-in is passed on, with what the
+disturbance adds. ENOUGH is the JSON of upper bounds of a Reaction's figures: one within all of them is the last of its
+disturbance. Without any, there are as many as ROUNDS says.
 """
 
 import json
@@ -10,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -92,8 +93,8 @@ class ArmProbe(Node):
         self._spinner = SingleThreadedExecutor()
         self._spinner.add_node(self)
 
-    def measure(self, rounds: int) -> dict[str, list[dict[str, object]]]:
-        """Every disturbance so many times."""
+    def measure(self, rounds: int, enough: Mapping[str, float]) -> dict[str, list[dict[str, object]]]:
+        """Every disturbance so many times, or until a reaction's figures are within these bounds."""
         self._wait_for(lambda: self._state is not None and self._reset_client.service_is_ready(), "arm and executor")
         self._task_publisher.publish(self._task)
         reactions: dict[str, list[dict[str, object]]] = {}
@@ -110,7 +111,11 @@ class ArmProbe(Node):
             "no more states": self._silence_for_good,
         }.items():
             self._disturbance = name
-            reactions[name] = [asdict(disturb()) for _ in range(rounds)]
+            reactions[name] = []
+            while len(reactions[name]) < rounds:
+                reactions[name].append(reaction := asdict(disturb()))
+                if enough and all(reaction[figure] <= bound for figure, bound in enough.items()):
+                    break
         return reactions
 
     def _undisturbed(self) -> Reaction:
@@ -283,10 +288,11 @@ class ArmProbe(Node):
 def main() -> None:
     """Measure."""
     rounds, seed, executor_pid = map(int, sys.argv[1:4])
+    enough = json.loads(sys.argv[4])
     use_udp(os.environ)
     rclpy.init(args=[])
     try:
-        print(json.dumps(ArmProbe(executor_pid, seed).measure(rounds)), flush=True)
+        print(json.dumps(ArmProbe(executor_pid, seed).measure(rounds, enough)), flush=True)
     except SpirlError as error:
         sys.exit(f"error: {error}")
 
