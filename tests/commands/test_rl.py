@@ -260,3 +260,16 @@ def test_quick_reproduction_evaluates_other_episodes_at_its_end(skills, tmp_path
     assert f"| {record['evaluation']['ordered_mean']:.2f} ± " in row and row in (tmp_path / "results.md").read_text()
     monkeypatch.setattr(rl_reproduce, "_run", lambda given: pytest.fail(f"{given} runs again"))
     assert main(command) == 0
+
+
+@pytest.mark.parametrize(("more", "is_robust"), [((), True), (("--preset", "best"), False)])
+def test_policy_with_robust_skills_learns_in_disturbed_episodes_unless_told_otherwise(
+    skills, tmp_path, more, is_robust
+):
+    robust = tmp_path / "skills"
+    shutil.copytree(skills, robust)
+    settings = robust / "config.yaml"
+    settings.write_text(settings.read_text().replace("robust: false", "robust: true"))
+    assert main(arguments(robust, tmp_path / "rl", *more)) == 0
+    run = RlRun.open(tmp_path / "rl")
+    assert run.config.training.robust == is_robust and run.metrics()[-1]["part"] == "evaluation"

@@ -50,7 +50,7 @@ def _add_train(commands) -> None:
         "prior), flat-prior, bc-sac and sac (single actions). Writes "
         "config.yaml, best.pt, checkpoint.pt, metrics.jsonl, the skills as a bundle and TensorBoard events to OUT. "
         "Ctrl-C saves a checkpoint; --resume continues from it with the numbers of an uninterrupted run.",
-        epilog="example: spirl rl train --skills runs/skills --task kitchen --out runs/rl --preset best",
+        epilog="example: spirl rl train --skills runs/skills --task kitchen --out runs/rl --seed 0",
     )
     parser.add_argument(
         "--skills", type=Path, metavar="RUN", help="folder of spirl skills train; --method sac needs none"
@@ -59,8 +59,9 @@ def _add_train(commands) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this run")
     parser.add_argument(
         "--preset",
-        help="best (default): learns fastest; small: minutes, for a first try; robust: in disturbed episodes, with "
-        "skills of the preset robust; sparse: one far reward, found by the prior; paper: as Pertsch et al.",
+        help="robust (default with skills that were trained so): in disturbed episodes; best (default otherwise): "
+        "learns fastest; small: minutes, for a first try; sparse: one far reward, found by the prior; paper: as "
+        "Pertsch et al.",
     )
     parser.add_argument(
         "--task", help="[FAMILY:]TASK, see spirl tasks, or target subtasks in order, with commas (default: kitchen)"
@@ -146,7 +147,7 @@ def _create_run(parsed: argparse.Namespace):
             changes.append(f"{name}={getattr(parsed, name)}")
     if parsed.demos_in_replay is not None:
         changes.append(f"demos_in_replay={str(parsed.demos_in_replay).lower()}")
-    learner, training = resolve("best" if parsed.preset is None else parsed.preset, changes)
+    learner, training = resolve(parsed.preset or _default_preset(parsed.skills), changes)
     if training.family is None:
         raise ConfigError(
             f"robot is '{training.robot}', but spirl rl train simulates task families "
@@ -161,6 +162,13 @@ def _create_run(parsed: argparse.Namespace):
         command=shlex.join(["spirl", *sys.argv[1:]]),
     )
     return RlRun.create(parsed.out, config)
+
+
+def _default_preset(skills: Path | None) -> str:
+    """Of a policy with these skills: one that withstands disturbances needs skills that do."""
+    from spirl_ros.skills.run import SkillRun
+
+    return "robust" if skills is not None and SkillRun.open(skills).config.training.robust else "best"
 
 
 def _skills_reference(parsed: argparse.Namespace, training: "RlTrainingConfig") -> "SkillsReference | None":

@@ -109,7 +109,7 @@ def _add_train(commands) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this training")
     parser.add_argument(
         "--preset",
-        help="quick (default): minutes; full: the shipped skills; robust: for a policy that withstands disturbances; "
+        help="robust (default): for a policy that withstands disturbances; quick: minutes; full: the longest; "
         "pictures: open-loop skills whose prior sees pictures; official: as Pertsch et al.",
     )
     parser.add_argument("--decoder", help="closed_loop (default) or open_loop")
@@ -191,7 +191,7 @@ def _create_run(parsed: argparse.Namespace, data: Path, dataset):
     for name in ("seed", "steps"):
         if getattr(parsed, name) is not None:
             changes.append(f"{name}={getattr(parsed, name)}")
-    model, training = resolve("quick" if parsed.preset is None else parsed.preset, parsed.decoder, changes)
+    model, training = resolve("robust" if parsed.preset is None else parsed.preset, parsed.decoder, changes)
     check_dataset(dataset, model, training)
     config = SkillRunConfig(
         model=model,
