@@ -56,6 +56,11 @@ def test_a_policy_is_trained_exported_and_evaluated(skills, tmp_path, capsys):
     keys = {"completed_subtasks_mean", "completed_subtasks_sem", "ordered_mean", "per_subtask", "episodes"}
     assert keys | {"env_steps_per_s"} <= set(figures)
     assert list(figures["per_subtask"]) == ["microwave", "kettle", "bottom_burner", "light_switch"]
+    short = ["rl", "eval", "--bundle", str(bundle), "--episodes", "1", "--json", "--max-steps"]
+    assert main([*short, "7"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["steps_mean"] == 7.0
+    assert main([*short, "0"]) == 2 and "max_steps is 0" in capsys.readouterr().err
+    assert main([*short, "7", "--peer"]) == 2 and "max" in capsys.readouterr().err
     assert main(["rl", "eval", "--bundle", str(bundle), "--task", "kettle"]) == 2
     assert "task is kettle, but the policy" in capsys.readouterr().err
     few = ["rl", "eval", "--bundle", str(bundle), "--episodes", "1", "--json"]

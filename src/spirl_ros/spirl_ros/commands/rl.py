@@ -238,6 +238,7 @@ def _add_eval(commands) -> None:
     parser.add_argument("--episodes", type=int, default=50, help="episodes (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first episode (default %(default)s)")
     parser.add_argument("--workers", type=int, help="threads of simulation (default 2)")
+    parser.add_argument("--max-steps", type=int, metavar="N", help="control steps of an episode (default: the task's)")
     parser.add_argument(
         "--sampled", action="store_true", help="draw latents from the policy instead of taking its mean"
     )
@@ -275,9 +276,13 @@ def run_eval(parsed: argparse.Namespace) -> int:
             raise ConfigError("--video films an undisturbed episode, leave --disturb out.")
         check_film_path(parsed.video)
     if parsed.peer:
-        refuse_options(parsed, ("task", "workers"), "--peer runs the policy's own task in one thread")
+        refuse_options(
+            parsed, ("task", "workers", "max_steps"), "--peer runs the policy's own task in one thread, to its own end"
+        )
     workers = 2 if parsed.workers is None else parsed.workers
-    settings = EvaluationSettings(parsed.task, parsed.episodes, parsed.seed, workers, parsed.sampled)
+    settings = EvaluationSettings(
+        parsed.task, parsed.episodes, parsed.seed, workers, parsed.sampled, max_steps=parsed.max_steps
+    )
     with tempfile.TemporaryDirectory() as folder:
         if parsed.bundle is not None:
             bundle = load_bundle(find_bundle(parsed.bundle, "--bundle"))

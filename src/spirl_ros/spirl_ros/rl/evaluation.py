@@ -34,6 +34,8 @@ class EvaluationSettings:
     """Whether latents are drawn from the policy; otherwise its mean is taken."""
     disturbance: Disturbance = NO_DISTURBANCE
     """What differs from the world that the policy knows."""
+    max_steps: int | None = None
+    """Control steps of an episode; by default the task's own number."""
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -51,7 +53,8 @@ def evaluate_bundle(bundle: Bundle, settings: EvaluationSettings) -> dict[str, A
 
     Returns:
         Figures that JSON can hold: `completed_subtasks_mean` and `_sem` (any order), `ordered_mean` and `_sem`,
-        `per_subtask` (share of the episodes that completed each), `episodes`, `env_steps_per_s`, and others.
+        `per_subtask` (share of the episodes that completed each), `episodes`, `steps_mean` (control steps of one),
+        `env_steps_per_s`, and others.
 
     Raises:
         ConfigError: the bundle has no policy, or another task than asked for.
@@ -79,7 +82,7 @@ def evaluate_bundle(bundle: Bundle, settings: EvaluationSettings) -> dict[str, A
     workers = min(settings.workers, settings.episodes)
     policies = [bundle.policy.copy() for _ in range(workers)]
     results: list[tuple[int, tuple[str, ...], int, int]] = [(0, (), 0, 0)] * settings.episodes
-    config = EpisodeConfig(task=",".join(targets))
+    config = EpisodeConfig(task=",".join(targets), max_steps=settings.max_steps)
     with EnvironmentPool(
         lambda: TaskDecisions(family, config, bundle.executor(), settings.disturbance), workers, workers
     ) as pool:
@@ -109,7 +112,7 @@ def evaluate_bundle(bundle: Bundle, settings: EvaluationSettings) -> dict[str, A
         seconds = time.perf_counter() - began
     ordered, completed, steps, interventions = zip(*results, strict=True)
     figures = evaluation_figures(targets, ordered, completed, sum(steps) / seconds, settings.is_sampled)
-    return {**figures, "interventions_mean": float(np.mean(interventions))}
+    return {**figures, "interventions_mean": float(np.mean(interventions)), "steps_mean": float(np.mean(steps))}
 
 
 def bundle_family(bundle: Bundle) -> TaskFamily:
