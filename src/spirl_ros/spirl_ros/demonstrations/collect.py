@@ -4,11 +4,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from spirl_ros.demonstrations.collection import CollectionConfig, RecordedChain, outcomes
 from spirl_ros.demonstrations.dataset import Dataset, dataset_digest
+from spirl_ros.demonstrations.mapped_pictures import MappedPictures
 from spirl_ros.demonstrations.storage import read_dataset, stored_digest, write_dataset
 from spirl_ros.demonstrations.unfinished_collection import UnfinishedCollection
 from spirl_ros.errors import DatasetError
@@ -94,8 +95,8 @@ def collect(
             raise DatasetError(f"{folder} exists already. Choose another folder, or delete it first.")
         if unfinished.was_begun and not resume:
             raise DatasetError(f"{unfinished_folder} holds an interrupted collection. Add --resume, or delete it.")
-        progress = CollectionProgress([], Counter())
-        stored = unfinished.load()
+        progress, pictures = CollectionProgress([], Counter()), MappedPictures(unfinished_folder)
+        stored = unfinished.load(pictures)
         _take_until_enough(progress, amount, iter(stored), lambda outcome: None)
         if folder.exists():
             return _clean_up(folder, unfinished, progress)
@@ -109,7 +110,8 @@ def collect(
         if not progress.is_enough(amount):
             try:
                 with closing(outcomes(config, len(stored), workers)) as new:
-                    _take_until_enough(progress, amount, new, take_new)
+                    kept = (_keep_pictures(outcome, pictures) for outcome in new)
+                    _take_until_enough(progress, amount, kept, take_new)
             finally:
                 unfinished.flush()
         duration_s = time.monotonic() - began_s
@@ -131,6 +133,11 @@ def _clean_up(folder: Path, unfinished: UnfinishedCollection, progress: Collecti
         )
     unfinished.delete()
     return CollectionResult(read_dataset(folder), digest, new_steps=0, duration_s=0.0)
+
+
+def _keep_pictures(outcome: RecordedChain, pictures: MappedPictures) -> RecordedChain:
+    episode = outcome.episode
+    return outcome if episode is None else replace(outcome, episode=pictures.keep_all(episode))
 
 
 def _take_until_enough(

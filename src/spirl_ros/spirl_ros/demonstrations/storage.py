@@ -18,6 +18,7 @@ from spirl_ros.control.observation_fields import PICTURE, Field
 from spirl_ros.demonstrations.dataset import Dataset, dataset_digest, require_task
 from spirl_ros.demonstrations.episode import Episode, EpisodeMetadata
 from spirl_ros.demonstrations.formats.hdf5_source import Hdf5Group, open_hdf5
+from spirl_ros.demonstrations.mapped_pictures import MappedPictures
 from spirl_ros.demonstrations.operator_style import OperatorStyle
 from spirl_ros.errors import DatasetError
 from spirl_ros.files.whole_files import appearing_whole, hdf5_written
@@ -58,15 +59,15 @@ def write_dataset(folder: Path, dataset: Dataset) -> str:
 
 
 def read_dataset(folder: Path, task: str | None = None) -> Dataset:
-    """Read a whole dataset that `write_dataset` wrote into memory.
+    """Read a whole dataset that `write_dataset` wrote; pictures that are many stay on the disk, see MappedPictures.
 
     Args:
         folder: the dataset.
         task: what it must have been made for, a task's name or its target subtasks; None where that does not matter.
 
     Raises:
-        DatasetError: not such a dataset, truncated, changed, not finite, mixed up, or of another task; the message
-            names it.
+        DatasetError: not such a dataset, truncated, changed, not finite, mixed up, or of another task, or no room for
+            its pictures; the message names it.
     """
     metadata = read_metadata(folder)
     own = metadata[_OWN_KEY]
@@ -76,7 +77,8 @@ def read_dataset(folder: Path, task: str | None = None) -> Dataset:
         expected, found = metadata["total_episodes"], len(file.names())
         if found != expected:
             raise DatasetError(f"{folder / DATA_FILE} has {found} episodes, but {METADATA_FILE} says {expected}.")
-        episodes = tuple(read_episode(file, f"episode_{i}") for i in range(expected))
+        pictures = MappedPictures(folder)
+        episodes = tuple(read_episode(file, f"episode_{i}", pictures) for i in range(expected))
         dataset = Dataset(episodes, own["task"], own["origin"], str(folder))
         digest = dataset_digest(dataset.episodes)
         if digest != own["digest"]:
@@ -172,11 +174,11 @@ def plain_metadata(metadata: EpisodeMetadata) -> dict[str, Any]:
     return plain
 
 
-def read_episode(file: Hdf5Group, name: str) -> Episode:
-    """Read one episode that `write_episode` wrote.
+def read_episode(file: Hdf5Group, name: str, pictures: MappedPictures) -> Episode:
+    """Read one episode that `write_episode` wrote, its pictures to where they are kept.
 
     Raises:
-        DatasetError: a part is missing or cannot be used.
+        DatasetError: a part is missing or cannot be used, or there is no room.
     """
     group = file.group(name)
     found = group.names()
@@ -195,15 +197,18 @@ def read_episode(file: Hdf5Group, name: str) -> Episode:
             terminated=bool(arrays["terminations"].any()),
             truncated=bool(arrays["truncations"].any()),
             metadata=metadata,
-            fields={one.name: _read_field(group, one) for one in metadata.more_fields},
+            fields={one.name: _read_field(group, one, pictures) for one in metadata.more_fields},
         )
     except (DatasetError, TypeError, ValueError) as error:  # arrays and attributes of other kinds
         raise DatasetError(f"{name}: {error}") from error
 
 
-def _read_field(group: Hdf5Group, described: Field) -> np.ndarray:
+def _read_field(group: Hdf5Group, described: Field, pictures: MappedPictures) -> np.ndarray:
     """Read-only, so that an Episode need not copy it."""
-    values = group.array(f"{_FIELDS}/{described.name}", of_pictures=described.dtype == PICTURE)
+    path = f"{_FIELDS}/{described.name}"
+    if described.dtype == PICTURE:
+        return pictures.keep(group.array(path, of_pictures=True))
+    values = group.array(path)
     values.flags.writeable = False
     return values
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from spirl_ros.demonstrations.collection import CollectionConfig, RecordedChain
 from spirl_ros.demonstrations.formats.hdf5_source import open_hdf5
+from spirl_ros.demonstrations.mapped_pictures import MappedPictures
 from spirl_ros.demonstrations.storage import read_episode, write_episode
 from spirl_ros.errors import DatasetError
 from spirl_ros.files.whole_files import hdf5_written, synchronise
@@ -66,17 +67,17 @@ class UnfinishedCollection:
             os.close(self._lock)
             self._lock = None
 
-    def load(self) -> list[RecordedChain]:
-        """All chains stored so far, from index 0 on.
+    def load(self, pictures: MappedPictures) -> list[RecordedChain]:
+        """All chains stored so far, from index 0 on; their pictures go to where they are kept.
 
         Raises:
-            DatasetError: one is missing or damaged, or other fields were observed then.
+            DatasetError: one is missing or damaged, or other fields were observed then, or there is no room.
         """
         loaded: list[RecordedChain] = []
         for path in sorted(self.folder.glob("chains-*.hdf5")):
             with open_hdf5(path) as file:
                 for index, (steps, dropped_because) in json.loads(str(file.attributes()["chains"])).items():
-                    episode = None if dropped_because else read_episode(file, index)
+                    episode = None if dropped_because else read_episode(file, index, pictures)
                     loaded.append(RecordedChain(int(index), steps, episode, dropped_because))
         if [outcome.index for outcome in loaded] != list(range(len(loaded))):
             raise DatasetError(f"{self.folder} lacks chains in between. Delete it to begin again.")
