@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ pytest.importorskip("onnx")
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.action.client import ActionClient
+from rclpy.clock import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float64
 from std_srvs.srv import Trigger
@@ -22,7 +24,8 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from spirl_msgs.action import ExecuteSkill, RunEpisode
 from spirl_msgs.msg import SafetyStatus, SkillStatus
 from spirl_ros.arms.robot_configuration import read_robot
-from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS
+from spirl_ros.nodes.graph.messages import COMMAND_QOS, LATCHED_QOS, stamp_ns
+from spirl_ros.nodes.stand_in_arm import StandInArmNode
 from tests.nodes.arm_bundle import HORIZON, write_arm_bundle
 
 
@@ -229,6 +232,37 @@ def test_controller_refuses_what_the_documented_one_refuses_and_says_why(client,
     publisher.publish(message(arm, (0.5, target)))
     client.wait_for(lambda: np.abs(arm.position - target).max() < 1e-4, "the target")
     assert arm.diagnostics[-1]["refused commands"] == str(len(refused))
+
+
+class HeldUp(StandInArmNode):
+    """A stand-in whose thread is held up for 40 ms now and then, before it reads the clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reads = 0
+
+    def get_clock(self) -> Clock:
+        self._reads += 1
+        if self._reads % 11 == 0:
+            time.sleep(0.04)
+        return super().get_clock()
+
+
+def test_state_is_stamped_when_it_was_although_the_stand_in_is_held_up(client, start_here) -> None:
+    """A busy machine held it up before the stamp: "elbow_joint leapt by 0.023 in 2 ms", and training paused."""
+    arm = Arm(client, partial(start_here, make=HeldUp), "ur5e")
+    publisher = client.create_publisher(
+        JointTrajectory, "scaled_joint_trajectory_controller/joint_trajectory", COMMAND_QOS
+    )
+    client.wait_for(lambda: publisher.get_subscription_count() == 1, "the controller")
+    target = arm.position + 1.0
+    publisher.publish(message(arm, (1.0, target)))
+    client.wait_for(lambda: np.abs(arm.position - target).max() < 1e-3, "the target")
+    positions = np.array([state.position for state in arm.states])
+    steps_s = np.diff([stamp_ns(state.header.stamp) for state in arm.states]) * 1e-9
+    assert (steps_s > 0.03).sum() > 5  # it was held up
+    moved = np.abs(np.diff(positions, axis=0)).max(axis=1)
+    assert (moved <= 1.6 * steps_s + 0.005).all()  # 1.5 rad/s at most, in updates of 2 ms
 
 
 def test_stopped_arm_latches_the_executor_and_moves_again_only_after_recovery_and_reset(

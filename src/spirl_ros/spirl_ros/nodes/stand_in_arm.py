@@ -213,9 +213,10 @@ class StandInArmNode(ManagedNode):
     def _on_tick(self) -> None:
         with self._lock:
             was_ready = self._arm.is_ready
-            self._arm.advance(self.now_s())
+            now_s, now_ns = self._clocks()
+            self._arm.advance(now_s)
             positions, velocities, is_ready = self._arm.positions, self._arm.velocities, self._arm.is_ready
-            stamp = to_stamp(self.get_clock().now().nanoseconds)
+            stamp = to_stamp(now_ns)
             self._joint_state_publisher.publish(
                 to_joint_state(positions, velocities, self._robot.limits.joint_names, stamp)
             )
@@ -244,10 +245,22 @@ class StandInArmNode(ManagedNode):
         By the same difference as long as that holds: to read both clocks takes a few microseconds more or less, and a
         trajectory that begins by so much elsewhere than the one before it is a jolt.
         """
-        difference_ns = self.get_clock().now().nanoseconds - round(self.now_s() * 1e9)
+        now_s, now_ns = self._clocks()
+        difference_ns = now_ns - round(now_s * 1e9)
         if abs(difference_ns - self._clock_difference_ns) > _CLOCK_TOLERANCE_NS:
             self._clock_difference_ns = difference_ns
         return (ros_ns - self._clock_difference_ns) * 1e-9
+
+    def _clocks(self) -> tuple[float, int]:
+        """The steady clock [s] and the ROS clock [ns] in one moment.
+
+        Read again where this thread was held up in between: a state that is stamped later than it was is followed by
+        one that no joint can have come to by then.
+        """
+        while True:
+            now_s, now_ns = self.now_s(), self.get_clock().now().nanoseconds
+            if self.now_s() - now_s < _CLOCK_TOLERANCE_NS * 1e-9:
+                return now_s, now_ns
 
     def _on_positions(self, message: Float64MultiArray) -> None:
         self._command(lambda: self._arm.command_positions(np.asarray(message.data)))
