@@ -101,6 +101,20 @@ def test_arm_on_its_way_to_a_place_is_not_sent_there_again(monkeypatch) -> None:
     assert topic.sent(elsewhere, after_s=0.4) == 1  # it has arrived since, and may be sent there anew
 
 
+def test_command_counts_for_a_whole_period(monkeypatch) -> None:
+    """The first one on the way to rest came up to a period early at deactivation, and the set-point leapt."""
+    topic = Topic(monkeypatch, takes_positions=True)
+    assert topic.topic.early_s == 0.0
+    topic.sent(topic.first)
+    topic.now_s += 0.03
+    assert topic.topic.early_s == pytest.approx(0.07)
+    topic.now_s += 0.1
+    assert topic.topic.early_s == 0.0
+    topic.sent(topic.first)
+    topic.topic.forget()
+    assert topic.topic.early_s == 0.0
+
+
 def test_nothing_is_sent_to_an_arm_that_is_slowed_until_it_may_move_again(monkeypatch) -> None:
     topic = Topic(monkeypatch)
     topic.is_slowed = True

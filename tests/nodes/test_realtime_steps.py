@@ -36,7 +36,7 @@ class Steps(RealtimeSteps):
     def __init__(self, late_s: float, missed: int, *, braked_s: float | None, takes_positions: bool, is_moving: bool):
         self.loop: Any = Loop(is_moving)
         self.command_topic: Any = SimpleNamespace(
-            takes_positions=takes_positions, braked_s=lambda: braked_s, silent_s=0.0, has_sent=True,
+            takes_positions=takes_positions, braked_s=lambda: braked_s, silent_s=0.0, early_s=0.0, has_sent=True,
             show_life=lambda: None,
         )  # fmt: skip
         node: Any = SimpleNamespace(get_parameter=lambda _: SimpleNamespace(value=False))
@@ -78,6 +78,21 @@ def test_late_step_goes_on_from_where_the_arm_is_by_then(
     steps._on_period()
     assert steps.loop.missed == [pytest.approx(missed)]
     assert steps.delays == ([pytest.approx(0.02)] if is_delayed else [])
+
+
+def test_way_to_rest_begins_with_the_next_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps, done = Steps(0.0, 0, braked_s=None, takes_positions=True, is_moving=True), []
+    monkeypatch.setattr("spirl_ros.nodes.executor.control_steps.time.sleep", done.append)
+    steps.command_topic.early_s, steps.loop.state = 0.03, LoopState.BRAKING
+
+    def step(now_s: float, missed: float) -> Tick:
+        done.append("step")
+        steps.loop.state = LoopState.LATCHED
+        return Tick(None, steps.loop.state, "")
+
+    steps.loop.step = step
+    steps.brake_to_rest(wait=lambda: done.append("wait"))
+    assert done == [0.03, "step", "wait"]
 
 
 def test_step_that_is_in_time_misses_nothing() -> None:

@@ -142,6 +142,7 @@ class ArmCommandTopic:
     def forget(self) -> None:
         """Begin anew: nothing was sent yet."""
         self._last: Float64MultiArray | JointTrajectory | None = None
+        self._sent_s = -math.inf
         self._path.forget()
         self._braked_s, self._arrives_s = 0.0, -math.inf
 
@@ -155,6 +156,11 @@ class ArmCommandTopic:
         """
         silent_s = 0.0 if self._clock is None else self._clock.silent_s(time.monotonic())
         return silent_s if silent_s > _SILENT_S else 0.0
+
+    @property
+    def early_s(self) -> float:
+        """By how much the next command would come early now [s]: the last one counts for a whole period."""
+        return max(0.0, self._sent_s + self._period_s - time.monotonic())
 
     def withhold(self) -> None:
         """Send no more while the arm is braking, which it does by itself."""
@@ -209,6 +215,7 @@ class ArmCommandTopic:
         if self.on_send is not None:
             self.on_send(self._last)
         self._publisher.publish(self._last)
+        self._sent_s = time.monotonic()
 
     def _is_on_its_way(self, command: FilteredCommand) -> bool:
         """Whether the arm was already sent to this place for a later time. Beginning again would jolt it."""

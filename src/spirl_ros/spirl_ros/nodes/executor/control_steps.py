@@ -188,9 +188,10 @@ class RealtimeSteps(ControlSteps):
             ask_for_process(0)
 
     def brake_to_rest(self, wait: Callable[[], object]) -> None:
-        """Send the whole way to rest, unless the arm goes it by itself."""
+        """Send the whole way to rest from the next period on, unless the arm goes it by itself."""
         if self.command_topic.silent_s:
             self.command_topic.withhold()
+        time.sleep(self.command_topic.early_s)
         super().brake_to_rest(wait)
 
     def time_s(self) -> float:

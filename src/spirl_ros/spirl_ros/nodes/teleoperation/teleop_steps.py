@@ -1,5 +1,7 @@
 """Makes the control steps of teleoperation: begins, acts, brakes, and tells what was sent."""
 
+import time
+
 import numpy as np
 from std_msgs.msg import Float64MultiArray
 
@@ -113,9 +115,10 @@ class TeleopSteps:
             self.stop_reason = ""
 
     def brake_to_rest(self, wait) -> None:
-        """Send the whole way to rest; `wait` passes the time between two commands."""
+        """Send the whole way to rest from the next period on; `wait` passes the time between two commands."""
         if self.command_topic.silent_s:
             self.command_topic.withhold()  # The arm goes the way by itself.
+        time.sleep(self.command_topic.early_s)
         while self.has_begun and self.state is not SafetyState.LATCHED:
             self._send(self._teleoperation.brake(), 0.0)
             if self.state is not SafetyState.LATCHED:
