@@ -278,7 +278,8 @@ def test_plain_sac_holds_the_entropy_and_not_a_divergence():
 
 def test_mean_latent_is_within_the_limit():
     subject = learner()
-    gaussian, latent = subject.choose({"state": torch.full((1, 3), 30.0)}, torch.tensor([0]))
+    seen = {"state": torch.full((1, 3), 30.0)}, torch.tensor([0])
+    gaussian, latent = subject.choose(*seen), subject.choose_best(*seen)
     assert gaussian.mean.abs().max() > 3.0
     torch.testing.assert_close(latent, 3.0 * torch.tanh(gaussian.mean / 3.0))
 
@@ -351,9 +352,34 @@ def test_target_critics_move_a_share_of_the_way():
         torch.testing.assert_close(target, before + 0.25 * (critic - before))
 
 
+def test_averaged_policy_is_what_is_kept_while_the_newest_explores():
+    averaging, newest = learner(replace(CONFIG, averaging=0.9)), learner()
+    expected = None
+    for update in range(4):
+        assert averaging.update(batch(), 1e-2) == newest.update(batch(), 1e-2)  # learning is the same
+        weights = torch.cat([value.detach().flatten() for value in newest.policy.parameters()])
+        kept = update / (update + 10.0)
+        expected = weights if expected is None else kept * expected + (1.0 - kept) * weights
+    found = torch.cat([value.flatten() for value in averaging.learned_policy.parameters()])
+    torch.testing.assert_close(found, expected)
+    assert (found - weights).abs().max() > 1e-4
+    seen = {"state": torch.ones(1, 3)}, torch.tensor([0])
+    assert torch.equal(averaging.choose(*seen).mean, newest.choose(*seen).mean)
+    assert not torch.equal(averaging.choose_best(*seen), newest.choose_best(*seen))
+    assert newest.learned_policy is newest.policy
+
+
+@pytest.mark.parametrize("averaging", [-0.1, 1.0, float("nan")])
+def test_share_that_averages_nothing_is_refused(averaging):
+    with pytest.raises(ConfigError, match=f"averaging is {averaging}"):
+        LearnerConfig(averaging=averaging)
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
 @pytest.mark.parametrize("with_prior", [True, False])
-def test_a_restored_learner_continues_bit_for_bit(with_prior):
-    original, restored = learner(with_prior=with_prior), learner(with_prior=with_prior, seed=7)
+def test_a_restored_learner_continues_bit_for_bit(with_prior, averaging):
+    config = replace(CONFIG, averaging=averaging)
+    original, restored = learner(config, with_prior=with_prior), learner(config, with_prior=with_prior, seed=7)
     if with_prior:
         restored.prior = original.prior
     for _ in range(3):
@@ -363,7 +389,7 @@ def test_a_restored_learner_continues_bit_for_bit(with_prior):
     restored.restore(state)
     for _ in range(3):
         assert original.update(batch(), 1e-3) == restored.update(batch(), 1e-3)
-    for a, b in zip(original.policy.parameters(), restored.policy.parameters(), strict=True):
+    for a, b in zip(original.learned_policy.parameters(), restored.learned_policy.parameters(), strict=True):
         assert torch.equal(a, b)
     assert torch.equal(state["critic"]["weights.0"], kept)  # what was saved does not go on learning
 

@@ -110,7 +110,8 @@ def test_each_network_sees_its_fields() -> None:
 def test_policy_begins_as_the_prior_whatever_it_sees_besides() -> None:
     """Folded into the convolutions, batch norm does in training what the trained prior does."""
     model, sac, observation = make_model(), seeing_sac(), observed(5)
-    gaussian, latent = sac.choose(observation, torch.zeros(5, dtype=torch.int64))
+    seen = observation, torch.zeros(5, dtype=torch.int64)
+    gaussian, latent = sac.choose(*seen), sac.choose_best(*seen)
     expected = model.prior_at(*split(observation)).most_likely()
     torch.testing.assert_close(gaussian.mean, expected.mean, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(gaussian.log_std, expected.log_std, atol=1e-5, rtol=1e-5)
@@ -122,10 +123,10 @@ def test_policy_that_begins_anew_sees_with_the_priors_encoder_too(method: str) -
     learner = seeing_learner(method=method, max_latent=3.0)
     picture = learner.sac.policy.eyes
     assert picture is not None and not any(weight.requires_grad for weight in picture.parameters())
-    before = learner.sac.choose(observed(2), torch.zeros(2, dtype=torch.int64))[0].mean
+    before = learner.sac.choose(observed(2), torch.zeros(2, dtype=torch.int64)).mean
     learner.update()
     assert learner.info is not None and np.isfinite(learner.info).all()
-    assert not torch.equal(before, learner.sac.choose(observed(2), torch.zeros(2, dtype=torch.int64))[0].mean)
+    assert not torch.equal(before, learner.sac.choose(observed(2), torch.zeros(2, dtype=torch.int64)).mean)
 
 
 @pytest.mark.parametrize("trains", [False, True])
@@ -182,7 +183,8 @@ def test_graph_of_a_learning_policy_is_the_policy_as_it_is_then(tmp_path, trains
     outputs: dict[str, tuple[int, ...]] = dict.fromkeys(("mean", "log_std", "latent"), (2,))
     dtypes = {"speed_alone": "float32", STATE: "float32", "eye": PICTURE}
     found = OnnxGraph(graph.model(), shapes, outputs, "cpu", dtypes).run(*(value.numpy() for value in values))
-    gaussian, latent = sac.choose(observation, torch.tensor([0, 1, 0, 0]))
+    seen = observation, torch.tensor([0, 1, 0, 0])
+    gaussian, latent = sac.choose(*seen), sac.choose_best(*seen)
     module = PolicyModule(sac.sight, sac.policy)(*values)
     for ours, theirs, exported in zip(found, (*gaussian, latent), module, strict=True):
         np.testing.assert_allclose(ours, theirs.detach(), atol=1e-5)

@@ -78,7 +78,7 @@ class Learner:
     @property
     def policy(self) -> HighLevelPolicy:
         """What has been learned."""
-        return self.sac.policy
+        return self.sac.learned_policy
 
     @property
     def recent_mean(self) -> float:

@@ -145,7 +145,7 @@ class TwinCritic(nn.Module):
 
 
 @torch.no_grad()
-def move_towards(target: TwinCritic, critic: TwinCritic, tau: float) -> None:
-    """Move the target's weights a share tau of the way to the critic's (Polyak averaging)."""
-    for old, new in zip(target.parameters(), critic.parameters(), strict=True):
+def move_towards(target: nn.Module, network: nn.Module, tau: float) -> None:
+    """Move a network's weights a share tau of the way to those of one of the same shape (Polyak averaging)."""
+    for old, new in zip(target.parameters(), network.parameters(), strict=True):
         old.lerp_(new, tau)

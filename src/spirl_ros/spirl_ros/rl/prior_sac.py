@@ -169,14 +169,27 @@ class PriorSac:
             {"params": [self.log_alpha], "lr": config.temperature_learning_rate},
         ]
         self.optimiser = torch.optim.Adam(groups, fused=True)
+        self.averaged = copy.deepcopy(policy).requires_grad_(False) if config.averaging else None
+        """Average of the policy's weights over the last updates; None where the newest count."""
         self.updates = 0
 
-    def choose(self, observations: Mapping[str, Tensor], progress: Tensor) -> tuple[Gaussian, Tensor]:
-        """The policy's Gaussian (B, Dz) at raw observations and progress (B,), and the latents for its mean."""
+    @property
+    def learned_policy(self) -> HighLevelPolicy:
+        """What is evaluated and kept; the policy itself explores."""
+        return self.averaged or self.policy
+
+    def choose(self, observations: Mapping[str, Tensor], progress: Tensor) -> Gaussian:
+        """The policy's Gaussian (B, Dz) at raw observations and progress (B,)."""
+        return self._choose(self.policy, observations, progress)
+
+    def choose_best(self, observations: Mapping[str, Tensor], progress: Tensor) -> Tensor:
+        """The latents (B, Dz) of the learned policy's mean at raw observations and progress (B,)."""
+        return self.policy.limit(self._choose(self.learned_policy, observations, progress).mean)
+
+    def _choose(self, policy: HighLevelPolicy, observations: Mapping[str, Tensor], progress: Tensor) -> Gaussian:
         with torch.no_grad():
-            features, more, _ = self._see(observations)
-            gaussian = self.policy(features, self._one_hot(progress), more)
-            return gaussian, self.policy.limit(gaussian.mean)
+            features, more, _ = self._see(policy, observations)
+            return policy(features, self._one_hot(progress), more)
 
     def update(self, batch: SkillTransition, policy_learning_rate: float) -> UpdateInfo:
         """One gradient step on everything.
@@ -186,7 +199,7 @@ class PriorSac:
         """
         count = len(batch.reward)
         both = {name: torch.cat((values, batch.next_observation[name])) for name, values in batch.observation.items()}
-        features, more, seen = self._see(both)
+        features, more, seen = self._see(self.policy, both)
         progress = self._one_hot(torch.cat((batch.progress, batch.next_progress)))
         now, later = features.split(count)
         more_now, more_later = (None, None) if more is None else more.split(count)
@@ -228,6 +241,9 @@ class PriorSac:
         self.optimiser.param_groups[0]["lr"] = policy_learning_rate
         self.optimiser.step()
         move_towards(self.target_critic, self.critic, self.config.tau)
+        if self.averaged is not None:  # quickly at first, so that early ones are forgotten
+            kept = min(self.config.averaging, self.updates / (self.updates + 10.0))
+            move_towards(self.averaged, self.policy, 1.0 - kept)
         self.updates += 1
         return info
 
@@ -242,11 +258,15 @@ class PriorSac:
             "noise": self.noise.get_state(),
             "updates": self.updates,
         }
+        if self.averaged is not None:
+            state["averaged"] = self.averaged.state_dict()
         return copy.deepcopy(state)  # the parts are views of what goes on learning
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a state of a learner of the same sizes."""
         self.policy.load_state_dict(state["policy"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
         self.critic.load_state_dict(state["critic"])
         self.target_critic.load_state_dict(state["target_critic"])
         with torch.no_grad():
@@ -255,9 +275,9 @@ class PriorSac:
         self.noise.set_state(state["noise"])
         self.updates = state["updates"]
 
-    def _see(self, observations: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None, Seen]:
-        """What the policy's network sees (B, F), what it sees besides, and what others see, at raw observations."""
-        seen, eyes = self.sight(observations), self.policy.eyes
+    def _see(self, policy: HighLevelPolicy, observations: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None, Seen]:
+        """What a policy's network sees (B, F), what it sees besides, and what others see, at raw observations."""
+        seen, eyes = self.sight(observations), policy.eyes
         if eyes is None or not self.config.train_picture_encoder:
             return seen.prior, seen.more, seen
         return eyes(*(observations[name] for name in eyes.names)), seen.more, seen

@@ -214,14 +214,14 @@ class RlTraining:
         }
         progress = np.array([situation.completed_in_order for situation in situations])
         sac = self.learner.sac
-        gaussian, _ = sac.choose(observations, torch.from_numpy(progress))
+        gaussian = sac.choose(observations, torch.from_numpy(progress))
         noise = torch.from_numpy(self.learner.generator.standard_normal(gaussian.mean.shape)).float()
         return sac.policy.limit(gaussian.mean + gaussian.log_std.exp() * noise).numpy()
 
     def _choose_best(self, situation: Situation) -> np.ndarray:
-        """The latent (Dz,) for the policy's mean."""
+        """The latent (Dz,) for the learned policy's mean."""
         observation = {name: _tensor(values).unsqueeze(0) for name, values in situation.observation.items()}
-        return self.learner.sac.choose(observation, torch.tensor([situation.completed_in_order]))[1][0].numpy()
+        return self.learner.sac.choose_best(observation, torch.tensor([situation.completed_in_order]))[0].numpy()
 
     def _begin(self, environments: Iterable[int]) -> dict[int, _Running]:
         first = self.config.seed * _SEEDS_PER_RUN + self.episodes_begun
