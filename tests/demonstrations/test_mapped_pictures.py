@@ -42,11 +42,11 @@ def test_dataset_on_the_disk_is_the_same_and_leaves_nothing_there(tmp_path, noth
         assert not is_mapped(one.fields["force"])
         np.testing.assert_array_equal(one.fields["front"], other.fields["front"])
     assert dataset_digest(found.episodes) == dataset_digest(expected.episodes)
-    drawn = [
+    mapped, in_memory = (
         SkillWindows(dataset.episodes, 10).draw(64, np.random.default_rng(3)).fields["front"]
         for dataset in (found, expected)
-    ]
-    np.testing.assert_array_equal(*drawn)
+    )
+    np.testing.assert_array_equal(mapped, in_memory)
 
 
 def test_only_what_is_too_much_goes_to_the_disk(tmp_path, monkeypatch) -> None:
