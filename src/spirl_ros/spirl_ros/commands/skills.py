@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import math
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from spirl_ros.commands.exit_codes import INTERRUPTED
@@ -22,6 +24,7 @@ def add_parser(subparsers) -> None:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_train(commands)
     _add_eval(commands)
+    _add_explore(commands)
 
 
 def _add_eval(commands) -> None:
@@ -49,6 +52,50 @@ def _add_eval(commands) -> None:
     parser.set_defaults(run=run_eval)
 
 
+def _add_explore(commands) -> None:
+    parser = commands.add_parser(
+        "explore",
+        help="show where skills lead that nobody chooses",
+        description="Run episodes of a bundle's skill prior alone, of random latents and of random actions, and count "
+        "the cells of a grid that the tool passes.",
+        epilog="example: spirl skills explore models/maze --task maze:goal --cell 1 --plots plots",
+    )
+    parser.add_argument("bundle", type=Path, metavar="DIR", help="bundle with skills")
+    parser.add_argument("--task", help="where: a task of the skills' family (default: that of the bundle)")
+    parser.add_argument("--episodes", type=int, default=60, help="episodes of each kind (default %(default)s)")
+    parser.add_argument("--cell", type=float, default=0.1, metavar="METRES", help="a cell's side (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="threads of simulation (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first episode (default %(default)s)")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="also draw the paths into this folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.set_defaults(run=run_explore)
+
+
+def run_explore(parsed: argparse.Namespace) -> int:
+    """Run the episodes, and print what they passed."""
+    from spirl_ros.deployment.bundle import load_bundle
+    from spirl_ros.deployment.bundle_file import find_bundle
+    from spirl_ros.plotting import write_figures
+    from spirl_ros.skills.exploration import draw_exploration, explore, passed_cells
+
+    _require_at_least(parsed, (("episodes", 1), ("workers", 1), ("seed", 0)))
+    if not 0.0 < parsed.cell < math.inf:
+        raise ConfigError(f"--cell is {parsed.cell}, expected metres, more than 0.")
+    bundle = load_bundle(find_bundle(parsed.bundle, "DIR"))
+    task = parsed.task or bundle.description.task
+    found = explore(bundle, task, parsed.episodes, parsed.seed, min(parsed.workers, parsed.episodes))
+    cells = {kind: passed_cells(paths, parsed.cell) for kind, paths in found.items()}
+    print(f"cells of {parsed.cell:g} m that {parsed.episodes} episodes of {task} pass:")
+    for kind, count in cells.items():
+        print(f"  {kind:16s} {count}")
+    if parsed.plots is not None:
+        for path in write_figures({"exploration": lambda: draw_exploration(found)}, parsed.plots):
+            print(path)
+    if parsed.json:
+        print(json.dumps({"task": task, "episodes": parsed.episodes, "cell_m": parsed.cell, "cells": cells}))
+    return 0
+
+
 def run_eval(parsed: argparse.Namespace) -> int:
     """Evaluate, and print the tables."""
     from spirl_ros.demonstrations.storage import read_dataset
@@ -56,9 +103,7 @@ def run_eval(parsed: argparse.Namespace) -> int:
     from spirl_ros.skills.run import SkillRun
     from spirl_ros.tasks.families import family_of
 
-    for name, smallest in (("episodes", 1), ("demonstrations", 1), ("workers", 1), ("seed", 0)):
-        if getattr(parsed, name) < smallest:
-            raise ConfigError(f"--{name} is {getattr(parsed, name)}, expected at least {smallest}.")
+    _require_at_least(parsed, (("episodes", 1), ("demonstrations", 1), ("workers", 1), ("seed", 0)))
     import torch
 
     torch.set_num_threads(1)  # simulation has the other cores
@@ -179,6 +224,12 @@ def run_train(parsed: argparse.Namespace) -> int:
     if parsed.json:
         print(json.dumps(figures))
     return 0
+
+
+def _require_at_least(parsed: argparse.Namespace, smallest: Sequence[tuple[str, int]]) -> None:
+    for name, least in smallest:
+        if getattr(parsed, name) < least:
+            raise ConfigError(f"--{name} is {getattr(parsed, name)}, expected at least {least}.")
 
 
 def _create_run(parsed: argparse.Namespace, data: Path, dataset):
