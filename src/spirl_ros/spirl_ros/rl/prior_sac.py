@@ -176,7 +176,7 @@ class PriorSac:
     @property
     def learned_policy(self) -> HighLevelPolicy:
         """What is evaluated and kept; the policy itself explores."""
-        return self.averaged or self.policy
+        return self.policy if self.averaged is None else self.averaged
 
     def choose(self, observations: Mapping[str, Tensor], progress: Tensor) -> Gaussian:
         """The policy's Gaussian (B, Dz) at raw observations and progress (B,)."""
