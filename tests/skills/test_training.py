@@ -13,7 +13,7 @@ from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
 from spirl_ros.skills.presets import PRESETS, resolve
 from spirl_ros.skills.reconstruction import reconstruction_report
 from spirl_ros.skills.run import SkillRun, SkillRunConfig
-from spirl_ros.skills.train import check_dataset, dataset_reference, disturbance_of, train
+from spirl_ros.skills.train import check_dataset, dataset_reference, default_preset, disturbance_of, train
 from spirl_ros.skills.training import ObservedWith, SkillTraining, spread_weights
 from spirl_ros.tasks.disturbance import Disturbance
 from tests.demonstrations.small_dataset import METADATA, make_episode
@@ -271,5 +271,7 @@ def test_only_robust_training_of_a_known_task_is_disturbed():
     robust = replace(TRAINING, robust=True)
     assert "kettle_[xyz]" in disturbance_of(robust, dataset).offsets
     assert disturbance_of(TRAINING, dataset) == Disturbance()
-    assert disturbance_of(robust, Dataset(tuple(episodes()), "pour")) == Disturbance()
+    of_an_arm = Dataset(tuple(episodes()), "pour")
+    assert disturbance_of(robust, of_an_arm) == Disturbance()
+    assert (default_preset(dataset), default_preset(of_an_arm)) == ("robust", "quick")
     assert [name for name, (_, training) in PRESETS.items() if training.robust] == ["robust"]

@@ -154,8 +154,9 @@ def _add_train(commands) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of this training")
     parser.add_argument(
         "--preset",
-        help="robust (default): for a policy that withstands disturbances; quick: minutes; full: the longest; "
-        "pictures: open-loop skills whose prior sees pictures; official: as Pertsch et al.",
+        help="robust (default for a simulated robot): for a policy that withstands disturbances; quick (default for "
+        "another arm): minutes; full: the longest; pictures: open-loop skills whose prior sees pictures; official: as "
+        "Pertsch et al.",
     )
     parser.add_argument("--decoder", help="closed_loop (default) or open_loop")
     parser.add_argument("--seed", type=int, help="seed of weights, batches and split (default 0)")
@@ -236,13 +237,13 @@ def _create_run(parsed: argparse.Namespace, data: Path, dataset):
     from spirl_ros.demonstrations.storage import stored_digest
     from spirl_ros.skills.presets import resolve
     from spirl_ros.skills.run import SkillRun, SkillRunConfig
-    from spirl_ros.skills.train import check_dataset, dataset_reference
+    from spirl_ros.skills.train import check_dataset, dataset_reference, default_preset
 
     changes = list(parsed.changes)
     for name in ("seed", "steps"):
         if getattr(parsed, name) is not None:
             changes.append(f"{name}={getattr(parsed, name)}")
-    model, training = resolve("robust" if parsed.preset is None else parsed.preset, parsed.decoder, changes)
+    model, training = resolve(parsed.preset or default_preset(dataset), parsed.decoder, changes)
     check_dataset(dataset, model, training)
     config = SkillRunConfig(
         model=model,

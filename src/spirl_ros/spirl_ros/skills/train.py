@@ -11,6 +11,7 @@ from spirl_ros.demonstrations.dataset import Dataset
 from spirl_ros.demonstrations.skill_windows import split_episodes
 from spirl_ros.errors import ConfigError, DatasetError
 from spirl_ros.skills.config import SkillModelConfig, SkillTrainingConfig
+from spirl_ros.skills.presets import PRESETS
 from spirl_ros.skills.reconstruction import reconstruction_report
 from spirl_ros.skills.run import DatasetReference, SkillRun
 from spirl_ros.skills.training import SkillTraining, StepReport
@@ -64,6 +65,12 @@ def disturbance_of(training: SkillTrainingConfig, dataset: Dataset) -> Disturban
     """What observations err by in training; nothing where nobody knows the dataset's task."""
     name = dataset.task.partition(":")[0]
     return find_family(name).training_disturbance() if training.robust and name in family_names() else NO_DISTURBANCE
+
+
+def default_preset(dataset: Dataset) -> str:
+    """`robust` where a task family says what may err, else `quick`: longer skills alone take more demonstrations."""
+    _, training = PRESETS["robust"]
+    return "quick" if disturbance_of(training, dataset) == NO_DISTURBANCE else "robust"
 
 
 def explained_per_joint(run: SkillRun, dataset: Dataset) -> dict[str, float]:
