@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
@@ -38,7 +37,6 @@ from spirl_ros.nodes.executor.arm_probe import DISTURBED_TOPIC
 ROBOT = "ur5e"
 SPEEDS = (1.0, 0.1)
 HORIZON = 20
-NO_BOUNDS: Mapping[str, float] = MappingProxyType({})
 _OPSET = 18
 _ACTION = 0.4
 """Of every joint, to one side in one skill and to the other in the next."""
@@ -73,7 +71,7 @@ class DisturbedArmFigures(Figures):
 
 
 def measure_disturbed_arm(
-    rounds: int, seed: int = 0, state_rate_hz: float = 500.0, enough: Mapping[str, float] = NO_BOUNDS
+    rounds: int, seed: int = 0, state_rate_hz: float = 500.0, enough: Mapping[str, float] | None = None
 ) -> DisturbedArmFigures:
     """Every disturbance so many times, at each speed.
 
@@ -81,14 +79,15 @@ def measure_disturbed_arm(
         rounds: of each disturbance.
         seed: of how long the executor is stopped.
         state_rate_hz: joint states per second; passing them on is what takes the processors' time.
-        enough: upper bounds of a reaction's figures; one within all of them is the last of its disturbance.
+        enough: upper bounds of a reaction's figures; one within all of them is the last of its disturbance. None for
+            as many as there are rounds.
 
     Raises:
         SpirlError: the nodes do not start, or do not react.
     """
     machine, found = Machine("onnxruntime", "ros-rclpy"), {}
     for speed in SPEEDS:
-        for name, reactions in _measure(speed, rounds, seed, state_rate_hz, enough).items():
+        for name, reactions in _measure(speed, rounds, seed, state_rate_hz, enough or {}).items():
             found[f"{name}, speed {speed:g}"] = reactions
     return DisturbedArmFigures(found, machine.as_dict())
 

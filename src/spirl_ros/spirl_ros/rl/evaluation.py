@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from spirl_ros.deployment.bundle import Bundle
-from spirl_ros.deployment.bundle_description import ActionMeaning
-from spirl_ros.errors import BundleError, ConfigError
+from spirl_ros.errors import ConfigError
 from spirl_ros.rl.decision_environment import TaskDecisions
+from spirl_ros.skills.behaviour import check_fits_family
 from spirl_ros.tasks.disturbance import NO_DISTURBANCE, Disturbance
 from spirl_ros.tasks.environment_pool import EnvironmentPool
 from spirl_ros.tasks.families import family_of, find_family, named_family, split_task
@@ -70,15 +70,7 @@ def evaluate_bundle(bundle: Bundle, settings: EvaluationSettings) -> dict[str, A
             raise ConfigError(
                 f"task is {settings.task}, but the policy of {bundle.folder} was trained for {','.join(targets)}."
             )
-    robot = family.robot
-    names = robot.observation_names
-    if about.state.names != names:
-        raise BundleError(
-            f"{bundle.folder} observes {', '.join(about.state.names)}, but the {family.name} gives "
-            f"{', '.join(names)}. Load a bundle that was trained in it."
-        )
-    action = ActionMeaning("joint_velocity", robot.velocity_scale, robot.action_reference)
-    about.check_fits(robot.limits.joint_names, names, 1.0 / robot.control_period_s, action)
+    check_fits_family(bundle, family)
     workers = min(settings.workers, settings.episodes)
     policies = [bundle.policy.copy() for _ in range(workers)]
     results: list[tuple[int, tuple[str, ...], int, int]] = [(0, (), 0, 0)] * settings.episodes

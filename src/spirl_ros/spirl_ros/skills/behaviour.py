@@ -8,7 +8,8 @@ import numpy as np
 from spirl_ros.control.observation_fields import Observation
 from spirl_ros.demonstrations.episode import Episode
 from spirl_ros.deployment.bundle import Bundle
-from spirl_ros.errors import ConfigError
+from spirl_ros.deployment.bundle_description import ActionMeaning
+from spirl_ros.errors import BundleError, ConfigError
 from spirl_ros.tasks.environment_pool import EnvironmentPool
 from spirl_ros.tasks.families import known_targets
 from spirl_ros.tasks.skill_environment import SkillEnvironment
@@ -201,6 +202,19 @@ def skills_in(family: TaskFamily, config: EpisodeConfig, bundle: Bundle) -> Skil
     if environment is None:
         raise ConfigError(f"the task family {family.name} has no simulator, so its skills are tried on the arm itself.")
     return SkillEnvironment(environment, family.robot.safe_arm(), bundle.executor())
+
+
+def check_fits_family(bundle: Bundle, family: TaskFamily) -> None:
+    """Refuse skills that were trained for another robot, scene or rate than a family's. Raises BundleError."""
+    robot, about = family.robot, bundle.description
+    names = robot.observation_names
+    if about.state.names != names:
+        raise BundleError(
+            f"{bundle.folder} observes {', '.join(about.state.names)}, but the {family.name} gives "
+            f"{', '.join(names)}. Load a bundle that was trained in it."
+        )
+    action = ActionMeaning("joint_velocity", robot.velocity_scale, robot.action_reference)
+    about.check_fits(robot.limits.joint_names, names, 1.0 / robot.control_period_s, action)
 
 
 def _seed(episode: Episode) -> int:

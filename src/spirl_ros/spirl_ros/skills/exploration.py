@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 
 from spirl_ros.control.observation_fields import Observation
 from spirl_ros.deployment.bundle import Bundle
-from spirl_ros.errors import BundleError, ConfigError
-from spirl_ros.skills.behaviour import any_subtask
+from spirl_ros.errors import ConfigError
+from spirl_ros.skills.behaviour import any_subtask, check_fits_family, skills_in
 from spirl_ros.tasks.environment_pool import EnvironmentPool
 from spirl_ros.tasks.families import split_task
-from spirl_ros.tasks.skill_environment import CommandedEnvironment, SkillEnvironment
+from spirl_ros.tasks.skill_environment import SkillEnvironment
 from spirl_ros.tasks.task import StepResult
 
 PRIOR, LATENTS, ACTIONS = "skill prior", "random latents", "random actions"
@@ -59,20 +59,15 @@ def explore(bundle: Bundle, task: str, episodes: int, seed: int, workers: int) -
         BundleError: the skills are of another family.
     """
     family, _ = split_task(task)
-    robot, about = family.robot, bundle.description
-    if about.state.names != robot.observation_names:
-        raise BundleError(
-            f"{bundle.folder} observes {', '.join(about.state.names)}, but the {family.name} gives "
-            f"{', '.join(robot.observation_names)}. Choose a task of the family that the skills are of."
-        )
+    check_fits_family(bundle, family)
+    latent_size, joint_count = bundle.description.latent_size, len(family.robot.limits.joint_names)
     priors = [bundle.prior.copy() for _ in range(workers)]
     config = any_subtask(family, task)
 
-    def make() -> SkillEnvironment[CommandedEnvironment]:
-        environment = family.environment(config)
-        if environment is None:
-            raise ConfigError(f"the task family {family.name} has no simulator to explore.")
-        return SkillEnvironment(_Noted(environment), robot.safe_arm(), bundle.executor())
+    def make() -> SkillEnvironment[Any]:
+        skills: SkillEnvironment[Any] = skills_in(family, config, bundle)
+        skills.environment = _Noted(skills.environment)
+        return skills
 
     def by_skills(choose: Callable[[int, Observation, np.random.Generator], np.ndarray]):
         def act(worker: int, environment: SkillEnvironment[Any], generator: np.random.Generator) -> None:
@@ -81,11 +76,11 @@ def explore(bundle: Bundle, task: str, episodes: int, seed: int, workers: int) -
         return act
 
     def by_action(worker: int, environment: SkillEnvironment[Any], generator: np.random.Generator) -> None:
-        environment.step(generator.uniform(-1.0, 1.0, len(robot.limits.joint_names)))
+        environment.step(generator.uniform(-1.0, 1.0, joint_count))
 
     kinds = {
         PRIOR: by_skills(lambda worker, seen, generator: priors[worker].sample(seen, generator)),
-        LATENTS: by_skills(lambda _, __, generator: generator.standard_normal(about.latent_size)),
+        LATENTS: by_skills(lambda _, __, generator: generator.standard_normal(latent_size)),
         ACTIONS: by_action,
     }
     found: dict[str, Paths] = {}
